@@ -1,0 +1,63 @@
+# Every target sets up what it needs; the second call is fast. Only python3 >= 3.11 with venv is assumed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help env env-dev demo run test lint format bench fuzz soak lock clean
+
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "volgauge needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+
+# --no-deps: the lock is complete; `pip check` proves it.
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+$(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/python
+	@echo "volgauge: installing the locked dependencies into $(VENV) (once, about half a minute)" >&2
+	@$(PIP) install --require-hashes --no-deps -r requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	@echo "volgauge: installing the locked development tools into $(VENV) (once)" >&2
+	@$(PIP) install --require-hashes --no-deps -r requirements-dev.txt
+	@$(PIP) check >/dev/null
+	@touch $@
+
+env: $(VENV)/.runtime  ## Create .venv from the lock
+env-dev: $(VENV)/.dev  ## Create .venv with the development tools
+
+demo: $(VENV)/.runtime  ## The whole pipeline on a simulated venue: Redis, /metrics, live page
+	@exec $(BIN)/volgauge demo $(ARGS)
+
+run: $(VENV)/.runtime  ## The same service against the live exchanges
+	@exec $(BIN)/volgauge run $(ARGS)
+
+test: $(VENV)/.dev  ## All tests (a few minutes on two cores)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
+
+lint: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, spelling
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy service tests && $(BIN)/lint-imports --no-cache && $(BIN)/codespell
+
+format: $(VENV)/.dev  ## Rewrite to the house format
+	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
+
+bench: $(VENV)/.dev  ## Speed: medians and ratios in one run, peers beside us
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+fuzz: $(VENV)/.dev  ## Decoders against mutated frames, a million cases
+	@VOLGAUGE_FUZZ_CASES=$${VOLGAUGE_FUZZ_CASES:-1000000} $(BIN)/python -m pytest -q tests/property/test_fuzz_frames.py $(ARGS)
+
+soak: $(VENV)/.dev  ## Half an hour under load: flat memory, no lost record
+	@$(BIN)/python -m pytest -q -m slow tests $(ARGS)
+
+lock:  ## Renew the lock files (needs uv)
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group build pyproject.toml -o requirements.txt
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group dev --all-extras pyproject.toml -o requirements-dev.txt
+
+clean:  ## Remove what the targets made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis

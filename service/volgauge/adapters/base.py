@@ -1,0 +1,109 @@
+"""The contract of a venue adapter: small, synchronous, without sockets and without a clock.
+
+A venue is one `VenueAdapter`. It knows the listings and owns a few `VenueProtocol`s, one per
+websocket. The shells in `wire/` fetch what `catalog_requests` names, connect what `connections`
+names, and do nothing else; a replay drives the same objects from files.
+"""
+
+import enum
+from collections import Counter
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from volgauge.domain.instrument import Venue
+
+
+class State(enum.Enum):
+    """Life of one websocket session."""
+
+    IDLE = "idle"
+    """Not connected."""
+    SUBSCRIBING = "subscribing"
+    """Connected; requests are out, no data yet."""
+    LIVE = "live"
+    """Data flows."""
+
+
+class RestRequest(Struct, frozen=True):
+    """One GET relative to the venue's REST root."""
+
+    name: str
+    """Key of the body in `on_catalog`; also its name in a recording."""
+    path: str
+
+
+class VenueProtocol(Protocol):
+    """One websocket session as a pure state machine.
+
+    The shell calls `start` when connected, then `receive` for each frame, then sends everything
+    that `frames_to_send` returns; it calls `on_timeout` when `next_timeout_ns` has passed, and
+    `disconnected` when the socket is gone. `start` may follow `disconnected` any number of times.
+    """
+
+    venue: Venue
+    connection: str
+    """Name of this connection within the venue, e.g. `hot`; also its folder in a recording."""
+    url: str
+    max_frame_bytes: int
+    """A larger frame ends the session (explicit limit per venue)."""
+    state: State
+    next_timeout_ns: int | None
+    counts: Counter[str]
+    """Facts for the metrics: frames by kind, ignored and refused ones by reason."""
+
+    def start(self, now_ns: int) -> None:
+        """Begin a session: forget the old one, queue the subscriptions."""
+        ...
+
+    def receive(self, frame: bytes, received_ns: int) -> None:
+        """Decode one frame and push its events into the sink.
+
+        Raises:
+            ProtocolViolation: The frame does not fit the documented schema.
+            VenueUnavailable: The venue announced maintenance.
+            RateLimited: The venue refused us for speed.
+        """
+        ...
+
+    def frames_to_send(self) -> list[bytes]:
+        """Take what waits to be sent, oldest first."""
+        ...
+
+    def on_timeout(self, now_ns: int) -> None:
+        """Do what is due: heartbeats, retries, paced subscriptions.
+
+        Raises:
+            FeedStale: No data frame came inside the liveness limit.
+        """
+        ...
+
+    def disconnected(self, now_ns: int, reason: str) -> None:
+        """End the session: what this connection fed is worth nothing until it is quoted again."""
+        ...
+
+
+class VenueAdapter(Protocol):
+    """Everything we know of one venue."""
+
+    venue: Venue
+    rest_url: str
+    catalog_due_ns: int
+    """When the listings should be fetched (again); lowered by a listing event on a socket."""
+
+    def catalog_requests(self) -> tuple[RestRequest, ...]:
+        """The bodies that `on_catalog` needs."""
+        ...
+
+    def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
+        """Read the listings: emit what came and what went, renew every connection's plan.
+
+        Raises:
+            CatalogError: A body cannot be read; nothing has changed then.
+        """
+        ...
+
+    def connections(self) -> tuple[VenueProtocol, ...]:
+        """The websockets to hold open; constant over the adapter's life."""
+        ...

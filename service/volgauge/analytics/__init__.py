@@ -1,0 +1,1 @@
+"""Index values in; readings of the market out."""

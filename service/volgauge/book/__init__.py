@@ -1,0 +1,1 @@
+"""Events in, QuoteTable out: arrays by slot."""

@@ -1,0 +1,1 @@
+"""The vocabulary: instruments, events and the index value. No maths, no I/O."""

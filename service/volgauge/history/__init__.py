@@ -1,0 +1,1 @@
+"""IndexValue in, candles on disk out."""

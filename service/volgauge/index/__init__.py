@@ -1,0 +1,1 @@
+"""Variances of expiries in, IndexValue out."""

@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: one file per mathematical idea, compiled by numba."""

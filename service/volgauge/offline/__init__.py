@@ -1,0 +1,1 @@
+"""The commands that need no service: files in, values out."""

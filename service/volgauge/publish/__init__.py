@@ -1,0 +1,1 @@
+"""IndexValue in; Redis, HTTP and metrics out."""

@@ -1,0 +1,233 @@
+"""Configuration: one frozen tree, defaults in code, every key documented in `config/default.toml`.
+
+Order of precedence: code < TOML file < environment (`VOLGAUGE__SECTION__KEY`) < flags.
+An unknown key or a value out of range is a ConfigError that names the key; nothing starts then.
+Secrets (the Redis URL may hold one) come from the environment and are masked when printed.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta, Struct
+
+from volgauge.domain.index import Method
+from volgauge.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "VOLGAUGE__"
+
+Positive = Annotated[float, Meta(gt=0.0)]
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Count = Annotated[int, Meta(ge=1)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class VenueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One venue. `enabled` is the only key most people touch."""
+
+    enabled: bool = True
+    ws_url: str = ""
+    """Empty: the venue's official address. Anything else makes the source `simulated`."""
+    rest_url: str = ""
+    assets: tuple[str, ...] = ("BTC", "ETH")
+    """Underlyings to take; empty takes whatever the venue lists."""
+    depth_levels: Annotated[int, Meta(ge=0, le=20)] = 0
+    """0: best bid and offer only. Otherwise depth of the hot expiries, for volume-weighted legs."""
+    hot_days: Positive = 45.0
+    """Expiries up to this many days ahead get their own socket."""
+    stale_after_seconds: Positive = 3.0
+    """Without any data frame for this long the venue's quotes are not alive (METHODOLOGY 3)."""
+    reconnect_after_seconds: Positive = 10.0
+    """Without any data frame for this long the socket is opened anew."""
+    compression: bool = True
+    """Offer permessage-deflate: an eighth of the bandwidth for about 1 us of CPU a frame."""
+    catalog_refresh_seconds: Positive = 60.0
+
+
+class VenuesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The venues we can speak to."""
+
+    deribit: VenueSettings = VenueSettings()
+
+
+class IndexSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The calculation."""
+
+    method: Method = Method.NATIVE
+    tenors_days: Annotated[tuple[Positive, ...], Meta(min_length=1, max_length=12)] = (
+        7.0, 14.0, 30.0, 60.0, 90.0, 180.0,
+    )  # fmt: skip
+    headline_tenor_days: Positive = 30.0
+    """Published on every recompute; the others on change, at most every `term_interval_ms`."""
+    term_interval_ms: Count = 100
+    heartbeat_ms: Count = 1000
+    """A record goes out at least this often."""
+    stale_after_seconds: Positive = 5.0
+    halt_after_seconds: Positive = 60.0
+
+
+class RedisSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where records go."""
+
+    enabled: bool = True
+    url: str = ""
+    """Empty: start the bundled Valkey on a free loopback port."""
+    prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+$")] = "volgauge"
+    cluster: bool = False
+    """Hash-tagged keys and SPUBLISH, for Redis Cluster."""
+    timeout_ms: Annotated[int, Meta(ge=1, le=250)] = 250
+    stream_length: Count = 10_000
+    """Kept records of the headline tenor; the other tenors keep a tenth."""
+
+
+class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The metrics endpoint, the API and the live page."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    """0 takes a free port."""
+    allow_public: bool = False
+    """Must be true to bind anything but loopback: the API has no authentication of its own."""
+
+
+class HistorySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Candles on disk."""
+
+    path: str = ""
+    """SQLite file; empty keeps no history (the demo keeps its own, separate one)."""
+
+
+class RecorderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Raw frames on disk."""
+
+    path: str = ""
+    """Folder; empty records nothing."""
+
+
+class LogSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Logs, always on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+    """auto: console on a terminal, else one JSON object a line."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole tree. Only `app.py` sees all of it."""
+
+    index: IndexSettings = IndexSettings()
+    venues: VenuesSettings = VenuesSettings()
+    redis: RedisSettings = RedisSettings()
+    http: HttpSettings = HttpSettings()
+    history: HistorySettings = HistorySettings()
+    recorder: RecorderSettings = RecorderSettings()
+    log: LogSettings = LogSettings()
+
+
+def load(
+    path: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Read the settings.
+
+    Args:
+        path: A TOML file, or None for the defaults alone.
+        environment: Variables; None takes the process's own.
+        overrides: Dotted keys (`http.port`) from flags; they win.
+
+    Raises:
+        ConfigError: The file is unreadable, a key unknown, a value out of range.
+    """
+    tree: dict[str, Any] = {}
+    if path is not None:
+        try:
+            tree = msgspec.toml.decode(path.read_bytes())
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror or error}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: expected TOML, {error}") from error
+    variables = os.environ if environment is None else environment
+    for name in sorted(variables):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+            _put(tree, keys, _from_text(variables[name]), name)
+    for dotted, value in (overrides or {}).items():
+        _put(tree, dotted.split("."), value, dotted)
+    try:
+        settings = msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(error)) from error
+    _check(settings)
+    return settings
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """The effective tree as plain data, secrets masked."""
+    tree: dict[str, Any] = msgspec.to_builtins(settings)
+    tree["redis"]["url"] = mask_url(settings.redis.url)
+    return tree
+
+
+def mask_url(url: str) -> str:
+    """The URL without its password."""
+    password = urlsplit(url).password if url else None
+    return url.replace(f":{password}@", ":***@", 1) if password else url
+
+
+def _put(tree: dict[str, Any], keys: list[str], value: Any, name: str) -> None:  # noqa: ANN401 - a TOML value
+    node = tree
+    for key in keys[:-1]:
+        node = node.setdefault(key, {})
+        if not isinstance(node, dict):
+            raise ConfigError(f"{name}: {key} is a value, not a section")
+    node[keys[-1]] = value
+
+
+def _from_text(text: str) -> Any:  # noqa: ANN401 - a TOML value
+    """An environment variable may hold a list in JSON form; the rest stays text for `convert`."""
+    if text.startswith("["):
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            return text
+    return text
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    """`venues.deribit.hot_days: Expected float > 0.0`: the key first."""
+    text = str(error)
+    match = re.fullmatch(r"(?s)(.*) - at `\$\.?(.*)`", text)
+    message, where = match.groups() if match else (text, "")
+    unknown = re.search(r"unknown field `(.*)`", message)
+    if unknown:
+        key = f"{where}.{unknown.group(1)}".lstrip(".")
+        return f"{key}: unknown key"
+    return f"{where}: {message}"
+
+
+def _check(settings: Settings) -> None:
+    index = settings.index
+    if index.headline_tenor_days not in index.tenors_days:
+        raise ConfigError("index.headline_tenor_days: expected one of index.tenors_days")
+    if index.method is Method.CBOE:
+        raise ConfigError("index.method: expected native or dvol, `cboe` is for `compute` only")
+    if index.halt_after_seconds <= index.stale_after_seconds:
+        raise ConfigError("index.halt_after_seconds: expected more than index.stale_after_seconds")
+    loopback = settings.http.host in {"127.0.0.1", "::1", "localhost"}
+    if settings.http.enabled and not loopback and not settings.http.allow_public:
+        raise ConfigError(
+            f"http.host: {settings.http.host} is reachable from outside; "
+            "set http.allow_public = true if that is meant"
+        )
+    if settings.redis.url and not re.match(r"^(redis|rediss|unix)://", settings.redis.url):
+        raise ConfigError("redis.url: expected redis://, rediss:// or unix://")
+    for name in ("ws_url", "rest_url"):
+        url = getattr(settings.venues.deribit, name)
+        if url and urlsplit(url).scheme not in {"ws", "wss", "http", "https"}:
+            raise ConfigError(f"venues.deribit.{name}: expected a URL, received {url!r}")

@@ -1,0 +1,1 @@
+"""QuoteTable in, forward and variance of each expiry out."""

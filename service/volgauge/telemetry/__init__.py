@@ -1,0 +1,1 @@
+"""Facts in; logs and metrics out."""

@@ -1,0 +1,1 @@
+"""Sockets, files and REST: bytes in, bytes out; the only layer that speaks to venues."""
