@@ -1,0 +1,20 @@
+"""Fixtures that every suite shares."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Folder of recorded frames and real chains; absent from the repository on purpose."""
+    named = os.environ.get("VOLGAUGE_TEST_DATA")
+    if not named:
+        pytest.skip(
+            "VOLGAUGE_TEST_DATA names no folder: recorded data is not part of the repository"
+        )
+    folder = Path(named)
+    if not folder.is_dir():
+        pytest.skip(f"VOLGAUGE_TEST_DATA={named} is not a folder")
+    return folder
