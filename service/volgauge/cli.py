@@ -1,0 +1,287 @@
+"""The command line: parse, load the settings, hand over. Data on stdout, logs on stderr.
+
+Exit codes: 0 done, 1 failed, 2 bad usage, configuration or input, 3 no value (`compute`).
+Sub-commands import what they need when they run: `--help` loads neither numba nor asyncio.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from volgauge import __version__
+from volgauge.errors import ConfigError, InputError, VolgaugeError
+from volgauge.settings import Settings, describe, load
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_NO_VALUE = 3
+
+app = App(
+    name="volgauge",
+    help="An open, real-time implied-volatility index for crypto options.",
+    version=__version__,
+    help_format="markdown",
+)
+_COMMON = Group("Common", sort_key=99)
+
+
+@Parameter(name="*", group=_COMMON)
+@dataclass(frozen=True)
+class Common:
+    """What every command takes."""
+
+    config: Path | None = None
+    """TOML file; see config/default.toml for every key."""
+    log_level: Literal["debug", "info", "warning", "error"] | None = None
+    """Least severe log line shown."""
+
+    def settings(self, overrides: dict[str, Any] | None = None) -> Settings:
+        """The effective settings; flags that were not given do not override."""
+        given = {key: value for key, value in (overrides or {}).items() if value is not None}
+        if self.log_level is not None:
+            given["log.level"] = self.log_level
+        return load(self.config, overrides=given)
+
+
+_NO_FLAGS = Common()
+
+
+@app.command
+def run(
+    *, port: int | None = None, redis_url: str | None = None, common: Common = _NO_FLAGS
+) -> int:
+    """Serve the index from the live exchanges.
+
+    Example: `volgauge run --config config/default.toml`
+
+    Args:
+        port: HTTP port of the live page, the API and /metrics; 0 takes a free one.
+        redis_url: Where to publish; without it a bundled Valkey is started.
+    """
+    settings = common.settings({"http.port": port, "redis.url": redis_url})
+    from volgauge import app as service
+
+    return service.serve(settings)
+
+
+@app.command
+def demo(
+    *,
+    chain: Path | None = None,
+    asset: str | None = None,
+    rate: float = 500.0,
+    seed: int = 7,
+    port: int | None = None,
+    redis_url: str | None = None,
+    common: Common = _NO_FLAGS,
+) -> int:
+    """Serve the index from a simulated venue that speaks the real wire formats on loopback.
+
+    Example: `volgauge demo --rate 2000`
+
+    Example: `volgauge demo --chain CHAIN.csv --asset BTC`
+
+    Args:
+        chain: Serve this real chain (columns as for `compute`), re-dated by whole days, instead of the
+            simulated market.
+        asset: Underlying of the chain.
+        rate: Quote updates a second of the whole market.
+        seed: Of the simulated market.
+        port: HTTP port; 0 takes a free one.
+        redis_url: Where to publish; without it a bundled Valkey is started.
+    """
+    settings = common.settings({"http.port": port, "redis.url": redis_url})
+    if (chain is None) != (asset is None):
+        raise ConfigError("--chain and --asset go together")
+    from volgauge import app as service
+
+    return service.demo(
+        settings, service.DemoOptions(chain=chain, asset=asset, rate=rate, seed=seed)
+    )
+
+
+@app.command
+def record(
+    folder: Path,
+    *,
+    seconds: Annotated[float | None, Parameter(help="Stop after this long.")] = None,
+    common: Common = _NO_FLAGS,
+) -> int:
+    """Record every frame of the venues, so that the session can be replayed.
+
+    Example: `volgauge record recordings/today --seconds 3600`
+
+    Args:
+        folder: Where to write; one series a connection, minute slices.
+        seconds: Stop after this long; otherwise on SIGINT or SIGTERM.
+    """
+    settings = common.settings(
+        {"recorder.path": str(folder), "redis.enabled": False, "http.enabled": False}
+    )
+    from volgauge import app as service
+
+    return service.serve(settings, stop_after_seconds=seconds)
+
+
+@app.command
+def replay(
+    folder: Path,
+    *,
+    asset: str | None = None,
+    tenor: float | None = None,
+    common: Common = _NO_FLAGS,
+) -> int:
+    """Recompute the index from a recording; one JSON record a line on stdout.
+
+    Example: `volgauge replay recordings/today --asset BTC --tenor 30`
+
+    Args:
+        folder: A recording of ours, or one in the tardis raw layout.
+        asset: Only this underlying.
+        tenor: Only this tenor, in days.
+    """
+    settings = common.settings()
+    from volgauge import app as service
+
+    return service.replay(settings, folder, asset=asset, tenor_days=tenor)
+
+
+@app.command
+def simulate(
+    *,
+    chain: Path | None = None,
+    asset: str | None = None,
+    recording: Path | None = None,
+    speed: float = 1.0,
+    rate: float = 500.0,
+    burst: int = 1,
+    seed: int = 7,
+    port: int = 0,
+    start: str | None = None,
+    fault: tuple[str, ...] = (),
+    exit_with_stdin: bool = False,
+    common: Common = _NO_FLAGS,
+) -> int:
+    """Run the venue simulator alone; prints its addresses as one JSON line.
+
+    Example: `volgauge simulate --port 9100 --rate 5000 --fault drop=0.001 --fault disconnect_every=30`
+
+    Args:
+        chain: Serve a real chain, re-dated by whole days.
+        asset: Underlying of the chain.
+        recording: Serve a recording with its timestamps moved to now.
+        speed: Of the recording.
+        rate: Quote updates a second.
+        burst: Updates that come back to back.
+        seed: Of the market.
+        port: 0 takes a free one.
+        start: Instant at which the simulated market begins; default now.
+        fault: `name=value`; see `volgauge.simulator` for the list.
+        exit_with_stdin: Stop when standard input closes, so that no orphan outlives its parent.
+    """
+    settings = common.settings()
+    from volgauge import app as service
+
+    return service.simulate(
+        settings,
+        service.SimulateOptions(
+            chain=chain,
+            asset=asset,
+            recording=recording,
+            speed=speed,
+            rate=rate,
+            burst=burst,
+            seed=seed,
+            port=port,
+            start=start,
+            faults=fault,
+            exit_with_stdin=exit_with_stdin,
+        ),
+    )
+
+
+@app.command
+def compute(
+    chain: Path,
+    *,
+    at: str | None = None,
+    method: Literal["native", "cboe", "dvol"] = "native",
+    tenor: float = 30.0,
+    premium: Literal["quote", "coin"] = "quote",
+    common: Common = _NO_FLAGS,
+) -> int:
+    """Compute the index of one option chain; one JSON object on stdout.
+
+    Example: `volgauge compute CHAIN.csv --premium coin --method dvol`
+
+    Exit code 0 with a value, 3 without (the reason is in the object), 2 on unreadable input.
+
+    Args:
+        chain: CSV with a header: expiry, strike, kind (C|P), bid, ask; optional bid_size, ask_size, mark,
+            open_interest, rate, forward, timestamp. An empty cell is "no quote".
+        at: Instant of calculation; default is the newest `timestamp` of the chain.
+        method: Rules of calculation.
+        tenor: In days.
+        premium: Unit of the prices: the quote currency, or the coin itself.
+    """
+    common.settings()
+    from volgauge.domain.units import parse_instant
+    from volgauge.offline.chain import read_chain
+    from volgauge.offline.compute import compute as compute_index
+    from volgauge.offline.compute import to_json
+
+    try:
+        at_ns = None if at is None else parse_instant(at)
+    except ValueError as error:
+        raise InputError(f"--at: {error}") from error
+    value = compute_index(
+        read_chain(chain), at=at_ns, method=method, tenor_days=tenor, premium=premium
+    )
+    sys.stdout.buffer.write(to_json(value) + b"\n")
+    return 0 if value.value is not None else EXIT_NO_VALUE
+
+
+@app.command
+def check_config(*, common: Common = _NO_FLAGS) -> int:
+    """Print the effective configuration as JSON, secrets masked; start nothing.
+
+    Example: `volgauge check-config --config config/default.toml`
+    """
+    import json
+
+    sys.stdout.write(json.dumps(describe(common.settings()), indent=2, default=str) + "\n")
+    return 0
+
+
+@app.command
+def warm(*, common: Common = _NO_FLAGS) -> int:
+    """Compile every kernel into the cache, e.g. while an image is built.
+
+    Example: `volgauge warm`
+    """
+    common.settings()
+    from volgauge import app as service
+
+    return service.warm()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    try:
+        result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:
+        return EXIT_USAGE
+    except (ConfigError, InputError) as error:
+        sys.stderr.write(f"volgauge: {error}\n")
+        return EXIT_USAGE
+    except VolgaugeError as error:
+        sys.stderr.write(f"volgauge: {error}\n")
+        return EXIT_FAILED
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not an error of ours.
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0
