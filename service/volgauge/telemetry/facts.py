@@ -1,0 +1,87 @@
+"""What metrics read from others, as they offer it: the seams towards feeds, engine and sinks."""
+
+import enum
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class FeedFacts(Protocol):
+    """One websocket session, as `adapters.base.VenueProtocol` offers it."""
+
+    @property
+    def venue(self) -> str:
+        """Lower-case name of the venue."""
+        ...
+
+    @property
+    def connection(self) -> str:
+        """Name of the connection within the venue."""
+        ...
+
+    @property
+    def state(self) -> enum.Enum:
+        """`idle`, `subscribing` or `live`."""
+        ...
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Facts by key, `kind` or `kind.reason`."""
+        ...
+
+
+class VenueFacts(Protocol):
+    """What the engine knows of one venue."""
+
+    @property
+    def venue(self) -> str:
+        """Lower-case name of the venue."""
+        ...
+
+    @property
+    def last_data_ns(self) -> int:
+        """Receipt of the newest data; 0 before the first."""
+        ...
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Rare events taken, by type."""
+        ...
+
+
+class SinkFacts(Protocol):
+    """What a publisher counts about itself; all plain ints, only ever rising."""
+
+    @property
+    def published(self) -> int:
+        """Records the sink accepted."""
+        ...
+
+    @property
+    def conflated(self) -> int:
+        """Records replaced by a newer one before they were sent."""
+        ...
+
+    @property
+    def failed(self) -> int:
+        """Records lost: sent without an answer, or refused."""
+        ...
+
+    @property
+    def fenced(self) -> int:
+        """Records refused as out of order or of an older epoch."""
+        ...
+
+    @property
+    def reconnects(self) -> int:
+        """Connections opened after the first."""
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether the sink answers."""
+        ...
+
+    @property
+    def last_published_ns(self) -> int:
+        """Instant of the newest accepted record; 0 before the first."""
+        ...

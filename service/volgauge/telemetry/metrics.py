@@ -1,0 +1,545 @@
+"""Every metric of the service, by name, in one file.
+
+The hot path only counts: a list index and an addition, or one dictionary store. Nothing of
+prometheus_client runs there. At scrape time one collector reads those facts, and the counts that
+feeds and sinks keep themselves, and turns them into families. It holds no lock: a scrape in
+another thread may see a histogram's sum one observation ahead of its buckets.
+
+Values of the index are in volatility points (52.3 means 52.3 % a year); everything else is in base
+units. Times are timestamps, not ages: an age that stops growing would hide a dead process.
+"""
+
+import enum
+import platform
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import assert_never
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from volgauge.domain.index import (
+    METHODOLOGY_VERSION,
+    IndexValue,
+    Reject,
+    Source,
+    Status,
+    SurfaceValue,
+    tenor_label,
+)
+from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.telemetry.facts import FeedFacts, SinkFacts, VenueFacts
+from volgauge.telemetry.latency import LatencyHistogram, Stage
+
+
+class Kind(enum.Enum):
+    """Prometheus type of a metric."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+    INFO = "info"
+
+
+class Family(Struct, frozen=True):
+    """Name, type, help sentence and labels of one metric."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+
+    def build(self) -> Metric:
+        """The family without samples."""
+        match self.kind:
+            case Kind.GAUGE:
+                return GaugeMetricFamily(self.name, self.help, labels=self.labels)
+            case Kind.COUNTER:
+                return CounterMetricFamily(self.name, self.help, labels=self.labels)
+            case Kind.HISTOGRAM:
+                return HistogramMetricFamily(self.name, self.help, labels=self.labels)
+            case Kind.INFO:
+                name = self.name.removesuffix("_info")
+                return InfoMetricFamily(name, self.help, labels=self.labels)
+        assert_never(self.kind)
+
+
+FAMILIES = (
+    Family(
+        "volgauge_index_points",
+        Kind.GAUGE,
+        "Implied-volatility index in volatility points (52.3 is 52.3 percent a year); "
+        "absent while it cannot be computed.",
+        ("asset", "tenor"),
+    ),
+    Family(
+        "volgauge_index_bid_points",
+        Kind.GAUGE,
+        "Index computed from the bids, in volatility points.",
+        ("asset", "tenor"),
+    ),
+    Family(
+        "volgauge_index_ask_points",
+        Kind.GAUGE,
+        "Index computed from the asks, in volatility points.",
+        ("asset", "tenor"),
+    ),
+    Family(
+        "volgauge_index_uncertainty_points",
+        Kind.GAUGE,
+        "Half width of the index's error band, in volatility points.",
+        ("asset", "tenor"),
+    ),
+    Family(
+        "volgauge_index_strip_points",
+        Kind.GAUGE,
+        "Index by the exchange's discrete strip rule, in volatility points.",
+        ("asset", "tenor"),
+    ),
+    Family(
+        "volgauge_venue_index_points",
+        Kind.GAUGE,
+        "The venue's own volatility index, for comparison and never an input, in "
+        "volatility points.",
+        ("asset",),
+    ),
+    Family(
+        "volgauge_index_status",
+        Kind.GAUGE,
+        "1 for the status of the headline index, 0 for every other status.",
+        ("asset", "status"),
+    ),
+    Family(
+        "volgauge_index_last_update_timestamp_seconds",
+        Kind.GAUGE,
+        "Unix time of our receipt of the newest input that the headline index rests on.",
+        ("asset",),
+    ),
+    Family(
+        "volgauge_index_last_record_timestamp_seconds",
+        Kind.GAUGE,
+        "Unix time at which the newest record of the headline index was computed; it "
+        "moves with every heartbeat.",
+        ("asset",),
+    ),
+    Family(
+        "volgauge_index_strikes",
+        Kind.GAUGE,
+        "Strikes that the headline index rests on.",
+        ("asset",),
+    ),
+    Family(
+        "volgauge_index_source_info",
+        Kind.GAUGE,
+        "1 for where the records come from: live, simulated or replay.",
+        ("asset", "source"),
+    ),
+    Family(
+        "volgauge_index_records_total",
+        Kind.COUNTER,
+        "Index values handed to the sinks.",
+        ("asset", "tenor"),
+    ),
+    Family(
+        "volgauge_ticks_merged_total",
+        Kind.COUNTER,
+        "Inputs that shared a recompute of the headline index with a later one.",
+        ("asset",),
+    ),
+    Family(
+        "volgauge_quotes_refused",
+        Kind.GAUGE,
+        "Options whose quote is refused at the moment, by reason; below_delta is the "
+        "usual case in the wings.",
+        ("venue", "asset", "reason"),
+    ),
+    Family(
+        "volgauge_quotes_rejected_total",
+        Kind.COUNTER,
+        "Quotes and listings refused at the border, by reason.",
+        ("venue", "reason"),
+    ),
+    Family(
+        "volgauge_feed_connected",
+        Kind.GAUGE,
+        "1 while every connection to the venue is live, else 0.",
+        ("venue",),
+    ),
+    Family(
+        "volgauge_feed_connections",
+        Kind.GAUGE,
+        "Connections to the venue by state.",
+        ("venue", "state"),
+    ),
+    Family(
+        "volgauge_feed_frames_total",
+        Kind.COUNTER,
+        "Frames received from the venue.",
+        ("venue",),
+    ),
+    Family(
+        "volgauge_feed_ignored_total",
+        Kind.COUNTER,
+        "Frames of a kind that is not read.",
+        ("venue", "reason"),
+    ),
+    Family(
+        "volgauge_feed_reconnects_total",
+        Kind.COUNTER,
+        "Sessions with the venue that ended, by reason.",
+        ("venue", "reason"),
+    ),
+    Family(
+        "volgauge_feed_notices_total",
+        Kind.COUNTER,
+        "Other facts that a feed counts about itself.",
+        ("venue", "reason"),
+    ),
+    Family(
+        "volgauge_events_total",
+        Kind.COUNTER,
+        "Rare events that the engine took, by type; quotes are not among them.",
+        ("venue", "event"),
+    ),
+    Family(
+        "volgauge_feed_last_frame_timestamp_seconds",
+        Kind.GAUGE,
+        "Unix time of our receipt of the newest data of the venue.",
+        ("venue",),
+    ),
+    Family(
+        "volgauge_book_gaps_total",
+        Kind.COUNTER,
+        "Breaks in the sequence of a book.",
+        ("venue",),
+    ),
+    Family(
+        "volgauge_publish_records_total",
+        Kind.COUNTER,
+        "Records that the sink accepted.",
+        ("sink",),
+    ),
+    Family(
+        "volgauge_publish_conflated_total",
+        Kind.COUNTER,
+        "Records replaced by a newer one before they were sent.",
+        ("sink",),
+    ),
+    Family(
+        "volgauge_publish_failures_total",
+        Kind.COUNTER,
+        "Records lost, by reason: failed for no answer, fenced for a newer publisher.",
+        ("sink", "reason"),
+    ),
+    Family(
+        "volgauge_publish_reconnects_total",
+        Kind.COUNTER,
+        "Connections to the sink opened after the first.",
+        ("sink",),
+    ),
+    Family(
+        "volgauge_publish_connected",
+        Kind.GAUGE,
+        "1 while the sink answers, else 0.",
+        ("sink",),
+    ),
+    Family(
+        "volgauge_publish_last_record_timestamp_seconds",
+        Kind.GAUGE,
+        "Unix time of the newest record that the sink accepted.",
+        ("sink",),
+    ),
+    Family(
+        "volgauge_stage_duration_seconds",
+        Kind.HISTOGRAM,
+        "Duration of one stage of the way from a frame to a record.",
+        ("stage",),
+    ),
+    Family(
+        "volgauge_tick_to_publish_seconds",
+        Kind.HISTOGRAM,
+        "From the receipt of the oldest input in a record to the hand-over to the sinks.",
+    ),
+    Family(
+        "volgauge_ready",
+        Kind.GAUGE,
+        "1 while /readyz is green, else 0.",
+    ),
+    Family(
+        "volgauge_log_lines_total",
+        Kind.COUNTER,
+        "Log lines written, by level.",
+        ("level",),
+    ),
+    Family(
+        "volgauge_build_info",
+        Kind.INFO,
+        "Version of the program, of the calculation rules and of Python.",
+    ),
+)
+"""The public set; process_* and python_gc_* of prometheus_client come on top."""
+
+MAX_REASONS = 32
+"""Different reasons kept per family; later ones are counted together as `other`."""
+
+_STATES = ("idle", "subscribing", "live")
+_FAMILY_OF_FACT = {
+    "frames": "volgauge_feed_frames_total",
+    "ignored": "volgauge_feed_ignored_total",
+    "rejected": "volgauge_quotes_rejected_total",
+    "reconnects": "volgauge_feed_reconnects_total",
+    "gaps": "volgauge_book_gaps_total",
+}
+"""First word of a key in a feed's counts to the metric it belongs to."""
+
+
+class Metrics(Collector):
+    """The service's facts, readable by Prometheus.
+
+    Everything is a method call from the composition root; nothing here calls back into the
+    engine. Facts are read when Prometheus asks, so watching costs nothing; recording an index
+    value is one dictionary look-up.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        version: str,
+        headline_tenor_days: float = 30.0,
+    ) -> None:
+        self.tick_to_publish = LatencyHistogram()
+        self._stages = {stage: LatencyHistogram() for stage in Stage}
+        self._version = version
+        self._headline = headline_tenor_days
+        self._index: dict[tuple[str, float], _Latest] = {}
+        self._surfaces: dict[str, SurfaceValue] = {}
+        self._feeds: list[FeedFacts] = []
+        self._venues: list[VenueFacts] = []
+        self._sinks: dict[str, SinkFacts] = {}
+        self._log_lines: Mapping[str, int] = {}
+        self._reasons: dict[str, set[str]] = {}
+        self._ready = False
+        registry.register(self)
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+
+    def histogram(self, stage: Stage) -> LatencyHistogram:
+        """Where the durations of one stage are counted."""
+        return self._stages[stage]
+
+    def record(self, value: IndexValue) -> None:
+        """Take one record on its way to the sinks; the newest of each tenor is shown."""
+        key = (value.asset, value.tenor_days)
+        latest = self._index.get(key)
+        if latest is None:
+            latest = self._index[key] = _Latest(value)
+        latest.value = value
+        latest.records += 1
+        latest.merged += value.ticks_merged
+        if value.value is not None:
+            latest.event_ns = value.event_ns
+
+    def surface(self, value: SurfaceValue) -> None:
+        """Take one surface; the newest of each asset is shown."""
+        self._surfaces[value.asset] = value
+
+    def set_ready(self, ready: bool) -> None:
+        """Say what /readyz says."""
+        self._ready = ready
+
+    def watch_connection(self, feed: FeedFacts) -> None:
+        """Show the state and the counts of one websocket session."""
+        self._feeds.append(feed)
+
+    def watch_venue(self, venue: VenueFacts) -> None:
+        """Show what the engine knows of one venue."""
+        self._venues.append(venue)
+
+    def watch_publisher(self, stats: SinkFacts, sink: str = "redis") -> None:
+        """Show what one sink counts."""
+        self._sinks[sink] = stats
+
+    def watch_logs(self, lines: Mapping[str, int]) -> None:
+        """Show the log lines by level, as `logs.configure` counts them."""
+        self._log_lines = lines
+
+    def describe(self) -> Iterable[Metric]:
+        """The families without samples: registering reads no facts."""
+        return [family.build() for family in FAMILIES]
+
+    def collect(self) -> Iterable[Metric]:  # type: ignore[explicit-override]  # 3.11 has no override
+        """All families with the facts of this moment."""
+        scrape = _Scrape()
+        self._collect_index(scrape)
+        self._collect_surfaces(scrape)
+        self._collect_feeds(scrape)
+        self._collect_sinks(scrape)
+        for stage, histogram in self._stages.items():
+            scrape.add_histogram("volgauge_stage_duration_seconds", histogram, stage.value)
+        scrape.add_histogram("volgauge_tick_to_publish_seconds", self.tick_to_publish)
+        scrape.add("volgauge_ready", self._ready)
+        for level, count in list(self._log_lines.items()):
+            scrape.add("volgauge_log_lines_total", count, level)
+        scrape.add(
+            "volgauge_build_info", 1, self._version, METHODOLOGY_VERSION, platform.python_version()
+        )
+        return scrape.metrics()
+
+    def _collect_index(self, scrape: "_Scrape") -> None:
+        for (asset, tenor_days), latest in list(self._index.items()):
+            value = latest.value
+            tenor = tenor_label(tenor_days)
+            for name, points in (
+                ("volgauge_index_points", value.value),
+                ("volgauge_index_bid_points", value.bid),
+                ("volgauge_index_ask_points", value.ask),
+                ("volgauge_index_uncertainty_points", value.u),
+                ("volgauge_index_strip_points", value.strip),
+            ):
+                if points is not None:
+                    scrape.add(name, points, asset, tenor)
+            scrape.add("volgauge_index_records_total", latest.records, asset, tenor)
+            if tenor_days != self._headline:
+                continue
+            for status in Status:
+                scrape.add("volgauge_index_status", status is value.status, asset, status.value)
+            for source in (Source.LIVE, Source.SIMULATED, Source.REPLAY):
+                scrape.add(
+                    "volgauge_index_source_info", source is value.source, asset, source.value
+                )
+            scrape.add("volgauge_index_strikes", value.n_strikes, asset)
+            scrape.add("volgauge_ticks_merged_total", latest.merged, asset)
+            scrape.add_instant(
+                "volgauge_index_last_update_timestamp_seconds", latest.event_ns, asset
+            )
+            scrape.add_instant(
+                "volgauge_index_last_record_timestamp_seconds", value.computed_ns, asset
+            )
+
+    def _collect_surfaces(self, scrape: "_Scrape") -> None:
+        for asset, surface in list(self._surfaces.items()):
+            if surface.venue_index is not None:
+                scrape.add("volgauge_venue_index_points", surface.venue_index, asset)
+            refused: dict[str, Counter[str]] = {}
+            for expiry in surface.expiries:
+                refused.setdefault(expiry.venue, Counter()).update(expiry.rejected)
+            for venue, reasons in refused.items():
+                for reason in Reject:
+                    scrape.add(
+                        "volgauge_quotes_refused",
+                        reasons[reason.value],
+                        venue,
+                        asset,
+                        reason.value,
+                    )
+
+    def _collect_feeds(self, scrape: "_Scrape") -> None:
+        states: dict[str, Counter[str]] = {}
+        facts: Counter[tuple[str, ...]] = Counter()
+        for feed in self._feeds:
+            states.setdefault(feed.venue, Counter())[feed.state.value] += 1
+            for name in ("volgauge_feed_frames_total", "volgauge_book_gaps_total"):
+                facts[name, feed.venue] += 0
+            for key, count in list(feed.counts.items()):
+                facts[self._classify(feed.venue, key)] += count
+        for (name, *labels), count in facts.items():
+            scrape.add(name, count, *labels)
+        for venue, counts in states.items():
+            scrape.add("volgauge_feed_connected", counts["live"] == counts.total(), venue)
+            for state in _STATES:
+                scrape.add("volgauge_feed_connections", counts[state], venue, state)
+        for sink in self._venues:
+            scrape.add_instant(
+                "volgauge_feed_last_frame_timestamp_seconds", sink.last_data_ns, sink.venue
+            )
+            for event, count in list(sink.counts.items()):
+                scrape.add("volgauge_events_total", count, sink.venue, event)
+
+    def _classify(self, venue: str, key: str) -> tuple[str, ...]:
+        """Family and label values of one count; `ignored.heartbeat` is kind and reason."""
+        kind, _, reason = key.partition(".")
+        name = _FAMILY_OF_FACT.get(kind)
+        if name is None:
+            name, reason = "volgauge_feed_notices_total", key
+        if "reason" not in _LABELS[name]:
+            return name, venue
+        # A reason can carry a word of the venue's: what the venue says must not make series.
+        known = self._reasons.setdefault(name, set())
+        if reason not in known:
+            if len(known) >= MAX_REASONS:
+                reason = "other"
+            known.add(reason)
+        return name, venue, reason or "unknown"
+
+    def _collect_sinks(self, scrape: "_Scrape") -> None:
+        for name, sink in self._sinks.items():
+            scrape.add("volgauge_publish_records_total", sink.published, name)
+            scrape.add("volgauge_publish_conflated_total", sink.conflated, name)
+            scrape.add("volgauge_publish_failures_total", sink.failed, name, "failed")
+            scrape.add("volgauge_publish_failures_total", sink.fenced, name, "fenced")
+            scrape.add("volgauge_publish_reconnects_total", sink.reconnects, name)
+            scrape.add("volgauge_publish_connected", sink.connected, name)
+            scrape.add_instant(
+                "volgauge_publish_last_record_timestamp_seconds", sink.last_published_ns, name
+            )
+
+
+class _Latest:
+    """What is kept of one asset and tenor between scrapes."""
+
+    __slots__ = ("event_ns", "merged", "records", "value")
+
+    def __init__(self, value: IndexValue) -> None:
+        self.value = value
+        self.records = 0
+        self.merged = 0
+        self.event_ns = 0
+
+
+class _Scrape:
+    """Families being filled for one answer."""
+
+    def __init__(self) -> None:
+        self._metrics = {family.name: family.build() for family in FAMILIES}
+
+    def add(self, name: str, value: float, *labels: str) -> None:
+        """Add one sample."""
+        self._metrics[name].add_sample(
+            name, dict(zip(_LABELS[name], labels, strict=True)), float(value)
+        )
+
+    def add_instant(self, name: str, instant_ns: int, *labels: str) -> None:
+        """Add one timestamp; an instant that has not come yet is left out."""
+        if instant_ns:
+            self.add(name, instant_ns / NANOS_PER_SECOND, *labels)
+
+    def add_histogram(self, name: str, histogram: LatencyHistogram, *labels: str) -> None:
+        """Add the buckets, the count and the sum."""
+        given = dict(zip(_LABELS[name], labels, strict=True))
+        metric = self._metrics[name]
+        total = 0.0
+        for bound, total in histogram.buckets():
+            metric.add_sample(f"{name}_bucket", {**given, "le": bound}, total)
+        metric.add_sample(f"{name}_count", given, total)
+        metric.add_sample(f"{name}_sum", given, histogram.sum_ns / NANOS_PER_SECOND)
+
+    def metrics(self) -> list[Metric]:
+        """What was filled."""
+        return list(self._metrics.values())
+
+
+_LABELS = {
+    family.name: (
+        ("version", "methodology", "python") if family.kind is Kind.INFO else family.labels
+    )
+    for family in FAMILIES
+}
