@@ -119,15 +119,18 @@ def test_passwords_in_urls_are_masked(source: str) -> None:
     """Fields, messages and tracebacks alike."""
     out = io.StringIO()
     configure(LogSettings(), out)
-    secret = "redis://user:hunter2@example.test:6379/0"
+    url = "redis://user:hunter2@example.test:6379/0"
+
+    def fail() -> None:
+        raise OSError(url)
 
     try:
-        raise OSError(secret)
+        fail()
     except OSError as error:
         if source == "service":
-            structlog.get_logger().exception(LogEvent.PUBLISH_FAILED, url=secret, error=str(error))
+            structlog.get_logger().exception(LogEvent.PUBLISH_FAILED, url=url, error=str(error))
         else:
-            logging.getLogger("redis").exception("cannot reach %s", secret)
+            logging.getLogger("redis").exception("cannot reach %s", url)
 
     assert "hunter2" not in out.getvalue()
     assert "user:***@example.test" in out.getvalue()
