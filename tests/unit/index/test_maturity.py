@@ -38,12 +38,12 @@ def test_an_expiry_exactly_at_the_tenor_is_the_near_one() -> None:
 @pytest.mark.parametrize(
     ("days", "usable", "one_sided"),
     [
-        ([20.0], [True], True),
-        ([45.0], [True], True),
+        ([20.01], [True], True),
+        ([44.99], [True], True),
         ([19.9], [True], False),
         ([45.1], [True], False),
-        ([20.0, 45.0], [False, True], True),
-        ([-1.0, 45.0], [True, True], True),
+        ([20.01, 44.99], [False, True], True),
+        ([-1.0, 44.99], [True, True], True),
         ([], [], False),
         ([30.0], [False], False),
         ([0.0], [True], False),
