@@ -49,7 +49,7 @@ class VenueFacts(Protocol):
 
 
 class SinkFacts(Protocol):
-    """What a publisher counts about itself; all plain ints, only ever rising."""
+    """What a publisher counts about itself; all plain numbers."""
 
     @property
     def published(self) -> int:
@@ -72,6 +72,16 @@ class SinkFacts(Protocol):
         ...
 
     @property
+    def refused(self) -> int:
+        """Records that could not be encoded."""
+        ...
+
+    @property
+    def dropped_events(self) -> int:
+        """Status events pushed out of a full queue."""
+        ...
+
+    @property
     def reconnects(self) -> int:
         """Connections opened after the first."""
         ...
@@ -84,4 +94,14 @@ class SinkFacts(Protocol):
     @property
     def last_published_ns(self) -> int:
         """Instant of the newest accepted record; 0 before the first."""
+        ...
+
+    @property
+    def round_trip_ns(self) -> int:
+        """From the write of the newest accepted record to its reply; 0 before the first."""
+        ...
+
+    @property
+    def receivers(self) -> int:
+        """Subscribers that got the newest accepted record."""
         ...

@@ -236,8 +236,21 @@ FAMILIES = (
     Family(
         "volgauge_publish_failures_total",
         Kind.COUNTER,
-        "Records lost, by reason: failed for no answer, fenced for a newer publisher.",
+        "Records lost, by reason: failed without a known outcome, fenced by a newer publisher, "
+        "refused as not encodable, dropped from a full queue.",
         ("sink", "reason"),
+    ),
+    Family(
+        "volgauge_publish_receivers",
+        Kind.GAUGE,
+        "Subscribers that got the newest accepted record.",
+        ("sink",),
+    ),
+    Family(
+        "volgauge_publish_round_trip_seconds",
+        Kind.GAUGE,
+        "From the write of the newest accepted record to the sink's reply.",
+        ("sink",),
     ),
     Family(
         "volgauge_publish_reconnects_total",
@@ -484,8 +497,17 @@ class Metrics(Collector):
         for name, sink in self._sinks.items():
             scrape.add("volgauge_publish_records_total", sink.published, name)
             scrape.add("volgauge_publish_conflated_total", sink.conflated, name)
-            scrape.add("volgauge_publish_failures_total", sink.failed, name, "failed")
-            scrape.add("volgauge_publish_failures_total", sink.fenced, name, "fenced")
+            for reason, count in (
+                ("failed", sink.failed),
+                ("fenced", sink.fenced),
+                ("refused", sink.refused),
+                ("dropped", sink.dropped_events),
+            ):
+                scrape.add("volgauge_publish_failures_total", count, name, reason)
+            scrape.add("volgauge_publish_receivers", sink.receivers, name)
+            scrape.add(
+                "volgauge_publish_round_trip_seconds", sink.round_trip_ns / NANOS_PER_SECOND, name
+            )
             scrape.add("volgauge_publish_reconnects_total", sink.reconnects, name)
             scrape.add("volgauge_publish_connected", sink.connected, name)
             scrape.add_instant(

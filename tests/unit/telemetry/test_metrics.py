@@ -51,7 +51,11 @@ class Sink:
     conflated = 5
     failed = 2
     fenced = 1
+    refused = 4
+    dropped_events = 6
     reconnects = 3
+    round_trip_ns = 250_000
+    receivers = 9
     connected = True
     last_published_ns = 1_790_000_000_500_000_000
 
@@ -263,8 +267,10 @@ def test_a_sink_is_shown_by_its_own_counts(registry: CollectorRegistry, metrics:
     assert registry.get_sample_value("volgauge_publish_records_total", sink) == 41
     assert registry.get_sample_value("volgauge_publish_conflated_total", sink) == 5
     failures = "volgauge_publish_failures_total"
-    assert registry.get_sample_value(failures, {**sink, "reason": "failed"}) == 2
-    assert registry.get_sample_value(failures, {**sink, "reason": "fenced"}) == 1
+    for reason, count in (("failed", 2), ("fenced", 1), ("refused", 4), ("dropped", 6)):
+        assert registry.get_sample_value(failures, {**sink, "reason": reason}) == count
+    assert registry.get_sample_value("volgauge_publish_receivers", sink) == 9
+    assert registry.get_sample_value("volgauge_publish_round_trip_seconds", sink) == 0.00025
     assert registry.get_sample_value("volgauge_publish_connected", sink) == 1
     newest = "volgauge_publish_last_record_timestamp_seconds"
     assert registry.get_sample_value(newest, sink) == 1_790_000_000.5
