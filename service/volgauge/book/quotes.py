@@ -1,0 +1,160 @@
+"""The book state of one venue: top of book of every option, as arrays by slot.
+
+A write costs one packing call and one dirty flag; kernels read the arrays in place. Times are int
+nanoseconds, prices in the venue's premium unit, an absent value is NaN.
+"""
+
+from collections.abc import Iterable, Sequence
+from math import nan
+from struct import Struct
+
+import numpy as np
+
+from volgauge.domain.instrument import Instrument
+from volgauge.kernels import layout as col
+from volgauge.kernels._jit import F64, I64, U8
+
+_ROW_BYTES = col.QUOTE_COLUMNS * 8
+_pack_quote = Struct("=4d2qd").pack_into
+_pack_double = Struct("=d").pack_into
+_unpack_quote = Struct("=4d2qd").unpack_from
+
+INITIAL_SLOTS = 1024
+INITIAL_CELLS = 64
+NO_CELL = 0
+"""Flags of slots that belong to no expiry go here; nobody reads them."""
+
+
+class QuoteTable:
+    """Top of book by dense slot, and one dirty flag an expiry (its cell).
+
+    `generation` rises when the arrays are replaced by larger ones: whoever holds `quotes`,
+    `stamps` or `dirty` compares it and takes them anew.
+    """
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.quotes: F64 = np.full((INITIAL_SLOTS, col.QUOTE_COLUMNS), nan)
+        """(capacity, QUOTE_COLUMNS) float64, see kernels/layout.py."""
+        self.stamps: I64
+        """The same memory as int64."""
+        self.dirty: U8 = np.zeros(INITIAL_CELLS, np.uint8)
+        """(cells,) 1: a quote of this expiry has changed since its evaluation."""
+        self._cell_of: list[int] = [NO_CELL] * INITIAL_SLOTS
+        self._free_cells: list[int] = []
+        self._cell_count = NO_CELL + 1
+        self._clear_rows(0, INITIAL_SLOTS)
+        self._take_views()
+
+    def write(
+        self,
+        slot: int,
+        bid: float,
+        ask: float,
+        bid_size: float,
+        ask_size: float,
+        exchange_ns: int,
+        received_ns: int,
+    ) -> None:
+        """Replace the top of book of one listed option; the hot path."""
+        _pack_quote(
+            self._bytes,
+            slot * _ROW_BYTES,
+            bid,
+            ask,
+            bid_size,
+            ask_size,
+            exchange_ns,
+            received_ns,
+            nan,
+        )
+        self._flags[self._cell_of[slot]] = 1
+
+    def write_marks(self, slots: Sequence[int], prices: Sequence[float]) -> None:
+        """Replace the venue's marks, premium unit."""
+        self._write_column(col.MARK, slots, prices)
+
+    def write_open_interest(self, slots: Sequence[int], amounts: Sequence[float]) -> None:
+        """Replace open interest, units of the underlying. No value depends on it."""
+        offset = col.OPEN_INTEREST * 8
+        for slot, amount in zip(slots, amounts, strict=True):
+            if slot < len(self._cell_of):
+                _pack_double(self._bytes, slot * _ROW_BYTES + offset, amount)
+
+    def clear(self, slots: Iterable[int]) -> None:
+        """Forget the quotes of these slots: a sequence gap or a lost feed."""
+        for slot in slots:
+            if slot < len(self._cell_of):
+                self.write(slot, nan, nan, nan, nan, 0, 0)
+
+    def read(self, slot: int) -> tuple[float, float, float, float, int, int]:
+        """(bid, ask, bid_size, ask_size, exchange_ns, received_ns) of one slot."""
+        return _unpack_quote(self._bytes, slot * _ROW_BYTES)[:6]
+
+    def open_cell(self) -> int:
+        """Number of a fresh dirty flag, raised; for one expiry of one option book."""
+        if self._free_cells:
+            cell = self._free_cells.pop()
+        else:
+            cell = self._cell_count
+            self._cell_count += 1
+            if cell >= len(self.dirty):
+                self.dirty = np.concatenate([self.dirty, np.zeros_like(self.dirty)])
+                self.generation += 1
+                self._take_views()
+        self.dirty[cell] = 1
+        return cell
+
+    def close_cell(self, cell: int) -> None:
+        """Give a flag back."""
+        self.dirty[cell] = 0
+        self._free_cells.append(cell)
+
+    def attach(self, slot: int, cell: int, instrument: Instrument) -> None:
+        """Start a slot: an empty row with the instrument's tick rule, bound to a flag."""
+        capacity = len(self._cell_of)
+        if slot >= capacity:
+            while slot >= capacity:
+                capacity *= 2
+            self._grow(capacity)
+        self._clear_rows(slot, slot + 1)
+        row = self.quotes[slot]
+        row[col.TICK_SIZE] = instrument.tick_size
+        row[col.TICK_ABOVE] = instrument.tick_above
+        row[col.TICK_STEP] = instrument.tick_step
+        self._cell_of[slot] = cell
+        self.dirty[cell] = 1
+
+    def detach(self, slot: int) -> None:
+        """End a slot: whatever is written to it from now on is nobody's."""
+        self.dirty[self._cell_of[slot]] = 1
+        self._cell_of[slot] = NO_CELL
+        self._clear_rows(slot, slot + 1)
+
+    def _write_column(self, column: int, slots: Sequence[int], values: Sequence[float]) -> None:
+        offset = column * 8
+        cells = self._cell_of
+        for slot, value in zip(slots, values, strict=True):
+            if slot < len(cells):
+                _pack_double(self._bytes, slot * _ROW_BYTES + offset, value)
+                self._flags[cells[slot]] = 1
+
+    def _grow(self, capacity: int) -> None:
+        old = len(self._cell_of)
+        larger = np.full((capacity, col.QUOTE_COLUMNS), nan)
+        larger.view(np.int64)[:old] = self.stamps
+        self.quotes = larger
+        self._cell_of.extend([NO_CELL] * (capacity - old))
+        self._clear_rows(old, capacity)
+        self.generation += 1
+        self._take_views()
+
+    def _clear_rows(self, first: int, last: int) -> None:
+        rows = self.quotes[first:last]
+        rows[:] = nan
+        rows.view(np.int64)[:, (col.EXCHANGE_NS, col.RECEIVED_NS)] = 0
+
+    def _take_views(self) -> None:
+        self.stamps = self.quotes.view(np.int64)
+        self._bytes = self.quotes.data.cast("B")
+        self._flags = self.dirty.data

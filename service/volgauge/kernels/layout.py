@@ -1,0 +1,114 @@
+"""Columns of the arrays that kernels, book and surface share.
+
+    quotes  float64 (capacity, QUOTE_COLUMNS)  one row an option slot; `stamps`: the same as int64
+    ladder  float64 (strikes, LADDER_COLUMNS)  one row a strike, expiry after expiry, ascending
+    plan    int64   (expiries, PLAN_COLUMNS)   one row an expiry, ascending
+    inputs  float64 (expiries, INPUT_COLUMNS)
+    values  float64 (METHODS, expiries, VALUE_COLUMNS)
+    facts   int64   (METHODS, expiries, FACT_COLUMNS)
+
+A quote row is two cache lines: the first is what `QuoteTable.write` packs in one call.
+"""
+
+from volgauge.domain.index import Flag, Reason, Reject
+
+# quotes: the first seven are written together, in this order.
+BID = 0
+ASK = 1
+BID_SIZE = 2
+ASK_SIZE = 3
+EXCHANGE_NS = 4  # int64, through `stamps`
+RECEIVED_NS = 5  # int64, through `stamps`
+FORWARD_REF = 6  # forward of the expiry at the first evaluation after the quote; NaN until then
+MARK = 7
+OPEN_INTEREST = 8
+TICK_SIZE = 9
+TICK_ABOVE = 10
+TICK_STEP = 11
+CODE_NATIVE = 12  # index into REJECTS, -1 used or usable; written by the kernels
+CODE_DVOL = 13
+CODE_CBOE = 14
+QUOTE_COLUMNS = 16
+
+STRIKE = 0
+CALL_SLOT = 1  # -1: not listed
+PUT_SLOT = 2
+LADDER_COLUMNS = 4
+
+EXPIRY_NS = 0
+FIRST = 1  # rows of the ladder: FIRST <= row < LAST
+LAST = 2
+CELL = 3  # index into the dirty flags of the QuoteTable
+DUE_NS = 4  # when a quote of this expiry may turn stale by time alone; 0 never
+PLAN_COLUMNS = 5
+
+FUTURE = 0  # the venue's own forward of the expiry, NaN unknown
+RATE = 1  # continuously compounded, `cboe` only
+INPUT_COLUMNS = 2
+
+# values: NaN where not computable.
+T_YEARS = 0
+FORWARD = 1
+K_ZERO = 2
+STRIP_SUM = 3
+TOTAL_VARIANCE = 4
+BID_VARIANCE = 5  # total variance of the same strip at the bids
+ASK_VARIANCE = 6
+DEVIATION = 7  # sw = sqrt(total variance at the money)
+EXTRAPOLATED = 8  # share of the variance beyond the quoted strikes
+OWN_FORWARD = 9  # forward from the expiry's own pairs or its listed future; NaN: needs neighbours
+PARITY_GAP = 10  # relative distance of the parity forward from the arbitrage interval
+VALUE_COLUMNS = 11
+
+# facts
+MINUTES = 0
+REASON = 1  # -1 a value is there; else index into REASONS
+FLAGS = 2  # bit i is FLAGS_ORDER[i]
+STRIKES = 3  # strikes whose quotes entered the sum
+ACCEPTED = 4  # strikes that passed the filters
+PAIRS = 5  # put-call pairs behind the forward
+ELIGIBLE = 6  # 1: METHODOLOGY rule 9 holds
+NEWEST_NS = 7  # receipt of the newest quote among the expiry's options
+QUALIFIED = 8  # 1: rule 9 holds but for the time to expiry
+REJECTED = 9  # REJECTED + i counts REJECTS[i]
+
+REJECTS = tuple(Reject)
+REASONS = tuple(Reason)
+FLAG_ORDER = tuple(Flag)
+FACT_COLUMNS = REJECTED + len(REJECTS)
+
+NATIVE = 0
+DVOL = 1
+CBOE = 2
+METHODS = 3
+
+USED = -1
+
+R_ABSENT = REJECTS.index(Reject.ABSENT)
+R_NO_BID = REJECTS.index(Reject.NO_BID)
+R_NO_ASK = REJECTS.index(Reject.NO_ASK)
+R_CROSSED = REJECTS.index(Reject.CROSSED)
+R_WIDE = REJECTS.index(Reject.WIDE)
+R_TINY = REJECTS.index(Reject.TINY)
+R_BOUNDS = REJECTS.index(Reject.BOUNDS)
+R_ARBITRAGE = REJECTS.index(Reject.ARBITRAGE)
+R_STALE = REJECTS.index(Reject.STALE)
+R_BAD_NUMBER = REJECTS.index(Reject.BAD_NUMBER)
+R_BEYOND_STOP = REJECTS.index(Reject.BEYOND_STOP)
+R_BELOW_DELTA = REJECTS.index(Reject.BELOW_DELTA)
+
+N_NO_INSTRUMENTS = REASONS.index(Reason.NO_INSTRUMENTS)
+N_NO_QUOTES = REASONS.index(Reason.NO_QUOTES)
+N_TOO_FEW_STRIKES = REASONS.index(Reason.TOO_FEW_STRIKES)
+N_NO_FORWARD = REASONS.index(Reason.NO_FORWARD)
+N_K_ZERO_QUOTE = REASONS.index(Reason.K_ZERO_QUOTE)
+N_ONE_SIDED_CHAIN = REASONS.index(Reason.ONE_SIDED_CHAIN)
+N_BAD_INPUT = REASONS.index(Reason.BAD_INPUT)
+N_NEGATIVE_VARIANCE = REASONS.index(Reason.NEGATIVE_VARIANCE)
+
+F_MARKS_USED = 1 << FLAG_ORDER.index(Flag.MARKS_USED)
+F_GAP = 1 << FLAG_ORDER.index(Flag.GAP)
+F_FORWARD = 1 << FLAG_ORDER.index(Flag.FORWARD)
+F_PARITY_GAP = 1 << FLAG_ORDER.index(Flag.PARITY_GAP)
+F_FUTURE_GAP = 1 << FLAG_ORDER.index(Flag.FUTURE_GAP)
+F_EXTRAPOLATED = 1 << FLAG_ORDER.index(Flag.EXTRAPOLATED)

@@ -1,0 +1,646 @@
+"""One expiry's strip of out-of-the-money options into total variance, by three sets of rules.
+
+    w = 2 e^{rt} sum_i dK_i / K_i^2 Q(K_i) - (F/K0 - 1)^2
+    K0 = highest listed strike <= F; dK_i = half the distance between the neighbours of K_i in the
+    sum, at both ends the full distance to the one neighbour
+
+All sums are compensated and run in ascending strike, so the value depends on the book alone.
+Sources: Demeterfi, Derman, Kamal, Zou 1999; METHODOLOGY section 2 (`dvol`, `cboe`) and 3 to 5.
+"""
+
+import math
+
+from volgauge.kernels._jit import F64, I64, part
+from volgauge.kernels.black import in_corridor, otm_delta, otm_price
+from volgauge.kernels.implied import implied_deviation
+from volgauge.kernels.layout import (
+    ACCEPTED,
+    ASK,
+    ASK_VARIANCE,
+    BID,
+    BID_VARIANCE,
+    CALL_SLOT,
+    CODE_CBOE,
+    CODE_DVOL,
+    CODE_NATIVE,
+    DEVIATION,
+    EXTRAPOLATED,
+    F_EXTRAPOLATED,
+    F_GAP,
+    F_MARKS_USED,
+    FLAGS,
+    FORWARD,
+    FORWARD_REF,
+    K_ZERO,
+    MARK,
+    N_K_ZERO_QUOTE,
+    N_NEGATIVE_VARIANCE,
+    N_NO_FORWARD,
+    N_ONE_SIDED_CHAIN,
+    N_TOO_FEW_STRIKES,
+    PUT_SLOT,
+    QUALIFIED,
+    R_ABSENT,
+    R_ARBITRAGE,
+    R_BELOW_DELTA,
+    R_BEYOND_STOP,
+    R_BOUNDS,
+    R_STALE,
+    R_TINY,
+    REASON,
+    RECEIVED_NS,
+    REJECTED,
+    STRIKE,
+    STRIKES,
+    STRIP_SUM,
+    TOTAL_VARIANCE,
+    USED,
+)
+from volgauge.kernels.legs import MARGIN, SMALLEST_MID, side_code
+from volgauge.kernels.parity import CALL_HALF, CALL_MID, PUT_HALF, PUT_MID
+from volgauge.kernels.screen import (
+    MONEYNESS,
+    OTM_ASK,
+    OTM_BID,
+    OTM_MID,
+    has_conflict,
+    worst_strike,
+)
+from volgauge.kernels.summation import add
+
+# Rows of the work array beyond those of parity.py and screen.py.
+TAKEN = 11
+"""0 not in the sum, 1 by its quote, 2 filled between quotes, 3 filled beyond them."""
+PRICE = 12
+PRICE_BID = 13
+PRICE_ASK = 14
+WORK_ROWS = 15
+
+OUT, QUOTED, FILLED, BEYOND = 0.0, 1.0, 2.0, 3.0
+
+LARGEST_AGE_NS = 2_000_000_000
+DELTA_FLOOR = 0.02
+"""METHODOLOGY rule 3: |dF/F| > half-spread / (|delta| + 0.02)."""
+FEWEST_STRIKES = 7
+FEWEST_A_SIDE = 3
+SHORTEST_REACH = 1.0
+LARGEST_GAP = 1.5
+LARGEST_EXTRAPOLATED = 0.20
+FLAGGED_EXTRAPOLATED = 0.10
+
+
+@part
+def highest_strike_at_or_below(ladder: F64, first: int, count: int, forward: float) -> int:
+    """Row of K0 counted from `first`, or -1 when all strikes are above the forward."""
+    i = count - 1
+    while i >= 0 and not ladder[first + i, STRIKE] <= forward:
+        i -= 1
+    return i
+
+
+@part
+def reject(quotes: F64, column: int, slot: int, facts: I64, code: int) -> None:
+    """Write one option's verdict and count it."""
+    quotes[slot, column] = code
+    if code != USED:
+        facts[REJECTED + code] += 1
+
+
+@part
+def accept_legs(
+    quotes: F64,
+    stamps: I64,
+    ladder: F64,
+    first: int,
+    count: int,
+    work: F64,
+    coin: bool,
+    forward: float,
+    now_ns: int,
+    values: F64,
+    facts: I64,
+    across: bool,
+) -> int:
+    """Choose each strike's out-of-the-money leg and refuse what METHODOLOGY section 3 refuses.
+
+    Fills MONEYNESS and OTM_* of the work array (units of the forward; NaN refused), the verdicts
+    CODE_NATIVE, the counts, DEVIATION and ACCEPTED. A quote that has no FORWARD_REF yet gets it.
+
+    Returns:
+        When the first of the quotes that the forward has left behind comes of age (rule 3): the
+        expiry must then be computed again though nothing was quoted; 0 never.
+    """
+    scale = 1.0 if coin else 1.0 / forward
+    due_ns = 0
+    for i in range(count):
+        m = ladder[first + i, STRIKE] / forward
+        work[MONEYNESS, i] = m
+        work[OTM_MID, i] = math.nan
+        call, put = int(ladder[first + i, CALL_SLOT]), int(ladder[first + i, PUT_SLOT])
+        if call >= 0 and math.isnan(quotes[call, FORWARD_REF]):
+            quotes[call, FORWARD_REF] = forward
+        if put >= 0 and math.isnan(quotes[put, FORWARD_REF]):
+            quotes[put, FORWARD_REF] = forward
+        if m < 1.0:
+            slot, mid, half = put, work[PUT_MID, i] * scale, work[PUT_HALF, i] * scale
+        else:
+            slot, mid, half = call, work[CALL_MID, i] * scale, work[CALL_HALF, i] * scale
+        if slot < 0 or math.isnan(mid):
+            continue
+        if mid < SMALLEST_MID * (1.0 - MARGIN):
+            reject(quotes, CODE_NATIVE, slot, facts, R_TINY)
+            continue
+        if mid >= min(1.0, m):
+            reject(quotes, CODE_NATIVE, slot, facts, R_BOUNDS)
+            continue
+        moved = abs(forward / quotes[slot, FORWARD_REF] - 1.0)
+        # |delta| <= 1 decides most quotes without solving for a volatility.
+        if moved * (1.0 + DELTA_FLOOR) > half:
+            delta = otm_delta(m, implied_deviation(m, mid))
+            if moved * (delta + DELTA_FLOOR) > half:
+                ripe_ns = stamps[slot, RECEIVED_NS] + LARGEST_AGE_NS + 1
+                if now_ns >= ripe_ns:
+                    reject(quotes, CODE_NATIVE, slot, facts, R_STALE)
+                    continue
+                if due_ns == 0 or ripe_ns < due_ns:
+                    due_ns = ripe_ns
+        work[OTM_MID, i] = mid
+        work[OTM_BID, i] = mid - half
+        work[OTM_ASK, i] = mid + half
+
+    if has_conflict(work, count, across):
+        worst = worst_strike(work, count, across)
+        while worst >= 0:
+            leg = PUT_SLOT if work[MONEYNESS, worst] < 1.0 else CALL_SLOT
+            reject(quotes, CODE_NATIVE, int(ladder[first + worst, leg]), facts, R_ARBITRAGE)
+            work[OTM_MID, worst] = math.nan
+            worst = worst_strike(work, count, across)
+
+    accepted = 0
+    for i in range(count):
+        if not math.isnan(work[OTM_MID, i]):
+            accepted += 1
+    facts[ACCEPTED] = accepted
+    values[DEVIATION] = money_deviation(work, count)
+    return due_ns
+
+
+@part
+def money_deviation(work: F64, count: int) -> float:
+    """sw: s at the money, total variance linear in k between the two accepted strikes around it.
+
+    With accepted strikes on one side only, the nearest one's; NaN without any.
+    """
+    put = call = -1
+    for i in range(count):
+        if math.isnan(work[OTM_MID, i]):
+            continue
+        if work[MONEYNESS, i] < 1.0:
+            put = i
+        else:
+            call = i
+            break
+    if put < 0 and call < 0:
+        return math.nan
+    if put < 0:
+        return implied_deviation(work[MONEYNESS, call], work[OTM_MID, call])
+    if call < 0:
+        return implied_deviation(work[MONEYNESS, put], work[OTM_MID, put])
+    return deviation_between(work, put, call, 1.0)
+
+
+@part
+def deviation_between(work: F64, left: int, right: int, m: float) -> float:
+    """Interpolate s at moneyness m: total variance linear in k between two accepted strikes."""
+    m_left, m_right = work[MONEYNESS, left], work[MONEYNESS, right]
+    s_left = implied_deviation(m_left, work[OTM_MID, left])
+    s_right = implied_deviation(m_right, work[OTM_MID, right])
+    share = math.log(m / m_left) / math.log(m_right / m_left)
+    return math.sqrt((1.0 - share) * s_left * s_left + share * s_right * s_right)
+
+
+@part
+def is_qualified(work: F64, count: int, deviation: float) -> bool:
+    """METHODOLOGY rule 9, what concerns the strikes: enough of them, and far enough out."""
+    puts = calls = 0
+    lowest = highest = math.nan
+    for i in range(count):
+        if math.isnan(work[OTM_MID, i]):
+            continue
+        m = work[MONEYNESS, i]
+        if m < 1.0:
+            puts += 1
+            if puts == 1:
+                lowest = m
+        else:
+            calls += 1
+            highest = m
+    if puts + calls < FEWEST_STRIKES or puts < FEWEST_A_SIDE or calls < FEWEST_A_SIDE:
+        return False
+    reach = SHORTEST_REACH * deviation
+    return math.log(lowest) <= -reach and math.log(highest) >= reach
+
+
+@part
+def take_corridor(ladder: F64, first: int, count: int, work: F64) -> None:
+    """Mark the strikes with |delta| >= 5 % and price them.
+
+    A listed strike whose quote was refused is priced between the accepted strikes on both sides
+    (total variance linear in k), beyond the outermost one at its volatility: the grid, and so the
+    sum's discretisation, does not change when a quote drops out.
+    """
+    left = -1
+    right = -1
+    for i in range(count):
+        work[TAKEN, i] = OUT
+        m, mid = work[MONEYNESS, i], work[OTM_MID, i]
+        if not math.isnan(mid):
+            left = i
+            if in_corridor(m, mid):
+                work[TAKEN, i] = QUOTED
+                work[PRICE, i] = mid
+                work[PRICE_BID, i] = work[OTM_BID, i]
+                work[PRICE_ASK, i] = work[OTM_ASK, i]
+            continue
+        if (ladder[first + i, PUT_SLOT] if m < 1.0 else ladder[first + i, CALL_SLOT]) < 0.0:
+            continue
+        if right <= i:
+            right = i + 1
+            while right < count and math.isnan(work[OTM_MID, right]):
+                right += 1
+        if left >= 0 and right < count:
+            # Between two accepted strikes on one side of the money that both lie outside
+            # the corridor there is nothing to price.
+            if work[TAKEN, left] == OUT and not in_corridor(
+                work[MONEYNESS, right], work[OTM_MID, right]
+            ):
+                if (work[MONEYNESS, left] < 1.0) == (work[MONEYNESS, right] < 1.0):
+                    continue
+            s = deviation_between(work, left, right, m)
+            near = left if i - left <= right - i else right
+            kind = FILLED
+        elif left >= 0:
+            if work[TAKEN, left] == OUT:
+                continue
+            near = left
+            s = implied_deviation(work[MONEYNESS, left], work[OTM_MID, left])
+            kind = BEYOND
+        elif right < count:
+            if not in_corridor(work[MONEYNESS, right], work[OTM_MID, right]):
+                continue
+            near = right
+            s = implied_deviation(work[MONEYNESS, right], work[OTM_MID, right])
+            kind = BEYOND
+        else:
+            continue
+        price = otm_price(m, s)
+        if price > 0.0 and otm_delta(m, s) >= 0.05:
+            relative = (work[OTM_ASK, near] - work[OTM_BID, near]) / (2.0 * work[OTM_MID, near])
+            work[TAKEN, i] = kind
+            work[PRICE, i] = price
+            work[PRICE_BID, i] = price * (1.0 - relative)
+            work[PRICE_ASK, i] = price * (1.0 + relative)
+
+
+@part
+def strip_native(
+    quotes: F64,
+    ladder: F64,
+    first: int,
+    count: int,
+    work: F64,
+    forward: float,
+    values: F64,
+    facts: I64,
+) -> None:
+    """Our own rules: accepted quotes only, never a mark, over the 5-delta corridor.
+
+    At K0 the price is put + (F - K0)/2, the mean of the put and of the call that parity gives.
+    """
+    values[FORWARD] = forward
+    facts[REASON] = N_TOO_FEW_STRIKES
+    base = highest_strike_at_or_below(ladder, first, count, forward)
+    deviation = values[DEVIATION]
+    if base < 0 or not deviation > 0.0:
+        return
+    k_zero = ladder[first + base, STRIKE]
+    values[K_ZERO] = k_zero
+    take_corridor(ladder, first, count, work)
+
+    previous = -1
+    current = -1
+    taken = quoted = 0
+    total = total_lost = bids = bids_lost = asks = asks_lost = beyond = 0.0
+    shift = 0.5 * (1.0 - k_zero / forward)
+    # One step behind, so that both neighbours are known; i == count closes the strip.
+    for i in range(count + 1):
+        if i < count:
+            m = work[MONEYNESS, i]
+            slot = int(ladder[first + i, PUT_SLOT if m < 1.0 else CALL_SLOT])
+            if work[TAKEN, i] == OUT:
+                if not math.isnan(work[OTM_MID, i]):
+                    reject(quotes, CODE_NATIVE, slot, facts, R_BELOW_DELTA)
+                continue
+            taken += 1
+        if current >= 0 and taken > 1:
+            strike = ladder[first + current, STRIKE]
+            upper = ladder[first + (i if i < count else current), STRIKE]
+            lower = ladder[first + (previous if previous >= 0 else current), STRIKE]
+            width = upper - lower
+            if i < count and previous >= 0:
+                width *= 0.5
+            weight = width * forward / (strike * strike)
+            extra = shift if current == base else 0.0
+            term = weight * (work[PRICE, current] + extra)
+            total, total_lost = add(total, total_lost, term)
+            bids, bids_lost = add(bids, bids_lost, weight * (work[PRICE_BID, current] + extra))
+            asks, asks_lost = add(asks, asks_lost, weight * (work[PRICE_ASK, current] + extra))
+            if work[TAKEN, current] == QUOTED:
+                quoted += 1
+            elif work[TAKEN, current] == BEYOND:
+                beyond += term
+        if i < count:
+            previous, current = current, i
+    if taken < 2:
+        return
+    correction = (forward / k_zero - 1.0) * (forward / k_zero - 1.0)
+    strip_sum = total + total_lost
+    variance = 2.0 * strip_sum - correction
+    values[STRIP_SUM] = strip_sum
+    facts[STRIKES] = quoted
+    if not variance > 0.0:
+        facts[REASON] = N_NEGATIVE_VARIANCE
+        return
+    values[TOTAL_VARIANCE] = variance
+    values[BID_VARIANCE] = 2.0 * (bids + bids_lost) - correction
+    values[ASK_VARIANCE] = 2.0 * (asks + asks_lost) - correction
+    share = 2.0 * beyond / variance
+    values[EXTRAPOLATED] = share
+    facts[REASON] = -1
+    if share > FLAGGED_EXTRAPOLATED:
+        facts[FLAGS] |= F_EXTRAPOLATED
+    if has_gap(work, count, deviation):
+        facts[FLAGS] |= F_GAP
+    if share <= LARGEST_EXTRAPOLATED and is_qualified(work, count, deviation):
+        facts[QUALIFIED] = 1
+
+
+@part
+def has_gap(work: F64, count: int, deviation: float) -> bool:
+    """Whether neighbouring accepted strikes that overlap the corridor are over 1.5 sw apart."""
+    lowest = highest = -1
+    for i in range(count):
+        if work[TAKEN, i] != OUT:
+            if lowest < 0:
+                lowest = i
+            highest = i
+    left = -1
+    for i in range(count):
+        if math.isnan(work[OTM_MID, i]):
+            continue
+        if left >= 0 and i > lowest and left < highest:
+            if math.log(work[MONEYNESS, i] / work[MONEYNESS, left]) > LARGEST_GAP * deviation:
+                return True
+        left = i
+    return False
+
+
+@part
+def quote_or_mark(quotes: F64, slot: int) -> tuple[float, bool]:
+    """Mid of a two-sided quote, else the venue's mark, else NaN; and whether it is the mark."""
+    if slot < 0:
+        return math.nan, False
+    if side_code(quotes[slot, BID], quotes[slot, ASK]) == USED:
+        return 0.5 * (quotes[slot, BID] + quotes[slot, ASK]), False
+    mark = quotes[slot, MARK]
+    if 0.0 < mark < math.inf:
+        return mark, True
+    return math.nan, False
+
+
+@part
+def strip_dvol(
+    quotes: F64,
+    ladder: F64,
+    first: int,
+    count: int,
+    work: F64,
+    coin: bool,
+    forward: float,
+    values: F64,
+    facts: I64,
+) -> None:
+    """The exchange's rule: listed out-of-the-money strikes with |delta| >= 5 %.
+
+    Put for K <= F, call above; the mid of bid > 0 and ask > 0, else the mark; at K0 the mean of
+    put and call (of the one there is and its parity partner, when the other has no price at all).
+    """
+    values[FORWARD] = forward
+    base = highest_strike_at_or_below(ladder, first, count, forward)
+    if base < 0:
+        facts[REASON] = N_ONE_SIDED_CHAIN
+        return
+    k_zero = ladder[first + base, STRIKE]
+    values[K_ZERO] = k_zero
+    scale = 1.0 if coin else 1.0 / forward
+    previous = current = -1
+    taken = puts = calls = 0
+    marked = False
+    total = lost = 0.0
+    for i in range(count + 1):
+        if i < count:
+            strike = ladder[first + i, STRIKE]
+            m = strike / forward
+            leg = PUT_SLOT if i <= base else CALL_SLOT
+            slot = int(ladder[first + i, leg])
+            other = int(ladder[first + i, CALL_SLOT if i <= base else PUT_SLOT])
+            if other >= 0:
+                quotes[other, CODE_DVOL] = USED
+            if slot < 0:
+                continue
+            price, by_mark = quote_or_mark(quotes, slot)
+            price *= scale
+            if i == base and math.isnan(price):
+                parity_call, by_mark = quote_or_mark(quotes, other)
+                price = parity_call * scale - (1.0 - m)
+            if math.isnan(price):
+                code = side_code(quotes[slot, BID], quotes[slot, ASK])
+                reject(quotes, CODE_DVOL, slot, facts, code if code != USED else R_ABSENT)
+                continue
+            if not 0.0 < price < min(1.0, m):
+                reject(quotes, CODE_DVOL, slot, facts, R_BOUNDS)
+                continue
+            if not in_corridor(m, price):
+                reject(quotes, CODE_DVOL, slot, facts, R_BELOW_DELTA)
+                continue
+            quotes[slot, CODE_DVOL] = USED
+            marked = marked or by_mark
+            if i == base:
+                call_price, call_by_mark = quote_or_mark(quotes, other)
+                if not math.isnan(call_price):
+                    price = 0.5 * (price + call_price * scale)
+                    marked = marked or call_by_mark
+                else:
+                    price += 0.5 * (1.0 - m)
+            work[PRICE, i] = price
+            if i <= base:
+                puts += 1
+            else:
+                calls += 1
+            taken += 1
+        if current >= 0 and taken > 1:
+            strike = ladder[first + current, STRIKE]
+            upper = ladder[first + (i if i < count else current), STRIKE]
+            lower = ladder[first + (previous if previous >= 0 else current), STRIKE]
+            width = upper - lower
+            if i < count and previous >= 0:
+                width *= 0.5
+            term = width * forward / (strike * strike) * work[PRICE, current]
+            total, lost = add(total, lost, term)
+        if i < count:
+            previous, current = current, i
+    facts[STRIKES] = taken
+    facts[ACCEPTED] = taken
+    if marked:
+        facts[FLAGS] |= F_MARKS_USED
+    if puts == 0 or calls == 0:
+        facts[REASON] = N_ONE_SIDED_CHAIN
+        return
+    if quotes[int(ladder[first + base, PUT_SLOT]), CODE_DVOL] != USED:
+        facts[REASON] = N_K_ZERO_QUOTE
+        return
+    ratio = forward / k_zero - 1.0
+    strip_sum = total + lost
+    variance = 2.0 * strip_sum - ratio * ratio
+    values[STRIP_SUM] = strip_sum
+    if not variance > 0.0:
+        facts[REASON] = N_NEGATIVE_VARIANCE
+        return
+    values[TOTAL_VARIANCE] = variance
+    facts[REASON] = -1
+    facts[QUALIFIED] = 1
+
+
+@part
+def strip_cboe(
+    quotes: F64,
+    ladder: F64,
+    first: int,
+    count: int,
+    work: F64,
+    coin: bool,
+    rate: float,
+    minutes: int,
+    values: F64,
+    facts: I64,
+) -> None:
+    """Cboe's published rules, by number of the reference.
+
+    2  T = whole minutes / 525,600.
+    4  F at the strike with the smallest |C - P| of mids, both with bid and ask above zero
+       (tie: the lowest strike); K0 the highest strike <= F.
+    5  A missing or crossed quote at K0: not calculable.
+    6  Outwards from K0 a zero (or missing) bid or ask excludes; two excluded in a row end the walk;
+       nothing left on one side: not calculable. At K0 the mean of both mids.
+    7  dK between the strikes that survive.
+    """
+    growth = math.exp(rate * minutes / 525_600.0)
+    smallest = math.inf
+    forward = math.nan
+    for i in range(count):
+        call, put = int(ladder[first + i, CALL_SLOT]), int(ladder[first + i, PUT_SLOT])
+        work[PRICE, i] = math.nan
+        if call < 0 or put < 0:
+            continue
+        if side_code(quotes[call, BID], quotes[call, ASK]) != USED:
+            continue
+        if side_code(quotes[put, BID], quotes[put, ASK]) != USED:
+            continue
+        difference = 0.5 * (quotes[call, BID] + quotes[call, ASK]) - 0.5 * (
+            quotes[put, BID] + quotes[put, ASK]
+        )
+        if abs(difference) < smallest:
+            strike = ladder[first + i, STRIKE]
+            if not coin:
+                candidate = strike + growth * difference
+            elif growth * difference < 1.0:
+                candidate = strike / (1.0 - growth * difference)
+            else:
+                continue
+            smallest, forward = abs(difference), candidate
+    values[FORWARD] = forward
+    if not 0.0 < forward < math.inf:
+        facts[REASON] = N_NO_FORWARD
+        return
+    scale = forward if coin else 1.0
+    base = highest_strike_at_or_below(ladder, first, count, forward)
+    if base < 0:
+        facts[REASON] = N_ONE_SIDED_CHAIN
+        return
+    k_zero = ladder[first + base, STRIKE]
+    values[K_ZERO] = k_zero
+    call, put = int(ladder[first + base, CALL_SLOT]), int(ladder[first + base, PUT_SLOT])
+    facts[REASON] = N_K_ZERO_QUOTE
+    if call < 0 or put < 0:
+        return
+    for slot in (call, put):
+        bid, ask = quotes[slot, BID], quotes[slot, ASK]
+        if not (0.0 <= bid <= ask < math.inf):
+            return
+        quotes[slot, CODE_CBOE] = USED
+    work[PRICE, base] = (
+        0.25 * scale * (quotes[call, BID] + quotes[call, ASK] + quotes[put, BID] + quotes[put, ASK])
+    )
+
+    surviving = 1
+    for side in (-1, 1):
+        leg = PUT_SLOT if side < 0 else CALL_SLOT
+        kept = excluded = 0
+        i = base + side
+        while 0 <= i < count:
+            slot = int(ladder[first + i, leg])
+            if slot >= 0:
+                code = side_code(quotes[slot, BID], quotes[slot, ASK])
+                if excluded == 2:
+                    # What has no quote anyway is refused for that reason, the rest for the stop.
+                    reject(quotes, CODE_CBOE, slot, facts, code if code != USED else R_BEYOND_STOP)
+                elif code != USED:
+                    excluded += 1
+                    reject(quotes, CODE_CBOE, slot, facts, code)
+                else:
+                    excluded = 0
+                    kept += 1
+                    quotes[slot, CODE_CBOE] = USED
+                    work[PRICE, i] = 0.5 * scale * (quotes[slot, BID] + quotes[slot, ASK])
+            i += side
+        if kept == 0:
+            facts[REASON] = N_ONE_SIDED_CHAIN
+            return
+        surviving += kept
+
+    previous = current = -1
+    total = lost = 0.0
+    for i in range(count + 1):
+        if i < count and math.isnan(work[PRICE, i]):
+            continue
+        if current >= 0:
+            strike = ladder[first + current, STRIKE]
+            upper = ladder[first + (i if i < count else current), STRIKE]
+            lower = ladder[first + (previous if previous >= 0 else current), STRIKE]
+            width = upper - lower
+            if i < count and previous >= 0:
+                width *= 0.5
+            total, lost = add(total, lost, width / (strike * strike) * work[PRICE, current])
+        previous, current = current, i
+    strip_sum = total + lost
+    ratio = forward / k_zero - 1.0
+    variance = 2.0 * growth * strip_sum - ratio * ratio
+    values[STRIP_SUM] = strip_sum
+    facts[STRIKES] = surviving
+    facts[ACCEPTED] = surviving
+    if not variance > 0.0:
+        facts[REASON] = N_NEGATIVE_VARIANCE
+        return
+    values[TOTAL_VARIANCE] = variance
+    facts[REASON] = -1
+    facts[QUALIFIED] = 1

@@ -1,0 +1,184 @@
+"""All expiries of one option book: which options stand on which ladder, and one evaluation of them.
+
+Listings change rarely and rebuild the packed ladders; quotes change all the time and only raise a
+flag in the QuoteTable; `evaluate` computes the flagged expiries in one compiled call.
+"""
+
+from collections.abc import Sequence
+from math import isnan, nan
+
+import numpy as np
+
+from volgauge.book.quotes import QuoteTable
+from volgauge.domain.index import Method
+from volgauge.domain.instrument import BookKey, Instrument, OptionKind, Premium
+from volgauge.kernels import layout as col
+from volgauge.kernels._jit import F64, I64
+from volgauge.kernels.evaluate import evaluate_expiries
+from volgauge.kernels.replication import WORK_ROWS
+
+METHOD_ROW = {Method.NATIVE: col.NATIVE, Method.DVOL: col.DVOL, Method.CBOE: col.CBOE}
+
+
+class Surface:
+    """One option book over a QuoteTable.
+
+    After `evaluate`, row i of `values[m]` and `facts[m]` belongs to `expiries[i]` (ascending),
+    m = METHOD_ROW[method]; the columns are those of kernels/layout.py. Rows of methods that were
+    not asked for hold NaN and 0.
+    """
+
+    def __init__(
+        self,
+        key: BookKey,
+        table: QuoteTable,
+        methods: Sequence[Method] = (Method.NATIVE, Method.DVOL),
+    ) -> None:
+        self.key = key
+        self.table = table
+        self.methods = tuple(methods)
+        self.expiries: tuple[int, ...] = ()
+        """Expiry instants in ns, ascending."""
+        self.values: F64 = np.full((col.METHODS, 0, col.VALUE_COLUMNS), nan)
+        """(METHODS, expiries, VALUE_COLUMNS) float64."""
+        self.facts: I64 = np.zeros((col.METHODS, 0, col.FACT_COLUMNS), np.int64)
+        """(METHODS, expiries, FACT_COLUMNS) int64."""
+        self.slots: dict[int, Instrument] = {}
+        """What is listed, by slot."""
+        self._cells: dict[int, int] = {}
+        self._forwards: dict[int, float] = {}
+        self._rates: dict[int, float] = {}
+        self._is_coin = True
+        self._mask = sum(1 << METHOD_ROW[method] for method in self.methods)
+        self._stale_layout = False
+        self._generation = -1
+        self._plan: I64 = np.zeros((0, col.PLAN_COLUMNS), np.int64)
+        self._inputs: F64 = np.full((0, col.INPUT_COLUMNS), nan)
+        self._ladder: F64 = np.zeros((0, col.LADDER_COLUMNS))
+        self._work: F64 = np.zeros((WORK_ROWS, 1))
+
+    def add(self, slot: int, instrument: Instrument) -> None:
+        """List an option; its slot starts without a quote."""
+        if slot in self.slots:
+            self.remove(slot)
+        self._is_coin = instrument.premium is Premium.COIN
+        cell = self._cells.get(instrument.expiry_ns)
+        if cell is None:
+            cell = self._cells[instrument.expiry_ns] = self.table.open_cell()
+        self.slots[slot] = instrument
+        self.table.attach(slot, cell, instrument)
+        self._stale_layout = True
+
+    def remove(self, slot: int) -> None:
+        """Take an option off the list; an unknown slot is no matter."""
+        if self.slots.pop(slot, None) is not None:
+            self.table.detach(slot)
+            self._stale_layout = True
+
+    def set_forward(self, expiry_ns: int, price: float) -> bool:
+        """Take the venue's own forward of an expiry (listed future's mid, or its stated one).
+
+        Returns:
+            Whether this changed anything; NaN withdraws the price. A price <= 0 counts as NaN.
+        """
+        known = self._forwards.get(expiry_ns, nan)
+        if not 0.0 < price < float("inf"):
+            price = nan
+        if price == known or (isnan(price) and isnan(known)):
+            return False
+        self._forwards[expiry_ns] = price
+        self._set_input(expiry_ns, col.FUTURE, price)
+        return expiry_ns in self._cells
+
+    def set_rate(self, expiry_ns: int, rate: float) -> None:
+        """Take the continuously compounded rate of an expiry; only `cboe` uses one [0]."""
+        self._rates[expiry_ns] = rate
+        self._set_input(expiry_ns, col.RATE, rate)
+
+    def mark_all_dirty(self) -> None:
+        """Let the next `evaluate` compute every expiry."""
+        for cell in self._cells.values():
+            self.table.dirty[cell] = 1
+
+    def evaluate(self, now_ns: int) -> int:
+        """Compute what changed, as of `now_ns`.
+
+        An expiry at or before `now_ns` has no value. The result is the same bits whether only the
+        changed expiries or all of them are computed.
+
+        Returns:
+            How many expiries were computed.
+        """
+        if self._stale_layout:
+            self._rebuild()
+        if self._generation != self.table.generation:
+            self._generation = self.table.generation
+            self._arguments = (
+                self.table.quotes,
+                self.table.stamps,
+                self.table.dirty,
+                self._plan,
+                self._inputs,
+                self._ladder,
+                self._work,
+                self.values,
+                self.facts,
+                self._is_coin,
+                self._mask,
+            )
+        return evaluate_expiries(*self._arguments, now_ns)
+
+    def codes(self, method: Method) -> dict[int, int]:
+        """Reject code of every listed slot after `evaluate`: USED, or an index into REJECTS."""
+        column = (col.CODE_NATIVE, col.CODE_DVOL, col.CODE_CBOE)[METHOD_ROW[method]]
+        quotes = self.table.quotes
+        return {slot: int(quotes[slot, column]) for slot in self.slots}
+
+    def _set_input(self, expiry_ns: int, column: int, value: float) -> None:
+        cell = self._cells.get(expiry_ns)
+        if cell is None:
+            return
+        self.table.dirty[cell] = 1
+        if expiry_ns in self.expiries:
+            self._inputs[self.expiries.index(expiry_ns), column] = value
+
+    def _rebuild(self) -> None:
+        """Pack the ladders anew; results of expiries that stay are kept until their evaluation."""
+        chains: dict[int, dict[float, list[int]]] = {}
+        for slot, instrument in self.slots.items():
+            legs = chains.setdefault(instrument.expiry_ns, {}).setdefault(
+                instrument.strike, [-1, -1]
+            )
+            legs[instrument.kind is OptionKind.PUT] = slot
+        for expiry_ns in [known for known in self._cells if known not in chains]:
+            self.table.close_cell(self._cells.pop(expiry_ns))
+            self._forwards.pop(expiry_ns, None)
+            self._rates.pop(expiry_ns, None)
+        before = {expiry_ns: row for row, expiry_ns in enumerate(self.expiries)}
+        self.expiries = tuple(sorted(chains))
+        count = len(self.expiries)
+        old_values, old_facts, old_plan = self.values, self.facts, self._plan
+        self.values = np.full((col.METHODS, count, col.VALUE_COLUMNS), nan)
+        self.facts = np.zeros((col.METHODS, count, col.FACT_COLUMNS), np.int64)
+        self._plan = np.zeros((count, col.PLAN_COLUMNS), np.int64)
+        self._inputs = np.full((count, col.INPUT_COLUMNS), nan)
+        rows: list[tuple[float, int, int, float]] = []
+        for row, expiry_ns in enumerate(self.expiries):
+            first = len(rows)
+            rows.extend(
+                (strike, call, put, 0.0)
+                for strike, (call, put) in sorted(chains[expiry_ns].items())
+            )
+            due_ns = 0
+            if expiry_ns in before:
+                self.values[:, row] = old_values[:, before[expiry_ns]]
+                self.facts[:, row] = old_facts[:, before[expiry_ns]]
+                due_ns = int(old_plan[before[expiry_ns], col.DUE_NS])
+            self._plan[row] = (expiry_ns, first, len(rows), self._cells[expiry_ns], due_ns)
+            self._inputs[row, col.FUTURE] = self._forwards.get(expiry_ns, nan)
+            self._inputs[row, col.RATE] = self._rates.get(expiry_ns, 0.0)
+        self._ladder = np.array(rows, dtype=np.float64).reshape(len(rows), col.LADDER_COLUMNS)
+        longest = max((int(p[col.LAST] - p[col.FIRST]) for p in self._plan), default=0)
+        self._work = np.zeros((WORK_ROWS, max(longest, 1)))
+        self._stale_layout = False
+        self._generation = -1
