@@ -5,7 +5,7 @@ side only, the nearest may stand for both while it is near enough; there is no o
 """
 
 from collections.abc import Sequence
-from math import isfinite
+from math import isfinite, sqrt
 
 from msgspec import Struct
 
@@ -82,4 +82,4 @@ def vol_points(total_variance: float, tenor_years: float) -> float | None:
     """Volatility points of a total variance over a tenor; None when it is negative or NaN."""
     if not isfinite(total_variance) or total_variance < 0.0:
         return None
-    return 100.0 * (total_variance / tenor_years) ** 0.5
+    return 100.0 * sqrt(total_variance / tenor_years)

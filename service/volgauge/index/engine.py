@@ -1,0 +1,93 @@
+"""Events in, records out: the one engine of live, replay, simulation, tests and `compute`.
+
+    sink(venue).quote(...) / .event(...)    the book state changes
+    timer(now_ns)                           time passed
+    recompute(now_ns) -> records            each touched asset is computed once
+
+The value is a pure function of the book state. What has a memory (sequence numbers, the status
+ladder, the last emission) advances by event time, by timer or by the recompute's own stamp, all
+of which a recording holds.
+"""
+
+from collections.abc import Mapping
+
+from volgauge.domain.events import TimerTick
+from volgauge.domain.index import Source
+from volgauge.domain.instrument import Asset, Venue
+from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.index.asset import AssetIndex, Record
+from volgauge.index.venue import Activity, VenueRules, VenueSink
+from volgauge.settings import IndexSettings
+
+SWEEP_NS = NANOS_PER_SECOND
+"""How often every expiry is computed anew, so that the age of quotes takes effect."""
+
+
+class Engine:
+    """All venues and all assets of one process."""
+
+    def __init__(
+        self,
+        settings: IndexSettings,
+        *,
+        source: Source,
+        version: str,
+        venues: Mapping[Venue, VenueRules],
+    ) -> None:
+        self.assets: dict[Asset, AssetIndex] = {}
+        self._settings = settings
+        self._source = source
+        self._version = version
+        self._activities: dict[Asset, Activity] = {}
+        self._sinks = {
+            venue: VenueSink(venue, rules, self._activities) for venue, rules in venues.items()
+        }
+        self._swept_ns = 0
+
+    def sink(self, venue: Venue) -> VenueSink:
+        """Where the events of one venue go."""
+        return self._sinks[venue]
+
+    @property
+    def first_pending_ns(self) -> int:
+        """Receipt of the oldest input that is not computed yet; 0 when there is none."""
+        waiting = [a.first_ns for a in self._activities.values() if a.ticks]
+        return min(waiting, default=0)
+
+    def timer(self, now_ns: int) -> None:
+        """Time passed: ages advance, and an asset that was silent for a heartbeat is due."""
+        if now_ns - self._swept_ns >= SWEEP_NS:
+            self._swept_ns = now_ns
+            for sink in self._sinks.values():
+                sink.event(TimerTick(now_ns=now_ns))
+        for index in self.assets.values():
+            index.timer(now_ns)
+
+    def recompute(self, now_ns: int) -> list[Record]:
+        """Compute every touched asset once; the records to publish, in the order of the assets."""
+        records: list[Record] = []
+        for asset, activity in self._activities.items():
+            index = self.assets.get(asset)
+            if index is None:
+                index = self.assets[asset] = AssetIndex(
+                    asset, activity, self._settings, self._source, self._version, self._sinks
+                )
+            if activity.ticks or index.is_due:
+                records += index.recompute(now_ns)
+        return records
+
+    def reasons_not_ready(self) -> list[str]:
+        """Why nobody should rely on this process yet; empty when every asset publishes a value."""
+        reasons = [
+            f"{sink.venue}: {connection} is not connected"
+            for sink in self._sinks.values()
+            for connection in sorted(sink.expected - sink.connections_up)
+        ]
+        if not self.assets:
+            reasons.append("no option is listed yet")
+        reasons += [
+            f"{asset}: {index.status.value.lower()}"
+            for asset, index in sorted(self.assets.items())
+            if not index.has_value
+        ]
+        return reasons

@@ -1,0 +1,246 @@
+"""One venue's side of the engine: its events become book state and health."""
+
+from collections import Counter
+from math import isnan, nan
+
+from msgspec import Struct
+
+from volgauge.book.depth import DepthBook
+from volgauge.book.quotes import QuoteTable
+from volgauge.domain.events import (
+    AnyEvent,
+    BookDelta,
+    BookSnapshot,
+    Coverage,
+    FeedDown,
+    FeedUp,
+    ForwardMark,
+    ForwardQuote,
+    Gap,
+    IndexPrice,
+    InstrumentsExpired,
+    InstrumentsListed,
+    MarkQuote,
+    OpenInterest,
+    TimerTick,
+    VenueState,
+    VenueVolIndex,
+)
+from volgauge.domain.instrument import Asset, BookKey, Venue
+from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.kernels import layout as col
+from volgauge.surface.surface import Surface
+
+FILLED_SHARE = 0.98
+"""Share of the listed options that must have been quoted after a connection came up."""
+FILL_PATIENCE_NS = 5 * NANOS_PER_SECOND
+"""A venue that leaves options without a first quote is not waited for longer than this."""
+
+
+class VenueRules(Struct, frozen=True):
+    """What the engine must know of a venue."""
+
+    stale_after_ns: int | None = None
+    """Without data for this long its quotes are not alive; None never (a file has no feed)."""
+
+
+class Activity:
+    """What came in for one asset since its last recompute."""
+
+    __slots__ = ("event_ns", "first_ns", "ticks")
+
+    def __init__(self) -> None:
+        self.ticks = 0
+        self.first_ns = 0
+        """Receipt of the oldest input not yet computed."""
+        self.event_ns = 0
+        """Receipt of the newest input."""
+
+    def note(self, received_ns: int) -> None:
+        """One more input."""
+        if not self.ticks:
+            self.first_ns = received_ns
+        self.ticks += 1
+        self.event_ns = received_ns
+
+
+class VenueSink:
+    """Implements EventSink for one venue; owns its QuoteTable and its option books."""
+
+    def __init__(self, venue: Venue, rules: VenueRules, activities: dict[Asset, Activity]) -> None:
+        self.venue = venue
+        self.rules = rules
+        self.table = QuoteTable()
+        self.books: dict[BookKey, Surface] = {}
+        self.depth = DepthBook()
+        self.counts: Counter[str] = Counter()
+        self.last_data_ns = 0
+        self.expected: frozenset[str] = frozenset()
+        """Connections that must be up before the book is whole; none for a file."""
+        self.connections_up: set[str] = set()
+        self._up_ns = 0
+        self._is_filling = True
+        self.coverage: dict[str, Coverage] = {}
+        self.locked: set[Asset] = set()
+        self.maintenance = False
+        self.index_price: dict[Asset, float] = {}
+        self.vol_index: dict[Asset, float] = {}
+        self._write = self.table.write
+        self._activities = activities
+        self._activity_of: list[Activity | None] = []
+        self._book_of: list[Surface | None] = []
+
+    # The hot path: one call a quote.
+    def quote(
+        self,
+        slot: int,
+        bid: float,
+        ask: float,
+        bid_size: float,
+        ask_size: float,
+        exchange_ns: int,
+        received_ns: int,
+    ) -> None:
+        """Replace the top of book of one option."""
+        self._write(slot, bid, ask, bid_size, ask_size, exchange_ns, received_ns)
+        self.last_data_ns = received_ns
+        activity = self._activity_of[slot]
+        if activity is not None:
+            if not activity.ticks:
+                activity.first_ns = received_ns
+            activity.ticks += 1
+            activity.event_ns = received_ns
+
+    def event(self, event: AnyEvent) -> None:  # noqa: C901, PLR0912 - one case an event
+        """Take one rare event."""
+        match event:
+            case ForwardQuote():
+                self._forward(event, _mid(event.bid, event.ask))
+            case ForwardMark():
+                self._forward(event, event.price)
+            case IndexPrice():
+                self.last_data_ns = event.received_ns
+                self.index_price[event.asset] = event.price
+            case MarkQuote():
+                self._marks(event)
+            case OpenInterest():
+                self.table.write_open_interest(event.slots, event.amounts)
+            case VenueVolIndex():
+                self.last_data_ns = event.received_ns
+                self.vol_index[event.asset] = event.value
+            case BookSnapshot() | BookDelta():
+                self._depth(event)
+            case InstrumentsListed():
+                self._list(event)
+            case InstrumentsExpired():
+                self._expire(event)
+            case Gap():
+                self._clear(event.slots, event.received_ns)
+            case FeedUp():
+                self.last_data_ns = event.received_ns
+                self.connections_up.add(event.connection)
+                self._up_ns = event.received_ns
+                self._is_filling = True
+            case FeedDown():
+                self.connections_up.discard(event.connection)
+                self._clear(event.slots, event.received_ns)
+            case Coverage():
+                self.coverage[event.connection] = event
+            case VenueState():
+                self._state(event)
+            case TimerTick():
+                for surface in self.books.values():
+                    surface.mark_all_dirty()
+        self.counts[type(event).__name__] += 1
+
+    def is_alive(self, now_ns: int) -> bool:
+        """Data came inside the liveness limit (METHODOLOGY §3, rule 3)."""
+        if self.maintenance:
+            return False
+        limit = self.rules.stale_after_ns
+        return limit is None or now_ns - self.last_data_ns <= limit
+
+    def is_whole(self, now_ns: int) -> bool:
+        """Every connection is up and the snapshot that follows a connect has come in.
+
+        Half a snapshot gives a number too, but of half a chain.
+        """
+        if not self.expected <= self.connections_up:
+            return False
+        if self._is_filling and self.expected:
+            slots = [slot for slot, book in enumerate(self._book_of) if book is not None]
+            quoted = int((self.table.stamps[slots, col.RECEIVED_NS] > 0).sum())
+            self._is_filling = (
+                quoted < FILLED_SHARE * len(slots) and now_ns - self._up_ns < FILL_PATIENCE_NS
+            )
+        return not (self._is_filling and self.expected)
+
+    def is_covered(self) -> bool:
+        """The venue accepted everything that was asked for."""
+        return all(c.accepted >= c.requested for c in self.coverage.values())
+
+    def _list(self, event: InstrumentsListed) -> None:
+        for slot, instrument in zip(event.slots, event.instruments, strict=True):
+            book = self.books.get(instrument.book)
+            if book is None:
+                book = self.books[instrument.book] = Surface(instrument.book, self.table)
+            while len(self._book_of) <= slot:
+                self._book_of.append(None)
+                self._activity_of.append(None)
+            book.add(slot, instrument)
+            self._book_of[slot] = book
+            activity = self._activities.setdefault(instrument.asset, Activity())
+            self._activity_of[slot] = activity
+            activity.note(event.received_ns)
+
+    def _expire(self, event: InstrumentsExpired) -> None:
+        for slot in event.slots:
+            book = self._book_of[slot]
+            if book is not None:
+                book.remove(slot)
+        self._clear(event.slots, event.received_ns)
+        for slot in event.slots:
+            self._book_of[slot] = self._activity_of[slot] = None
+
+    def _clear(self, slots: tuple[int, ...], received_ns: int) -> None:
+        self.table.clear(slots)
+        for slot in slots:
+            self.depth.forget(slot)
+            activity = self._activity_of[slot]
+            if activity is not None:
+                activity.note(received_ns)
+
+    def _forward(self, event: ForwardQuote | ForwardMark, price: float) -> None:
+        self.last_data_ns = event.received_ns
+        book = self.books.get(BookKey(event.venue, event.asset, event.quote_currency))
+        if book is not None and book.set_forward(event.expiry_ns, price):
+            self._activities[event.asset].note(event.received_ns)
+
+    def _marks(self, event: MarkQuote) -> None:
+        # A cross-check arrives whole chain at once; it does not count as a tick of the index,
+        # but `strip` may fall back to it, so the touched expiries are computed again.
+        self.last_data_ns = event.received_ns
+        self.table.write_marks(event.slots, event.prices)
+        for slot in event.slots[:1]:
+            activity = self._activity_of[slot]
+            if activity is not None:
+                activity.note(event.received_ns)
+
+    def _depth(self, event: BookSnapshot | BookDelta) -> None:
+        bid, bid_size, ask, ask_size = self.depth.apply(event)
+        self.quote(event.slot, bid, ask, bid_size, ask_size, event.exchange_ns, event.received_ns)
+
+    def _state(self, event: VenueState) -> None:
+        if event.asset is None:
+            self.maintenance = event.maintenance
+        elif event.locked:
+            self.locked.add(event.asset)
+        else:
+            self.locked.discard(event.asset)
+
+
+def _mid(bid: float, ask: float) -> float:
+    """The mid of a two-sided, uncrossed quote, else NaN."""
+    if isnan(bid) or isnan(ask) or ask < bid:
+        return nan
+    return 0.5 * (bid + ask)
