@@ -72,6 +72,7 @@ class VenueState:
 def index_value(
     value: float | None = 52.25,
     *,
+    asset: Asset = BTC,
     tenor_days: float = 30.0,
     status: Status = Status.SINGLE_VENUE,
     event_ns: int = 1_790_000_000_000_000_000,
@@ -80,7 +81,7 @@ def index_value(
     """A record as the engine would hand it on."""
     return IndexValue(
         code="VG-BTC-30D",
-        asset=BTC,
+        asset=asset,
         tenor_days=tenor_days,
         value=value,
         bid=51.5,
@@ -380,3 +381,41 @@ def test_promtool_has_nothing_to_say(registry: CollectorRegistry, metrics: Metri
     )
 
     assert (b"", 0) == (done.stderr + done.stdout, done.returncode)
+
+
+def test_the_default_service_shows_fewer_than_three_hundred_series(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    """Two assets, six tenors, three sessions: a scrape must cost the feeds no time."""
+    for asset in (BTC, Asset("ETH")):
+        for tenor_days in (7.0, 14.0, 30.0, 60.0, 90.0, 180.0):
+            metrics.record(index_value(asset=asset, tenor_days=tenor_days))
+        metrics.surface(
+            SurfaceValue(
+                asset=asset,
+                event_ns=1,
+                computed_ns=1,
+                source=Source.LIVE,
+                expiries=(
+                    ExpirySurface(
+                        venue=DERIBIT,
+                        expiry="2026-12-18T08:00:00Z",
+                        t_years=0.1,
+                        forward=1e5,
+                        total_variance=0.02,
+                        implied_vol=50.0,
+                        strip=50.0,
+                        n_strikes=30,
+                        n_rejected=2,
+                        rejected={"crossed": 2},
+                    ),
+                ),
+                term={},
+            )
+        )
+    for connection in ("hot", "wings", "market"):
+        metrics.watch_connection(Feed(connection, State.LIVE, {f"notice{n}": 1 for n in range(10)}))
+    metrics.watch_publisher(Sink())
+    metrics.watch_venue(VenueState())
+
+    assert sum(len(family.samples) for family in registry.collect()) < 300
