@@ -10,7 +10,6 @@ from struct import Struct
 
 import numpy as np
 
-from volgauge.domain.instrument import Instrument
 from volgauge.kernels import layout as col
 from volgauge.kernels._jit import F64, I64, U8
 
@@ -36,6 +35,8 @@ class QuoteTable:
         self.generation = 0
         self.quotes: F64 = np.full((INITIAL_SLOTS, col.QUOTE_COLUMNS), nan)
         """(capacity, QUOTE_COLUMNS) float64, see kernels/layout.py."""
+        self.open_interest: F64 = np.full(INITIAL_SLOTS, nan)
+        """(capacity,) float64, units of the underlying."""
         self.stamps: I64
         """The same memory as int64."""
         self.dirty: U8 = np.zeros(INITIAL_CELLS, np.uint8)
@@ -76,10 +77,9 @@ class QuoteTable:
 
     def write_open_interest(self, slots: Sequence[int], amounts: Sequence[float]) -> None:
         """Replace open interest, units of the underlying. No value depends on it."""
-        offset = col.OPEN_INTEREST * 8
         for slot, amount in zip(slots, amounts, strict=True):
             if slot < len(self._cell_of):
-                _pack_double(self._bytes, slot * _ROW_BYTES + offset, amount)
+                self.open_interest[slot] = amount
 
     def clear(self, slots: Iterable[int]) -> None:
         """Forget the quotes of these slots: a sequence gap or a lost feed."""
@@ -110,18 +110,14 @@ class QuoteTable:
         self.dirty[cell] = 0
         self._free_cells.append(cell)
 
-    def attach(self, slot: int, cell: int, instrument: Instrument) -> None:
-        """Start a slot: an empty row with the instrument's tick rule, bound to a flag."""
+    def attach(self, slot: int, cell: int) -> None:
+        """Start a slot: an empty row, bound to the flag of its expiry."""
         capacity = len(self._cell_of)
         if slot >= capacity:
             while slot >= capacity:
                 capacity *= 2
             self._grow(capacity)
         self._clear_rows(slot, slot + 1)
-        row = self.quotes[slot]
-        row[col.TICK_SIZE] = instrument.tick_size
-        row[col.TICK_ABOVE] = instrument.tick_above
-        row[col.TICK_STEP] = instrument.tick_step
         self._cell_of[slot] = cell
         self.dirty[cell] = 1
 
@@ -144,6 +140,7 @@ class QuoteTable:
         larger = np.full((capacity, col.QUOTE_COLUMNS), nan)
         larger.view(np.int64)[:old] = self.stamps
         self.quotes = larger
+        self.open_interest = np.concatenate([self.open_interest, np.full(capacity - old, nan)])
         self._cell_of.extend([NO_CELL] * (capacity - old))
         self._clear_rows(old, capacity)
         self.generation += 1
@@ -152,6 +149,7 @@ class QuoteTable:
     def _clear_rows(self, first: int, last: int) -> None:
         rows = self.quotes[first:last]
         rows[:] = nan
+        self.open_interest[first:last] = nan
         rows.view(np.int64)[:, (col.EXCHANGE_NS, col.RECEIVED_NS)] = 0
 
     def _take_views(self) -> None:

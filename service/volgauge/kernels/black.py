@@ -18,7 +18,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from volgauge.kernels._jit import part
+from volgauge.kernels._jit import inlined, part
 from volgauge.kernels.normal import normal_cdf
 
 CORRIDOR_DELTA = 0.05
@@ -91,7 +91,7 @@ _CALLS, _PUTS_LOWER, _PUTS_UPPER = _tabulate()
 """The critical prices are monotonic in m, so a cell's two ends bound them inside it."""
 
 
-@part
+@inlined
 def in_corridor(m: float, price: float) -> bool:
     """Whether an out-of-the-money option has |delta| >= 5 %, without solving for its volatility.
 

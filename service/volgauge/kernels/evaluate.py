@@ -7,14 +7,15 @@ what depends on the clock alone is renewed for all.
 
 import math
 
-from volgauge.kernels._jit import F64, I64, U8, kernel, part
+from volgauge.kernels._jit import F64, I64, U8, inlined, kernel, part
 from volgauge.kernels.layout import (
     ASK,
     BID,
+    CALL,
     CALL_SLOT,
+    CALL_TICK,
     CBOE,
     CELL,
-    CODE_NATIVE,
     DUE_NS,
     DVOL,
     ELIGIBLE,
@@ -37,15 +38,14 @@ from volgauge.kernels.layout import (
     OWN_FORWARD,
     PAIRS,
     PARITY_GAP,
+    PUT,
     PUT_SLOT,
+    PUT_TICK,
     QUALIFIED,
     RATE,
     REASON,
     RECEIVED_NS,
     T_YEARS,
-    TICK_ABOVE,
-    TICK_SIZE,
-    TICK_STEP,
     TOTAL_VARIANCE,
     USED,
     VALUE_COLUMNS,
@@ -57,27 +57,37 @@ from volgauge.kernels.parity import (
     PUT_MID,
     parity_forward,
 )
-from volgauge.kernels.replication import accept_legs, reject, strip_cboe, strip_dvol, strip_native
+from volgauge.kernels.replication import accept_legs, judge, strip_cboe, strip_dvol, strip_native
 
 NANOS_PER_MINUTE = 60_000_000_000
+MINUTES_PER_YEAR = 525_600.0
 NANOS_PER_YEAR = 365.0 * 86_400.0 * 1e9
 SHORTEST_NATIVE_NS = 2 * 86_400 * 1_000_000_000
 """METHODOLOGY rule 9: tau >= 2 d."""
 LARGEST_FUTURE_GAP = 0.003
 
 
-@part
-def load_leg(quotes: F64, slot: int, work: F64, mid_row: int, i: int, facts: I64) -> None:
+@inlined
+def load_leg(
+    quotes: F64,
+    ladder: F64,
+    row: int,
+    slot: int,
+    leg: int,
+    tick: int,
+    work: F64,
+    mid_row: int,
+    i: int,
+    facts: I64,
+) -> None:
     """Judge one option's quote and write its mid and half-spread, NaN when refused."""
     work[mid_row, i] = math.nan
     work[mid_row + 1, i] = math.nan
     if slot < 0:
         return
     bid, ask = quotes[slot, BID], quotes[slot, ASK]
-    code = leg_code(
-        bid, ask, quotes[slot, TICK_SIZE], quotes[slot, TICK_ABOVE], quotes[slot, TICK_STEP]
-    )
-    reject(quotes, CODE_NATIVE, slot, facts, code)
+    code = leg_code(bid, ask, ladder[row, tick], ladder[row, tick + 1], ladder[row, tick + 2])
+    judge(ladder, row, NATIVE, leg, facts, code)
     if code == USED:
         work[mid_row, i] = 0.5 * (bid + ask)
         work[mid_row + 1, i] = 0.5 * (ask - bid)
@@ -91,8 +101,8 @@ def load_expiry(
     newest = 0
     for i in range(count):
         call, put = int(ladder[first + i, CALL_SLOT]), int(ladder[first + i, PUT_SLOT])
-        load_leg(quotes, call, work, CALL_MID, i, facts)
-        load_leg(quotes, put, work, PUT_MID, i, facts)
+        load_leg(quotes, ladder, first + i, call, CALL, CALL_TICK, work, CALL_MID, i, facts)
+        load_leg(quotes, ladder, first + i, put, PUT, PUT_TICK, work, PUT_MID, i, facts)
         if call >= 0:
             newest = max(newest, stamps[call, RECEIVED_NS])
         if put >= 0:
@@ -186,7 +196,7 @@ def compute_expiry(
                 fact,
                 pairs >= FEWEST_PAIRS,
             )
-            strip_native(quotes, ladder, first, count, work, forward, value, fact)
+            strip_native(ladder, first, count, work, forward, value, fact)
         if mask & (1 << DVOL):
             forget(values, facts, DVOL, expiry, N_NO_FORWARD)
             facts[DVOL, expiry, NEWEST_NS] = fact[NEWEST_NS]
@@ -241,12 +251,12 @@ def evaluate_expiries(
     """Bring `values` and `facts` up to the state of the book at `now_ns`.
 
     Args:
-        quotes: (capacity, QUOTE_COLUMNS); verdicts and FORWARD_REF are written back.
+        quotes: (capacity, QUOTE_COLUMNS); FORWARD_REF is written back.
         stamps: The same memory as int64.
         dirty: (cells,) flags; those of the expiries here are lowered.
         plan: (expiries, PLAN_COLUMNS), ascending; DUE_NS is written back.
         inputs: (expiries, INPUT_COLUMNS).
-        ladder: (strikes, LADDER_COLUMNS).
+        ladder: (strikes, LADDER_COLUMNS); verdicts are written back.
         work: (WORK_ROWS, longest ladder) scratch.
         values: (METHODS, expiries, VALUE_COLUMNS), NaN not computable.
         facts: (METHODS, expiries, FACT_COLUMNS).
@@ -292,13 +302,15 @@ def evaluate_expiries(
             )  # fmt: skip
     for expiry in range(expiries):
         left_ns = plan[expiry, EXPIRY_NS] - now_ns
-        if left_ns <= 0:
-            continue
         for method in range(METHODS):
             if not mask & (1 << method):
                 continue
-            values[method, expiry, T_YEARS] = left_ns / NANOS_PER_YEAR
-            facts[method, expiry, MINUTES] = left_ns // NANOS_PER_MINUTE
+            minutes = left_ns // NANOS_PER_MINUTE
+            facts[method, expiry, MINUTES] = minutes
+            if method == CBOE:
+                values[method, expiry, T_YEARS] = minutes / MINUTES_PER_YEAR
+            else:
+                values[method, expiry, T_YEARS] = left_ns / NANOS_PER_YEAR
             eligible = facts[method, expiry, QUALIFIED] != 0
             if method == NATIVE and left_ns < SHORTEST_NATIVE_NS:
                 eligible = False

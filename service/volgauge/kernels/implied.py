@@ -1,19 +1,22 @@
-"""Implied standard deviation s = sigma sqrt(t) of an out-of-the-money option, by guarded Newton.
+"""Implied standard deviation s = sigma sqrt(t) of an out-of-the-money option, by guarded Halley.
 
-Start at the inflection s0 = sqrt(2|k|), from which Newton's steps cannot cross the root twice
-(Manaster and Koehler 1982). Below the inflection the logarithm of the price is solved, because
-there the price itself is too flat; a step that leaves the bracket is halved.
+Near the money the start is Corrado and Miller's closed form (1996), elsewhere the inflection
+s0 = sqrt(2|k|), from which the step cannot run away (Manaster and Koehler 1982). Where the price
+lies below its value at s0 its logarithm is solved, because there the price itself is too flat.
+A step that leaves the bracket is replaced by a halving.
+
+    v = n(d1), v'/v = d1 d2 / s
 """
 
 import math
 
 from volgauge.kernels._jit import part
-from volgauge.kernels.black import otm_price
-from volgauge.kernels.normal import INV_SQRT_2PI, normal_pdf
+from volgauge.kernels.normal import INV_SQRT_2PI, normal_cdf, normal_pdf
 
-MAX_STEPS = 60
-"""Newton needs 3 to 8; the rest is for bisection in adversarial corners."""
-TOLERANCE = 4e-15
+MAX_STEPS = 80
+"""Halley needs 2 to 5; the rest is for halvings in adversarial corners."""
+LAST_STEP = 1e-6
+"""Relative size of a step after which the third-order error is below rounding."""
 LARGEST = 40.0
 """s beyond which a price equals its bound in double precision."""
 
@@ -29,32 +32,44 @@ def implied_deviation(m: float, price: float) -> float:
     Returns:
         s > 0, or NaN when the price is not inside (0, min(1, m)) or an argument is NaN.
     """
-    bound = min(1.0, m)
-    if not (m > 0.0 and 0.0 < price < bound):
+    if not (m > 0.0 and 0.0 < price < min(1.0, m)):
         return math.nan
     k = math.log(m)
-    s = price / INV_SQRT_2PI if k == 0.0 else math.sqrt(2.0 * abs(k))
+    # In terms of the call: c - (1 - m) / 2, the same for the put of this strike.
+    middle = price + 0.5 * abs(1.0 - m)
+    radicand = middle * middle - (1.0 - m) * (1.0 - m) / math.pi
+    if radicand > 0.0:
+        s = (middle + math.sqrt(radicand)) / (INV_SQRT_2PI * (1.0 + m))
+    else:
+        s = math.sqrt(2.0 * abs(k))
     lower, upper = 0.0, LARGEST
-    if s > upper:
-        s = 0.5 * upper
-    below = otm_price(m, s) > price
+    s = min(s, 0.5 * upper)
     for _ in range(MAX_STEPS):
-        value = otm_price(m, s)
+        d1 = 0.5 * s - k / s
+        d2 = d1 - s
+        if m < 1.0:
+            value = m * normal_cdf(-d2) - normal_cdf(-d1)
+        else:
+            value = normal_cdf(d1) - m * normal_cdf(d2)
         if value > price:
             upper = s
         else:
             lower = s
-        slope = normal_pdf(0.5 * s - k / s)
-        if below and value > 0.0 and slope > 0.0:
-            step = (value / slope) * math.log(price / value)
-        elif slope > 0.0:
-            step = (price - value) / slope
+        slope = normal_pdf(d1)
+        curve = d1 * d2 / s
+        if d1 * d2 > 0.0 and value > 0.0:
+            # Below the inflection: the logarithm of the price.
+            slope /= value
+            miss = math.log(value / price)
+            curve -= slope
         else:
-            step = math.inf
-        fresh = s + step
+            miss = value - price
+        newton = miss / slope
+        fresh = s - newton / (1.0 - 0.5 * newton * curve)
+        # Written so that a NaN (a slope of 0) takes the halving.
         if not lower < fresh < upper:
             fresh = 0.5 * (lower + upper)
-        if abs(fresh - s) <= TOLERANCE * s:
+        elif abs(fresh - s) <= LAST_STEP * s:
             return fresh
         s = fresh
     return s

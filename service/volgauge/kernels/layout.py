@@ -7,7 +7,7 @@
     values  float64 (METHODS, expiries, VALUE_COLUMNS)
     facts   int64   (METHODS, expiries, FACT_COLUMNS)
 
-A quote row is two cache lines: the first is what `QuoteTable.write` packs in one call.
+A quote row is one cache line; what `QuoteTable.write` packs in one call comes first.
 """
 
 from volgauge.domain.index import Flag, Reason, Reject
@@ -21,19 +21,15 @@ EXCHANGE_NS = 4  # int64, through `stamps`
 RECEIVED_NS = 5  # int64, through `stamps`
 FORWARD_REF = 6  # forward of the expiry at the first evaluation after the quote; NaN until then
 MARK = 7
-OPEN_INTEREST = 8
-TICK_SIZE = 9
-TICK_ABOVE = 10
-TICK_STEP = 11
-CODE_NATIVE = 12  # index into REJECTS, -1 used or usable; written by the kernels
-CODE_DVOL = 13
-CODE_CBOE = 14
-QUOTE_COLUMNS = 16
+QUOTE_COLUMNS = 8
 
 STRIKE = 0
 CALL_SLOT = 1  # -1: not listed
 PUT_SLOT = 2
-LADDER_COLUMNS = 4
+CALL_TICK = 4  # smallest step, price above which another holds, that step
+PUT_TICK = 7
+CODE = 10  # CODE + 2 method + leg (0 call, 1 put): verdict, see below; written by the kernels
+LADDER_COLUMNS = 16
 
 EXPIRY_NS = 0
 FIRST = 1  # rows of the ladder: FIRST <= row < LAST
@@ -47,7 +43,7 @@ RATE = 1  # continuously compounded, `cboe` only
 INPUT_COLUMNS = 2
 
 # values: NaN where not computable.
-T_YEARS = 0
+T_YEARS = 0  # <= 0 expired; `cboe`: whole minutes
 FORWARD = 1
 K_ZERO = 2
 STRIP_SUM = 3
@@ -82,7 +78,10 @@ DVOL = 1
 CBOE = 2
 METHODS = 3
 
-USED = -1
+CALL = 0
+PUT = 1
+
+USED = -1  # verdicts: used (or not needed), else an index into REJECTS
 
 R_ABSENT = REJECTS.index(Reject.ABSENT)
 R_NO_BID = REJECTS.index(Reject.NO_BID)

@@ -6,7 +6,7 @@ the prices and not by their binary rounding.
 
 import math
 
-from volgauge.kernels._jit import part
+from volgauge.kernels._jit import inlined
 from volgauge.kernels.layout import (
     R_ABSENT,
     R_BAD_NUMBER,
@@ -27,13 +27,13 @@ SMALLEST_MID = 1e-4
 MARGIN = 1e-9
 
 
-@part
+@inlined
 def is_bad_number(price: float) -> bool:
     """Negative or infinite; NaN means absent and is not bad."""
     return price < 0.0 or price == math.inf
 
 
-@part
+@inlined
 def side_code(bid: float, ask: float) -> int:
     """USED when both sides are numbers above zero, else why not; 0 and NaN are no quote."""
     if is_bad_number(bid) or is_bad_number(ask):
@@ -43,7 +43,7 @@ def side_code(bid: float, ask: float) -> int:
     return R_NO_BID if ask > 0.0 else R_ABSENT
 
 
-@part
+@inlined
 def leg_code(bid: float, ask: float, tick_size: float, tick_above: float, tick_step: float) -> int:
     """Judge one quote: USED, or the index of its reject reason.
 

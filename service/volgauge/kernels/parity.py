@@ -11,7 +11,7 @@ straddles times sqrt(pi/2) (Brenner and Subrahmanyam 1988): a start that one bad
 
 import math
 
-from volgauge.kernels._jit import F64, part
+from volgauge.kernels._jit import F64, inlined, part
 from volgauge.kernels.layout import STRIKE
 
 WINDOW = 1.5
@@ -27,7 +27,7 @@ SORTED = 4
 WEIGHT = 5
 
 
-@part
+@inlined
 def implied_forward(strike: float, difference: float, coin: bool) -> float:
     """F from call minus put; NaN where a coin difference is not below 1."""
     if not coin:
@@ -35,7 +35,7 @@ def implied_forward(strike: float, difference: float, coin: bool) -> float:
     return strike / (1.0 - difference) if difference < 1.0 else math.nan
 
 
-@part
+@inlined
 def median_of_three(a: float, b: float, c: float) -> float:
     """The middle one."""
     if a > b:

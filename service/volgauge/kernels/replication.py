@@ -10,7 +10,7 @@ Sources: Demeterfi, Derman, Kamal, Zou 1999; METHODOLOGY section 2 (`dvol`, `cbo
 
 import math
 
-from volgauge.kernels._jit import F64, I64, part
+from volgauge.kernels._jit import F64, I64, inlined, part
 from volgauge.kernels.black import in_corridor, otm_delta, otm_price
 from volgauge.kernels.implied import implied_deviation
 from volgauge.kernels.layout import (
@@ -19,11 +19,12 @@ from volgauge.kernels.layout import (
     ASK_VARIANCE,
     BID,
     BID_VARIANCE,
+    CALL,
     CALL_SLOT,
-    CODE_CBOE,
-    CODE_DVOL,
-    CODE_NATIVE,
+    CBOE,
+    CODE,
     DEVIATION,
+    DVOL,
     EXTRAPOLATED,
     F_EXTRAPOLATED,
     F_GAP,
@@ -38,6 +39,8 @@ from volgauge.kernels.layout import (
     N_NO_FORWARD,
     N_ONE_SIDED_CHAIN,
     N_TOO_FEW_STRIKES,
+    NATIVE,
+    PUT,
     PUT_SLOT,
     QUALIFIED,
     R_ABSENT,
@@ -74,7 +77,8 @@ TAKEN = 11
 PRICE = 12
 PRICE_BID = 13
 PRICE_ASK = 14
-WORK_ROWS = 15
+SOLVED = 15
+WORK_ROWS = 16
 
 OUT, QUOTED, FILLED, BEYOND = 0.0, 1.0, 2.0, 3.0
 
@@ -98,10 +102,10 @@ def highest_strike_at_or_below(ladder: F64, first: int, count: int, forward: flo
     return i
 
 
-@part
-def reject(quotes: F64, column: int, slot: int, facts: I64, code: int) -> None:
-    """Write one option's verdict and count it."""
-    quotes[slot, column] = code
+@inlined
+def judge(ladder: F64, row: int, method: int, leg: int, facts: I64, code: int) -> None:
+    """Write one option's verdict and count it when it is a refusal."""
+    ladder[row, CODE + 2 * method + leg] = code
     if code != USED:
         facts[REJECTED + code] += 1
 
@@ -136,22 +140,23 @@ def accept_legs(
         m = ladder[first + i, STRIKE] / forward
         work[MONEYNESS, i] = m
         work[OTM_MID, i] = math.nan
+        work[SOLVED, i] = math.nan
         call, put = int(ladder[first + i, CALL_SLOT]), int(ladder[first + i, PUT_SLOT])
         if call >= 0 and math.isnan(quotes[call, FORWARD_REF]):
             quotes[call, FORWARD_REF] = forward
         if put >= 0 and math.isnan(quotes[put, FORWARD_REF]):
             quotes[put, FORWARD_REF] = forward
         if m < 1.0:
-            slot, mid, half = put, work[PUT_MID, i] * scale, work[PUT_HALF, i] * scale
+            leg, slot, mid, half = PUT, put, work[PUT_MID, i] * scale, work[PUT_HALF, i] * scale
         else:
-            slot, mid, half = call, work[CALL_MID, i] * scale, work[CALL_HALF, i] * scale
+            leg, slot, mid, half = CALL, call, work[CALL_MID, i] * scale, work[CALL_HALF, i] * scale
         if slot < 0 or math.isnan(mid):
             continue
         if mid < SMALLEST_MID * (1.0 - MARGIN):
-            reject(quotes, CODE_NATIVE, slot, facts, R_TINY)
+            judge(ladder, first + i, NATIVE, leg, facts, R_TINY)
             continue
         if mid >= min(1.0, m):
-            reject(quotes, CODE_NATIVE, slot, facts, R_BOUNDS)
+            judge(ladder, first + i, NATIVE, leg, facts, R_BOUNDS)
             continue
         moved = abs(forward / quotes[slot, FORWARD_REF] - 1.0)
         # |delta| <= 1 decides most quotes without solving for a volatility.
@@ -160,7 +165,7 @@ def accept_legs(
             if moved * (delta + DELTA_FLOOR) > half:
                 ripe_ns = stamps[slot, RECEIVED_NS] + LARGEST_AGE_NS + 1
                 if now_ns >= ripe_ns:
-                    reject(quotes, CODE_NATIVE, slot, facts, R_STALE)
+                    judge(ladder, first + i, NATIVE, leg, facts, R_STALE)
                     continue
                 if due_ns == 0 or ripe_ns < due_ns:
                     due_ns = ripe_ns
@@ -171,8 +176,8 @@ def accept_legs(
     if has_conflict(work, count, across):
         worst = worst_strike(work, count, across)
         while worst >= 0:
-            leg = PUT_SLOT if work[MONEYNESS, worst] < 1.0 else CALL_SLOT
-            reject(quotes, CODE_NATIVE, int(ladder[first + worst, leg]), facts, R_ARBITRAGE)
+            leg = PUT if work[MONEYNESS, worst] < 1.0 else CALL
+            judge(ladder, first + worst, NATIVE, leg, facts, R_ARBITRAGE)
             work[OTM_MID, worst] = math.nan
             worst = worst_strike(work, count, across)
 
@@ -183,6 +188,23 @@ def accept_legs(
     facts[ACCEPTED] = accepted
     values[DEVIATION] = money_deviation(work, count)
     return due_ns
+
+
+@part
+def deviation_at(work: F64, i: int) -> float:
+    """Implied deviation of one accepted strike, solved once."""
+    if math.isnan(work[SOLVED, i]):
+        work[SOLVED, i] = implied_deviation(work[MONEYNESS, i], work[OTM_MID, i])
+    return float(work[SOLVED, i])
+
+
+@part
+def deviation_between(work: F64, left: int, right: int, m: float) -> float:
+    """Interpolate s at moneyness m: total variance linear in k between two accepted strikes."""
+    m_left, m_right = work[MONEYNESS, left], work[MONEYNESS, right]
+    s_left, s_right = deviation_at(work, left), deviation_at(work, right)
+    share = math.log(m / m_left) / math.log(m_right / m_left)
+    return math.sqrt((1.0 - share) * s_left * s_left + share * s_right * s_right)
 
 
 @part
@@ -203,20 +225,10 @@ def money_deviation(work: F64, count: int) -> float:
     if put < 0 and call < 0:
         return math.nan
     if put < 0:
-        return implied_deviation(work[MONEYNESS, call], work[OTM_MID, call])
+        return deviation_at(work, call)
     if call < 0:
-        return implied_deviation(work[MONEYNESS, put], work[OTM_MID, put])
+        return deviation_at(work, put)
     return deviation_between(work, put, call, 1.0)
-
-
-@part
-def deviation_between(work: F64, left: int, right: int, m: float) -> float:
-    """Interpolate s at moneyness m: total variance linear in k between two accepted strikes."""
-    m_left, m_right = work[MONEYNESS, left], work[MONEYNESS, right]
-    s_left = implied_deviation(m_left, work[OTM_MID, left])
-    s_right = implied_deviation(m_right, work[OTM_MID, right])
-    share = math.log(m / m_left) / math.log(m_right / m_left)
-    return math.sqrt((1.0 - share) * s_left * s_left + share * s_right * s_right)
 
 
 @part
@@ -242,6 +254,24 @@ def is_qualified(work: F64, count: int, deviation: float) -> bool:
 
 
 @part
+def fill(work: F64, i: int, s: float, near: int, kind: float) -> None:
+    """Price a refused strike at deviation s, with the relative spread of an accepted one."""
+    price = otm_price(work[MONEYNESS, i], s)
+    if price > 0.0 and in_corridor(work[MONEYNESS, i], price):
+        relative = (work[OTM_ASK, near] - work[OTM_BID, near]) / (2.0 * work[OTM_MID, near])
+        work[TAKEN, i] = kind
+        work[PRICE, i] = price
+        work[PRICE_BID, i] = price * (1.0 - relative)
+        work[PRICE_ASK, i] = price * (1.0 + relative)
+
+
+@inlined
+def is_listed(ladder: F64, row: int, m: float) -> bool:
+    """Whether the out-of-the-money option of this strike is listed."""
+    return bool((ladder[row, PUT_SLOT] if m < 1.0 else ladder[row, CALL_SLOT]) >= 0.0)
+
+
+@part
 def take_corridor(ladder: F64, first: int, count: int, work: F64) -> None:
     """Mark the strikes with |delta| >= 5 % and price them.
 
@@ -249,62 +279,61 @@ def take_corridor(ladder: F64, first: int, count: int, work: F64) -> None:
     (total variance linear in k), beyond the outermost one at its volatility: the grid, and so the
     sum's discretisation, does not change when a quote drops out.
     """
-    left = -1
-    right = -1
+    lowest = highest = -1
     for i in range(count):
+        mid = work[OTM_MID, i]
         work[TAKEN, i] = OUT
-        m, mid = work[MONEYNESS, i], work[OTM_MID, i]
-        if not math.isnan(mid):
-            left = i
-            if in_corridor(m, mid):
-                work[TAKEN, i] = QUOTED
-                work[PRICE, i] = mid
-                work[PRICE_BID, i] = work[OTM_BID, i]
-                work[PRICE_ASK, i] = work[OTM_ASK, i]
+        if math.isnan(mid):
             continue
-        if (ladder[first + i, PUT_SLOT] if m < 1.0 else ladder[first + i, CALL_SLOT]) < 0.0:
+        if lowest < 0:
+            lowest = i
+        highest = i
+        if in_corridor(work[MONEYNESS, i], mid):
+            work[TAKEN, i] = QUOTED
+            work[PRICE, i] = mid
+            work[PRICE_BID, i] = work[OTM_BID, i]
+            work[PRICE_ASK, i] = work[OTM_ASK, i]
+    if lowest < 0:
+        return
+    left = lowest
+    for right in range(lowest + 1, highest + 1):
+        if math.isnan(work[OTM_MID, right]):
             continue
-        if right <= i:
-            right = i + 1
-            while right < count and math.isnan(work[OTM_MID, right]):
-                right += 1
-        if left >= 0 and right < count:
-            # Between two accepted strikes on one side of the money that both lie outside
-            # the corridor there is nothing to price.
-            if work[TAKEN, left] == OUT and not in_corridor(
-                work[MONEYNESS, right], work[OTM_MID, right]
-            ):
-                if (work[MONEYNESS, left] < 1.0) == (work[MONEYNESS, right] < 1.0):
-                    continue
-            s = deviation_between(work, left, right, m)
-            near = left if i - left <= right - i else right
-            kind = FILLED
-        elif left >= 0:
-            if work[TAKEN, left] == OUT:
-                continue
-            near = left
-            s = implied_deviation(work[MONEYNESS, left], work[OTM_MID, left])
-            kind = BEYOND
-        elif right < count:
-            if not in_corridor(work[MONEYNESS, right], work[OTM_MID, right]):
-                continue
-            near = right
-            s = implied_deviation(work[MONEYNESS, right], work[OTM_MID, right])
-            kind = BEYOND
-        else:
-            continue
-        price = otm_price(m, s)
-        if price > 0.0 and otm_delta(m, s) >= 0.05:
-            relative = (work[OTM_ASK, near] - work[OTM_BID, near]) / (2.0 * work[OTM_MID, near])
-            work[TAKEN, i] = kind
-            work[PRICE, i] = price
-            work[PRICE_BID, i] = price * (1.0 - relative)
-            work[PRICE_ASK, i] = price * (1.0 + relative)
+        # Nothing to price between two strikes of one side that both lie outside the corridor.
+        if right > left + 1 and (
+            work[TAKEN, left] != OUT
+            or work[TAKEN, right] != OUT
+            or (work[MONEYNESS, left] < 1.0) != (work[MONEYNESS, right] < 1.0)
+        ):
+            s_left, s_right = deviation_at(work, left), deviation_at(work, right)
+            k_left = math.log(work[MONEYNESS, left])
+            span = math.log(work[MONEYNESS, right]) - k_left
+            for i in range(left + 1, right):
+                if is_listed(ladder, first + i, work[MONEYNESS, i]):
+                    share = (math.log(work[MONEYNESS, i]) - k_left) / span
+                    w = (1.0 - share) * s_left * s_left + share * s_right * s_right
+                    near = left if i - left <= right - i else right
+                    fill(work, i, math.sqrt(w), near, FILLED)
+        left = right
+    # At one volatility |delta| falls outwards, so the first strike outside ends the walk.
+    if work[TAKEN, lowest] != OUT:
+        i = lowest - 1
+        while i >= 0:
+            if is_listed(ladder, first + i, work[MONEYNESS, i]):
+                fill(work, i, deviation_at(work, lowest), lowest, BEYOND)
+                if work[TAKEN, i] == OUT:
+                    break
+            i -= 1
+    if work[TAKEN, highest] != OUT:
+        for i in range(highest + 1, count):
+            if is_listed(ladder, first + i, work[MONEYNESS, i]):
+                fill(work, i, deviation_at(work, highest), highest, BEYOND)
+                if work[TAKEN, i] == OUT:
+                    break
 
 
 @part
 def strip_native(
-    quotes: F64,
     ladder: F64,
     first: int,
     count: int,
@@ -335,11 +364,10 @@ def strip_native(
     # One step behind, so that both neighbours are known; i == count closes the strip.
     for i in range(count + 1):
         if i < count:
-            m = work[MONEYNESS, i]
-            slot = int(ladder[first + i, PUT_SLOT if m < 1.0 else CALL_SLOT])
             if work[TAKEN, i] == OUT:
                 if not math.isnan(work[OTM_MID, i]):
-                    reject(quotes, CODE_NATIVE, slot, facts, R_BELOW_DELTA)
+                    leg = PUT if work[MONEYNESS, i] < 1.0 else CALL
+                    judge(ladder, first + i, NATIVE, leg, facts, R_BELOW_DELTA)
                 continue
             taken += 1
         if current >= 0 and taken > 1:
@@ -405,7 +433,7 @@ def has_gap(work: F64, count: int, deviation: float) -> bool:
     return False
 
 
-@part
+@inlined
 def quote_or_mark(quotes: F64, slot: int) -> tuple[float, bool]:
     """Mid of a two-sided quote, else the venue's mark, else NaN; and whether it is the mark."""
     if slot < 0:
@@ -451,11 +479,11 @@ def strip_dvol(
         if i < count:
             strike = ladder[first + i, STRIKE]
             m = strike / forward
-            leg = PUT_SLOT if i <= base else CALL_SLOT
-            slot = int(ladder[first + i, leg])
+            leg = PUT if i <= base else CALL
+            slot = int(ladder[first + i, PUT_SLOT if i <= base else CALL_SLOT])
             other = int(ladder[first + i, CALL_SLOT if i <= base else PUT_SLOT])
-            if other >= 0:
-                quotes[other, CODE_DVOL] = USED
+            ladder[first + i, CODE + 2 * DVOL] = USED
+            ladder[first + i, CODE + 2 * DVOL + 1] = USED
             if slot < 0:
                 continue
             price, by_mark = quote_or_mark(quotes, slot)
@@ -465,15 +493,14 @@ def strip_dvol(
                 price = parity_call * scale - (1.0 - m)
             if math.isnan(price):
                 code = side_code(quotes[slot, BID], quotes[slot, ASK])
-                reject(quotes, CODE_DVOL, slot, facts, code if code != USED else R_ABSENT)
+                judge(ladder, first + i, DVOL, leg, facts, code if code != USED else R_ABSENT)
                 continue
             if not 0.0 < price < min(1.0, m):
-                reject(quotes, CODE_DVOL, slot, facts, R_BOUNDS)
+                judge(ladder, first + i, DVOL, leg, facts, R_BOUNDS)
                 continue
             if not in_corridor(m, price):
-                reject(quotes, CODE_DVOL, slot, facts, R_BELOW_DELTA)
+                judge(ladder, first + i, DVOL, leg, facts, R_BELOW_DELTA)
                 continue
-            quotes[slot, CODE_DVOL] = USED
             marked = marked or by_mark
             if i == base:
                 call_price, call_by_mark = quote_or_mark(quotes, other)
@@ -506,7 +533,7 @@ def strip_dvol(
     if puts == 0 or calls == 0:
         facts[REASON] = N_ONE_SIDED_CHAIN
         return
-    if quotes[int(ladder[first + base, PUT_SLOT]), CODE_DVOL] != USED:
+    if ladder[first + base, PUT_SLOT] < 0.0 or ladder[first + base, CODE + 2 * DVOL + 1] != USED:
         facts[REASON] = N_K_ZERO_QUOTE
         return
     ratio = forward / k_zero - 1.0
@@ -550,6 +577,8 @@ def strip_cboe(
     for i in range(count):
         call, put = int(ladder[first + i, CALL_SLOT]), int(ladder[first + i, PUT_SLOT])
         work[PRICE, i] = math.nan
+        ladder[first + i, CODE + 2 * CBOE] = USED
+        ladder[first + i, CODE + 2 * CBOE + 1] = USED
         if call < 0 or put < 0:
             continue
         if side_code(quotes[call, BID], quotes[call, ASK]) != USED:
@@ -587,30 +616,31 @@ def strip_cboe(
         bid, ask = quotes[slot, BID], quotes[slot, ASK]
         if not (0.0 <= bid <= ask < math.inf):
             return
-        quotes[slot, CODE_CBOE] = USED
     work[PRICE, base] = (
         0.25 * scale * (quotes[call, BID] + quotes[call, ASK] + quotes[put, BID] + quotes[put, ASK])
     )
 
     surviving = 1
     for side in (-1, 1):
-        leg = PUT_SLOT if side < 0 else CALL_SLOT
+        leg = PUT if side < 0 else CALL
+        column = PUT_SLOT if side < 0 else CALL_SLOT
         kept = excluded = 0
         i = base + side
         while 0 <= i < count:
-            slot = int(ladder[first + i, leg])
+            slot = int(ladder[first + i, column])
             if slot >= 0:
                 code = side_code(quotes[slot, BID], quotes[slot, ASK])
                 if excluded == 2:
                     # What has no quote anyway is refused for that reason, the rest for the stop.
-                    reject(quotes, CODE_CBOE, slot, facts, code if code != USED else R_BEYOND_STOP)
+                    judge(
+                        ladder, first + i, CBOE, leg, facts, code if code != USED else R_BEYOND_STOP
+                    )
                 elif code != USED:
                     excluded += 1
-                    reject(quotes, CODE_CBOE, slot, facts, code)
+                    judge(ladder, first + i, CBOE, leg, facts, code)
                 else:
                     excluded = 0
                     kept += 1
-                    quotes[slot, CODE_CBOE] = USED
                     work[PRICE, i] = 0.5 * scale * (quotes[slot, BID] + quotes[slot, ASK])
             i += side
         if kept == 0:

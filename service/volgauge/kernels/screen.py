@@ -7,7 +7,7 @@ plus m - 1 is the put of the same strike, so convexity is asked across the money
 
 import math
 
-from volgauge.kernels._jit import F64, part
+from volgauge.kernels._jit import F64, inlined, part
 
 # Rows of the work array, one column a strike; NaN in OTM_MID: refused.
 MONEYNESS = 6
@@ -22,25 +22,25 @@ WEIGHT_MIDDLE = 1.5
 WEIGHT_NEIGHBOUR = 0.5
 
 
-@part
+@inlined
 def is_put(m: float) -> bool:
     """Puts below the forward, calls from it on (rule 8)."""
     return m < 1.0
 
 
-@part
+@inlined
 def put_equivalent(m: float, price: float) -> float:
     """The price itself for a put, the parity put for a call."""
     return price if m < 1.0 else price + (m - 1.0)
 
 
-@part
+@inlined
 def order_price(m: float, price: float) -> float:
     """What must not rise outwards: p/m for puts, c for calls."""
     return price / m if m < 1.0 else price
 
 
-@part
+@inlined
 def next_accepted(work: F64, start: int, count: int) -> int:
     """First accepted strike at or after `start`, or `count`."""
     i = start
@@ -49,7 +49,7 @@ def next_accepted(work: F64, start: int, count: int) -> int:
     return i
 
 
-@part
+@inlined
 def breaks_convexity(work: F64, left: int, middle: int, right: int, across: bool) -> bool:
     """Whether the middle bid lies above the chord of its neighbours' asks."""
     m_left, m_middle, m_right = (

@@ -3,10 +3,10 @@
 Neumaier 1974: like Kahan's sum, but right also when the next term is larger than the sum.
 """
 
-from volgauge.kernels._jit import part
+from volgauge.kernels._jit import inlined
 
 
-@part
+@inlined
 def add(total: float, lost: float, term: float) -> tuple[float, float]:
     """One step: the rounded sum and what rounding has lost so far; the result is total + lost."""
     raised = total + term

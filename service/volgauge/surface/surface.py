@@ -5,6 +5,7 @@ flag in the QuoteTable; `evaluate` computes the flagged expiries in one compiled
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
 from math import isnan, nan
 
 import numpy as np
@@ -66,7 +67,7 @@ class Surface:
         if cell is None:
             cell = self._cells[instrument.expiry_ns] = self.table.open_cell()
         self.slots[slot] = instrument
-        self.table.attach(slot, cell, instrument)
+        self.table.attach(slot, cell)
         self._stale_layout = True
 
     def remove(self, slot: int) -> None:
@@ -128,11 +129,29 @@ class Surface:
             )
         return evaluate_expiries(*self._arguments, now_ns)
 
+    def digest(self, row: int) -> bytes:
+        """SHA-256 of everything that the value of one expiry rests on (METHODOLOGY rule 22)."""
+        first, last = self._plan[row, col.FIRST], self._plan[row, col.LAST]
+        ladder = self._ladder[first:last]
+        slots = ladder[:, col.CALL_SLOT : col.PUT_SLOT + 1].astype(np.int64)
+        digest = sha256(self._plan[row, col.EXPIRY_NS].tobytes())
+        digest.update(self._inputs[row].tobytes())
+        digest.update(ladder[:, col.STRIKE].tobytes())
+        # An option that is not listed (-1) reads some other row: the mask says so.
+        digest.update((slots >= 0).tobytes())
+        digest.update(self.table.quotes[slots.ravel(), : col.MARK + 1].tobytes())
+        return digest.digest()
+
     def codes(self, method: Method) -> dict[int, int]:
-        """Reject code of every listed slot after `evaluate`: USED, or an index into REJECTS."""
-        column = (col.CODE_NATIVE, col.CODE_DVOL, col.CODE_CBOE)[METHOD_ROW[method]]
-        quotes = self.table.quotes
-        return {slot: int(quotes[slot, column]) for slot in self.slots}
+        """Verdict on every listed slot after `evaluate`: USED, or an index into REJECTS."""
+        first = col.CODE + 2 * METHOD_ROW[method]
+        slots = self._ladder[:, (col.CALL_SLOT, col.PUT_SLOT)].astype(np.int64).ravel()
+        codes = self._ladder[:, first : first + 2].astype(np.int64).ravel()
+        return {
+            slot: code
+            for slot, code in zip(slots.tolist(), codes.tolist(), strict=True)
+            if slot >= 0
+        }
 
     def _set_input(self, expiry_ns: int, column: int, value: float) -> None:
         cell = self._cells.get(expiry_ns)
@@ -141,6 +160,12 @@ class Surface:
         self.table.dirty[cell] = 1
         if expiry_ns in self.expiries:
             self._inputs[self.expiries.index(expiry_ns), column] = value
+
+    def _tick_rule(self, slot: int) -> tuple[float, float, float]:
+        if slot < 0:
+            return nan, nan, nan
+        instrument = self.slots[slot]
+        return instrument.tick_size, instrument.tick_above, instrument.tick_step
 
     def _rebuild(self) -> None:
         """Pack the ladders anew; results of expiries that stay are kept until their evaluation."""
@@ -162,11 +187,12 @@ class Surface:
         self.facts = np.zeros((col.METHODS, count, col.FACT_COLUMNS), np.int64)
         self._plan = np.zeros((count, col.PLAN_COLUMNS), np.int64)
         self._inputs = np.full((count, col.INPUT_COLUMNS), nan)
-        rows: list[tuple[float, int, int, float]] = []
+        rows: list[list[float]] = []
+        unjudged = [float(col.USED)] * (col.LADDER_COLUMNS - col.CODE)
         for row, expiry_ns in enumerate(self.expiries):
             first = len(rows)
             rows.extend(
-                (strike, call, put, 0.0)
+                [strike, call, put, nan, *self._tick_rule(call), *self._tick_rule(put), *unjudged]
                 for strike, (call, put) in sorted(chains[expiry_ns].items())
             )
             due_ns = 0
