@@ -1,0 +1,418 @@
+"""A seeded option market: several coins, whole listed chains, and it can tell the truth.
+
+Time is the market's own: it advances in steps of `step_ns` from `start_ns`, so the same seed and
+start give the same quotes to the last bit, whatever the machine does meanwhile.
+"""
+
+import math
+
+import numpy as np
+from msgspec import Struct
+
+from volgauge.domain.units import (
+    NANOS_PER_DAY,
+    NANOS_PER_MILLI,
+    NANOS_PER_MINUTE,
+    NANOS_PER_SECOND,
+    NANOS_PER_YEAR,
+)
+from volgauge.simulator import pricing, process
+from volgauge.simulator.board import (
+    F64,
+    I64,
+    Board,
+    Notice,
+    QuoteBatch,
+    Step,
+    round_to_ticks,
+    tick_at,
+)
+from volgauge.simulator.listing import (
+    LISTING_DELAY_NS,
+    TERMS,
+    Expiry,
+    list_expiries,
+    next_roll_ns,
+    strike_grid,
+)
+
+DELIVERY_DELAY_NS = 2 * NANOS_PER_SECOND
+FUTURES_EVERY_NS = 100 * NANOS_PER_MILLI
+SWEEP_EVERY_NS = 200 * NANOS_PER_MILLI
+VOL_INDEX_EVERY_NS = NANOS_PER_SECOND
+LISTING_CHECK_EVERY_NS = NANOS_PER_MINUTE
+HEADLINE_DAYS = 30.0
+SURGE_AGITATION = 3.0
+"""The spots' volatility during a surge, in multiples."""
+_MAX_SIZE = 300
+_STALE_LIMIT = 8.0
+
+
+class MarketOptions(Struct, frozen=True, kw_only=True):
+    """What kind of market; the defaults are the demo's."""
+
+    seed: int = 7
+    currencies: tuple[str, ...] = ("BTC", "ETH", "SOL_USDC", "XRP_USDC")
+    """Names of `listing.TERMS`; a bare coin that is only listed linear is understood."""
+    start_ns: int
+    rate: float = 1_000.0
+    """Option quotes a second over all books."""
+    burst: int = 1
+    """Quotes come back to back in groups of this many."""
+    surge: float = 1.0
+    """The rate is multiplied by this in a surge; 1 is none."""
+    surge_every_seconds: float = 10.0
+    surge_seconds: float = 0.3
+    half_spread_ticks: float = 1.0
+    """Smallest half-spread before rounding outwards."""
+    half_spread_ratio: float = 0.02
+    """Half-spread as a share of the out-of-the-money price, where that is more."""
+    mid_noise: float = 0.25
+    """Standard deviation of the mid around the truth, in half-spreads."""
+    step_ns: int = 5 * NANOS_PER_MILLI
+
+
+class Truth(Struct, frozen=True, kw_only=True):
+    """The noise-free state of one book at an instant; arrays by living expiry, ascending."""
+
+    now_ns: int
+    expiry_ns: tuple[int, ...]
+    forward: F64
+    """Quote currency."""
+    line: F64
+    """Total variance with both tails, -2 E[ln S/F]."""
+    corridor: F64
+    """Total variance between the points of 5 delta."""
+    strip: F64
+    """Total variance by the exchange's discrete rule on noise-free prices; NaN if impossible."""
+    names: tuple[str, ...]
+    """Living options."""
+    prices: F64
+    """Noise-free prices of `names`, premium unit."""
+
+
+class Market:
+    """Moves spots and surfaces, lists contracts, quotes options."""
+
+    def __init__(self, options: MarketOptions) -> None:
+        self.options = options
+        self.now_ns = options.start_ns
+        self.step_ns = options.step_ns
+        terms = [TERMS[_book_name(name)] for name in options.currencies]
+        self.boards = tuple(
+            Board(term, first_number=100_000 * (number + 1)) for number, term in enumerate(terms)
+        )
+        self._random = np.random.default_rng([options.seed, 1])
+        self.law = process.law_of([term.vol for term in terms])
+        self.state = process.start_state(self.law, [term.spot for term in terms], self._random)
+        self.start_state = self.state
+        self._anchor: list[F64] = [np.zeros(0) for _ in terms]
+        self._cumulative: list[F64] = [np.zeros(0) for _ in terms]
+        self._budget = 0.0
+        self._roll_ns = next_roll_ns(self.now_ns)
+        self._delivering: list[tuple[int, int, int]] = []
+        for number, board in enumerate(self.boards):
+            self._list_missing(number, self.now_ns)
+            self._move_forward(number)
+            self._sweep(number)
+            self._requote(number, np.arange(len(board.options)))
+            self._sweep(number)
+            self._quote_futures(number)
+            board.vol_index = self.headline(board.terms.prefix)[0]
+        names = [board.terms.prefix for board in self.boards]
+        self.opening = {name: self.headline(name)[1] for name in names}
+        self.opening_exact = {name: self.exact(name)[0] for name in names}
+
+    def advance(self) -> Step:
+        """One step: move the state, requote some options, list and expire what is due."""
+        before, self.now_ns = self.now_ns, self.now_ns + self.step_ns
+        surging = self._is_surging()
+        years = self.step_ns / NANOS_PER_YEAR
+        agitation = SURGE_AGITATION if surging else 1.0
+        self.state = process.evolve(self.state, self.law, years, self._random, agitation=agitation)
+        notices, fresh = self._roll(before)
+        quotes = [self._requote(number, slots) for number, slots in fresh]
+        for number in range(len(self.boards)):
+            if _passed(before, self.now_ns, FUTURES_EVERY_NS):
+                self._move_forward(number)
+                self._quote_futures(number)
+            if _passed(before, self.now_ns, SWEEP_EVERY_NS):
+                self._sweep(number)
+            if _passed(before, self.now_ns, VOL_INDEX_EVERY_NS):
+                board = self.boards[number]
+                board.vol_index = self.headline(board.terms.prefix)[0]
+        self._budget += (
+            self.options.rate
+            * (self.step_ns / NANOS_PER_SECOND)
+            * (self.options.surge if surging else 1.0)
+        )
+        count = int(self._budget) // self.options.burst * self.options.burst
+        self._budget -= count
+        quotes += self._update_some(count)
+        return Step(self.now_ns, quotes, notices)
+
+    def skip_to(self, now_ns: int) -> None:
+        """Let time pass in one step without quotes: the host could not keep up."""
+        steps = max((now_ns - self.now_ns) // self.step_ns - 1, 0)
+        years = steps * self.step_ns / NANOS_PER_YEAR
+        if steps:
+            self.now_ns += steps * self.step_ns
+            self.state = process.evolve(self.state, self.law, years, self._random)
+
+    def truth(self, name: str) -> Truth:
+        """The noise-free state of a book now."""
+        number = self._number(name)
+        board = self.boards[number]
+        living = board.living_expiries()
+        years = board.years(self.now_ns)
+        smile = process.smile_at(self.state[number], years[living])
+        forward = process.forwards(self.state[number], years)
+        alive = np.flatnonzero(board.alive)
+        fair, variance = self._fair(number, alive)
+        return Truth(
+            now_ns=self.now_ns,
+            expiry_ns=tuple(board.expiries[index].expiry_ns for index in living),
+            forward=forward[living],
+            line=pricing.line_variance(smile),
+            corridor=pricing.corridor_variance(smile),
+            strip=self._strips(board, living, forward, alive, fair, variance),
+            names=tuple(board.options[slot].name for slot in alive),
+            prices=fair,
+        )
+
+    def headline(self, name: str, days: float = HEADLINE_DAYS) -> tuple[float, float, float]:
+        """Constant-tenor truth in volatility points: discrete strip, corridor, line.
+
+        Each linear in total variance between the listed expiries around the tenor; NaN when the
+        tenor is outside.
+        """
+        truth = self.truth(name)
+        tenor = days * NANOS_PER_DAY
+        times = np.array([float(expiry - self.now_ns) for expiry in truth.expiry_ns])
+        after = int(np.searchsorted(times, tenor, side="right"))
+        if not 0 < after < len(times):
+            return math.nan, math.nan, math.nan
+        share = (tenor - times[after - 1]) / (times[after] - times[after - 1])
+        year = tenor / NANOS_PER_YEAR
+        strip, corridor, line = (
+            100.0 * math.sqrt(((1.0 - share) * w[after - 1] + share * w[after]) / year)
+            for w in (truth.strip, truth.corridor, truth.line)
+        )
+        return strip, corridor, line
+
+    def exact(self, name: str, days: float = HEADLINE_DAYS) -> tuple[float, float]:
+        """Corridor and line volatility in points of the surface itself at a tenor."""
+        years = np.array([days * NANOS_PER_DAY / NANOS_PER_YEAR])
+        smile = process.smile_at(self.state[self._number(name)], years)
+        corridor, line = pricing.corridor_variance(smile), pricing.line_variance(smile)
+        return (
+            100.0 * math.sqrt(corridor[0] / years[0]),
+            100.0 * math.sqrt(line[0] / years[0]),
+        )
+
+    def _number(self, name: str) -> int:
+        prefix = _book_name(name)
+        for number, board in enumerate(self.boards):
+            if board.terms.prefix == prefix:
+                return number
+        raise KeyError(f"expected one of {self.options.currencies}, received {name!r}")
+
+    def _is_surging(self) -> bool:
+        if self.options.surge <= 1.0:
+            return False
+        every = round(self.options.surge_every_seconds * NANOS_PER_SECOND)
+        phase = (self.now_ns - self.options.start_ns) % every
+        return phase >= every - round(self.options.surge_seconds * NANOS_PER_SECOND)
+
+    def _fair(self, number: int, slots: I64) -> tuple[F64, F64]:
+        """Noise-free premiums and total variances of some options now."""
+        board, state = self.boards[number], self.state[number]
+        years = board.years(self.now_ns)
+        forward = process.forwards(state, years)
+        smile = process.smile_at(state, years)
+        expiry = board.expiry_of[slots]
+        k = np.log(board.strike[slots] / forward[expiry])
+        each = pricing.Smile(smile.theta[expiry], smile.rho[expiry], smile.phi[expiry])
+        variance = pricing.total_variance(k, each)
+        price = pricing.normalised_price(k, variance, board.is_call[slots])
+        return price if board.terms.coin else price * forward[expiry], variance
+
+    def _requote(self, number: int, slots: I64) -> QuoteBatch:
+        """New quotes around the truth: noise on the mid, a half-spread, rounding outwards."""
+        board, options = self.boards[number], self.options
+        fair, _ = self._fair(number, slots)
+        expiry, is_call = board.expiry_of[slots], board.is_call[slots]
+        forward = board.forward[expiry]
+        intrinsic = np.where(is_call, forward - board.strike[slots], board.strike[slots] - forward)
+        intrinsic = np.maximum(intrinsic, 0.0)
+        time_value = fair - (intrinsic / forward if board.terms.coin else intrinsic)
+        half = np.maximum(
+            options.half_spread_ticks * tick_at(board.terms, fair),
+            options.half_spread_ratio * np.maximum(time_value, 0.0),
+        )
+        mid = fair + options.mid_noise * half * self._random.standard_normal(len(slots))
+        bid = round_to_ticks(board.terms, mid - half, up=False)
+        ask = round_to_ticks(board.terms, np.maximum(mid + half, half), up=True)
+        numerator, denominator = board.terms.min_amount
+        lots = self._random.integers(1, _MAX_SIZE, (2, len(slots)))
+        sizes = lots * numerator / denominator
+        absent = bid <= 0.0
+        bid[absent] = np.nan
+        sizes[0][absent] = np.nan
+        board.bid[slots], board.ask[slots] = bid, ask
+        board.bid_size[slots], board.ask_size[slots] = sizes
+        self._anchor[number][slots] = fair
+        return QuoteBatch(
+            board, slots.tolist(), bid.tolist(), ask.tolist(), *(side.tolist() for side in sizes)
+        )
+
+    def _update_some(self, count: int) -> list[QuoteBatch]:
+        """Requote `count` options, those most out of date most likely."""
+        if not count:
+            return []
+        totals = np.array([weights[-1] if len(weights) else 0.0 for weights in self._cumulative])
+        shares = self._random.multinomial(count, totals / totals.sum())
+        batches = []
+        for number, share in enumerate(shares):
+            if share:
+                weights = self._cumulative[number]
+                drawn = self._random.random(share) * weights[-1]
+                slots = np.searchsorted(weights, drawn, side="right")
+                batches.append(self._requote(number, slots))
+        return batches
+
+    def _sweep(self, number: int) -> None:
+        """Mark every option, and weigh it by how far its quote has fallen behind."""
+        board = self.boards[number]
+        alive = np.flatnonzero(board.alive)
+        fair, variance = self._fair(number, alive)
+        board.mark[alive], board.mark_variance[alive] = np.round(fair, 8), variance
+        behind = np.abs(fair - self._anchor[number][alive])
+        half = np.maximum(tick_at(board.terms, fair), self.options.half_spread_ratio * fair)
+        weights = np.zeros(len(board.options))
+        weights[alive] = 0.05 + np.minimum(behind / half, _STALE_LIMIT) ** 2
+        k = np.log(board.strike[alive] / board.forward[board.expiry_of[alive]])
+        # Near the money there is always something to do.
+        weights[alive] += np.exp(-0.5 * k * k / variance)
+        self._cumulative[number] = np.cumsum(weights)
+
+    def _move_forward(self, number: int) -> None:
+        board = self.boards[number]
+        board.forward = process.forwards(self.state[number], board.years(self.now_ns))
+        board.index_price = round(float(np.exp(self.state[number, process.LOG_SPOT])), 4)
+
+    def _quote_futures(self, number: int) -> None:
+        board = self.boards[number]
+        numerator, denominator = board.terms.future_tick
+        ticks = board.forward * denominator / numerator
+        spread = 1 + self._random.integers(0, 4, len(ticks))
+        low = np.floor(ticks - 0.5 * spread)
+        board.future_bid = low * numerator / denominator
+        board.future_ask = (low + spread) * numerator / denominator
+
+    def _strips(
+        self, board: Board, living: list[int], forward: F64, alive: I64, fair: F64, variance: F64
+    ) -> F64:
+        strips = []
+        for index in living:
+            mine = board.expiry_of[alive] == index
+            scale = 1.0 if board.terms.coin else float(forward[index])
+            sides = []
+            for is_call in (True, False):
+                chosen = mine & (board.is_call[alive] == is_call)
+                order = np.argsort(board.strike[alive][chosen])
+                sides.append((alive[chosen][order], fair[chosen][order], variance[chosen][order]))
+            (calls, call, w), (_, put, _) = sides
+            strips.append(
+                pricing.strip_variance(
+                    board.strike[calls], call / scale, put / scale, float(forward[index]), w
+                )
+            )
+        return np.array(strips)
+
+    def _roll(self, before: int) -> tuple[list[Notice], list[tuple[int, I64]]]:
+        """Expire at 08:00 UTC, deliver two seconds later, list new contracts after 13 seconds."""
+        notices: list[Notice] = []
+        fresh: list[tuple[int, I64]] = []
+        if self.now_ns >= self._roll_ns:
+            for number, board in enumerate(self.boards):
+                for index in board.living_expiries():
+                    if board.expiries[index].expiry_ns <= self.now_ns:
+                        slots = board.expire(index)
+                        notices += _state_notices(board, index, slots, "settlement")
+                        self._delivering.append((self.now_ns + DELIVERY_DELAY_NS, number, index))
+                self._move_forward(number)
+                self._sweep(number)
+            self._roll_ns = next_roll_ns(self.now_ns)
+        while self._delivering and self._delivering[0][0] <= self.now_ns:
+            _, number, index = self._delivering.pop(0)
+            board = self.boards[number]
+            slots = np.flatnonzero(board.expiry_of == index).tolist()
+            notices += _state_notices(board, index, slots, "delivered")
+        # Minutes shifted by 13 s, so that the daily listing comes at 08:00:13.
+        shifted = (before - LISTING_DELAY_NS, self.now_ns - LISTING_DELAY_NS)
+        if _passed(*shifted, LISTING_CHECK_EVERY_NS):
+            for number, board in enumerate(self.boards):
+                known = set(board.living_expiries())
+                slots = self._list_missing(number, self.now_ns)
+                for index in sorted(set(board.living_expiries()) - known):
+                    notices.append(Notice(board, "future", index, "open", created=True))
+                notices += [Notice(board, "option", slot, "open", created=True) for slot in slots]
+                if slots:
+                    self._move_forward(number)
+                    self._quote_futures(number)
+                    fresh.append((number, np.array(slots)))
+        return notices, fresh
+
+    def _list_missing(self, number: int, now_ns: int) -> list[int]:
+        """List the expiries and strikes that the rules want and the book lacks."""
+        board = self.boards[number]
+        listed = {board.expiries[i].expiry_ns: i for i in board.living_expiries()}
+        slots: list[int] = []
+        for expiry in list_expiries(now_ns):
+            index = listed.get(expiry.expiry_ns)
+            if index is None:
+                index = board.add_expiry(expiry)
+            slots += self._list_strikes(number, index, expiry, now_ns)
+        grown = len(board.options) - len(self._anchor[number])
+        self._anchor[number] = np.append(self._anchor[number], np.zeros(grown))
+        if slots:
+            years = [(board.options[slot].expiry.expiry_ns - now_ns) / NANOS_PER_YEAR
+                     for slot in slots]  # fmt: skip
+            board.open_interest[slots] = self._open_interest(number, slots, np.array(years))
+        return slots
+
+    def _list_strikes(self, number: int, index: int, expiry: Expiry, now_ns: int) -> list[int]:
+        board = self.boards[number]
+        years = np.array([(expiry.expiry_ns - now_ns) / NANOS_PER_YEAR])
+        forward = float(process.forwards(self.state[number], years)[0])
+        mine = board.strike[board.expiry_of == index]
+        wanted = strike_grid(expiry.kind, forward, board.terms.vol)
+        missing = sorted(wanted - set(mine.tolist()))
+        contracts = [(strike, is_call) for strike in missing for is_call in (True, False)]
+        listed_ns = expiry.listed_ns if not len(mine) else now_ns
+        return board.add_options(index, contracts, listed_ns)
+
+    def _open_interest(self, number: int, slots: list[int], years: F64) -> F64:
+        board = self.boards[number]
+        chosen = np.array(slots)
+        smile = process.smile_at(self.state[number], years)
+        k = np.log(board.strike[chosen] / process.forwards(self.state[number], years))
+        bell = np.exp(-0.5 * k * k / (4.0 * smile.theta))
+        lots = np.floor(4_000.0 * bell * self._random.lognormal(0.0, 1.0, len(slots)))
+        numerator, denominator = board.terms.min_amount
+        amounts: F64 = lots * numerator / denominator
+        return amounts
+
+
+def _state_notices(board: Board, index: int, slots: list[int], state: str) -> list[Notice]:
+    options = [Notice(board, "option", slot, state) for slot in slots]
+    return [Notice(board, "future", index, state), *options]
+
+
+def _book_name(name: str) -> str:
+    return name if name in TERMS or f"{name}_USDC" not in TERMS else f"{name}_USDC"
+
+
+def _passed(before: int, now_ns: int, every: int) -> bool:
+    return before // every != now_ns // every
