@@ -107,10 +107,8 @@ def in_corridor(m: float, price: float) -> bool:
         place = (m - 1.0) / CALL_STEP
         if place < CALL_CELLS:
             cell = int(place)
-            if price >= _CALLS[cell + 1]:
-                return True
-            if price < _CALLS[cell]:
-                return False
+            if price >= _CALLS[cell + 1] or price < _CALLS[cell]:
+                return bool(price >= _CALLS[cell + 1])
         return price >= critical_call(m)
     place = (m - PUT_FIRST) / PUT_STEP
     if not place >= 0.0:

@@ -7,15 +7,15 @@ what depends on the clock alone is renewed for all.
 
 import math
 
-from volgauge.kernels._jit import F64, I64, U8, inlined, kernel, part
+from volgauge.kernels._jit import F64, I64, U8, kernel, part
 from volgauge.kernels.layout import (
     ASK,
     BID,
-    CALL,
     CALL_SLOT,
     CALL_TICK,
     CBOE,
     CELL,
+    CODE,
     DUE_NS,
     DVOL,
     ELIGIBLE,
@@ -38,13 +38,12 @@ from volgauge.kernels.layout import (
     OWN_FORWARD,
     PAIRS,
     PARITY_GAP,
-    PUT,
-    PUT_SLOT,
     PUT_TICK,
     QUALIFIED,
     RATE,
     REASON,
     RECEIVED_NS,
+    REJECTED,
     T_YEARS,
     TOTAL_VARIANCE,
     USED,
@@ -52,12 +51,13 @@ from volgauge.kernels.layout import (
 )
 from volgauge.kernels.legs import leg_code
 from volgauge.kernels.parity import (
+    CALL_HALF,
     CALL_MID,
     FEWEST_PAIRS,
     PUT_MID,
     parity_forward,
 )
-from volgauge.kernels.replication import accept_legs, judge, strip_cboe, strip_dvol, strip_native
+from volgauge.kernels.replication import accept_legs, strip_cboe, strip_dvol, strip_native
 
 NANOS_PER_MINUTE = 60_000_000_000
 MINUTES_PER_YEAR = 525_600.0
@@ -67,46 +67,34 @@ SHORTEST_NATIVE_NS = 2 * 86_400 * 1_000_000_000
 LARGEST_FUTURE_GAP = 0.003
 
 
-@inlined
-def load_leg(
-    quotes: F64,
-    ladder: F64,
-    row: int,
-    slot: int,
-    leg: int,
-    tick: int,
-    work: F64,
-    mid_row: int,
-    i: int,
-    facts: I64,
-) -> None:
-    """Judge one option's quote and write its mid and half-spread, NaN when refused."""
-    work[mid_row, i] = math.nan
-    work[mid_row + 1, i] = math.nan
-    if slot < 0:
-        return
-    bid, ask = quotes[slot, BID], quotes[slot, ASK]
-    code = leg_code(bid, ask, ladder[row, tick], ladder[row, tick + 1], ladder[row, tick + 2])
-    judge(ladder, row, NATIVE, leg, facts, code)
-    if code == USED:
-        work[mid_row, i] = 0.5 * (bid + ask)
-        work[mid_row + 1, i] = 0.5 * (ask - bid)
-
-
 @part
 def load_expiry(
     quotes: F64, stamps: I64, ladder: F64, first: int, count: int, work: F64, facts: I64
 ) -> None:
-    """Rule 2 over both legs of every strike: CALL_MID..PUT_HALF of the work array."""
+    """Rule 2 over both legs of every strike: CALL_MID..PUT_HALF of the work array.
+
+    One flat loop: handing arrays to a helper costs more than what the helper does.
+    """
     newest = 0
     for i in range(count):
-        call, put = int(ladder[first + i, CALL_SLOT]), int(ladder[first + i, PUT_SLOT])
-        load_leg(quotes, ladder, first + i, call, CALL, CALL_TICK, work, CALL_MID, i, facts)
-        load_leg(quotes, ladder, first + i, put, PUT, PUT_TICK, work, PUT_MID, i, facts)
-        if call >= 0:
-            newest = max(newest, stamps[call, RECEIVED_NS])
-        if put >= 0:
-            newest = max(newest, stamps[put, RECEIVED_NS])
+        row = first + i
+        for leg in range(2):
+            slot = int(ladder[row, CALL_SLOT + leg])
+            mid = half = math.nan
+            if slot >= 0:
+                bid, ask = quotes[slot, BID], quotes[slot, ASK]
+                tick = CALL_TICK + (PUT_TICK - CALL_TICK) * leg
+                code = leg_code(
+                    bid, ask, ladder[row, tick], ladder[row, tick + 1], ladder[row, tick + 2]
+                )
+                ladder[row, CODE + 2 * NATIVE + leg] = code
+                if code == USED:
+                    mid, half = 0.5 * (bid + ask), 0.5 * (ask - bid)
+                else:
+                    facts[REJECTED + code] += 1
+                newest = max(newest, stamps[slot, RECEIVED_NS])
+            work[CALL_MID + (PUT_MID - CALL_MID) * leg, i] = mid
+            work[CALL_HALF + (PUT_MID - CALL_MID) * leg, i] = half
     facts[NEWEST_NS] = newest
 
 

@@ -416,6 +416,7 @@ def strip_native(
 @part
 def has_gap(work: F64, count: int, deviation: float) -> bool:
     """Whether neighbouring accepted strikes that overlap the corridor are over 1.5 sw apart."""
+    widest = math.exp(LARGEST_GAP * deviation)
     lowest = highest = -1
     for i in range(count):
         if work[TAKEN, i] != OUT:
@@ -426,21 +427,22 @@ def has_gap(work: F64, count: int, deviation: float) -> bool:
     for i in range(count):
         if math.isnan(work[OTM_MID, i]):
             continue
-        if left >= 0 and i > lowest and left < highest:
-            if math.log(work[MONEYNESS, i] / work[MONEYNESS, left]) > LARGEST_GAP * deviation:
-                return True
+        if (
+            left >= 0
+            and i > lowest
+            and left < highest
+            and work[MONEYNESS, i] > work[MONEYNESS, left] * widest
+        ):
+            return True
         left = i
     return False
 
 
 @inlined
-def quote_or_mark(quotes: F64, slot: int) -> tuple[float, bool]:
+def quote_or_mark(bid: float, ask: float, mark: float) -> tuple[float, bool]:
     """Mid of a two-sided quote, else the venue's mark, else NaN; and whether it is the mark."""
-    if slot < 0:
-        return math.nan, False
-    if side_code(quotes[slot, BID], quotes[slot, ASK]) == USED:
-        return 0.5 * (quotes[slot, BID] + quotes[slot, ASK]), False
-    mark = quotes[slot, MARK]
+    if side_code(bid, ask) == USED:
+        return 0.5 * (bid + ask), False
     if 0.0 < mark < math.inf:
         return mark, True
     return math.nan, False
@@ -486,11 +488,16 @@ def strip_dvol(
             ladder[first + i, CODE + 2 * DVOL + 1] = USED
             if slot < 0:
                 continue
-            price, by_mark = quote_or_mark(quotes, slot)
+            price, by_mark = quote_or_mark(quotes[slot, BID], quotes[slot, ASK], quotes[slot, MARK])
             price *= scale
-            if i == base and math.isnan(price):
-                parity_call, by_mark = quote_or_mark(quotes, other)
-                price = parity_call * scale - (1.0 - m)
+            call_price, call_by_mark = math.nan, False
+            if i == base and other >= 0:
+                call_price, call_by_mark = quote_or_mark(
+                    quotes[other, BID], quotes[other, ASK], quotes[other, MARK]
+                )
+                call_price *= scale
+                if math.isnan(price):
+                    price, by_mark = call_price - (1.0 - m), call_by_mark
             if math.isnan(price):
                 code = side_code(quotes[slot, BID], quotes[slot, ASK])
                 judge(ladder, first + i, DVOL, leg, facts, code if code != USED else R_ABSENT)
@@ -503,9 +510,8 @@ def strip_dvol(
                 continue
             marked = marked or by_mark
             if i == base:
-                call_price, call_by_mark = quote_or_mark(quotes, other)
                 if not math.isnan(call_price):
-                    price = 0.5 * (price + call_price * scale)
+                    price = 0.5 * (price + call_price)
                     marked = marked or call_by_mark
                 else:
                     price += 0.5 * (1.0 - m)

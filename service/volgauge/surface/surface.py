@@ -137,6 +137,7 @@ class Surface:
         digest = sha256(self._plan[row, col.EXPIRY_NS].tobytes())
         digest.update(self._inputs[row].tobytes())
         digest.update(ladder[:, col.STRIKE].tobytes())
+        digest.update(ladder[:, col.CALL_TICK : col.CODE].tobytes())
         # An option that is not listed (-1) reads some other row: the mask says so.
         digest.update((slots >= 0).tobytes())
         digest.update(self.table.quotes[slots.ravel(), : col.MARK + 1].tobytes())
