@@ -7,6 +7,8 @@ what depends on the clock alone is renewed for all.
 
 import math
 
+import numpy as np
+
 from volgauge.kernels._jit import F64, I64, U8, kernel, part
 from volgauge.kernels.layout import (
     ASK,
@@ -28,6 +30,8 @@ from volgauge.kernels.layout import (
     FLAGS,
     FORWARD,
     FUTURE,
+    INPUT_COLUMNS,
+    LADDER_COLUMNS,
     LAST,
     METHODS,
     MINUTES,
@@ -38,8 +42,10 @@ from volgauge.kernels.layout import (
     OWN_FORWARD,
     PAIRS,
     PARITY_GAP,
+    PLAN_COLUMNS,
     PUT_TICK,
     QUALIFIED,
+    QUOTE_COLUMNS,
     RATE,
     REASON,
     RECEIVED_NS,
@@ -57,7 +63,13 @@ from volgauge.kernels.parity import (
     PUT_MID,
     parity_forward,
 )
-from volgauge.kernels.replication import accept_legs, strip_cboe, strip_dvol, strip_native
+from volgauge.kernels.replication import (
+    WORK_ROWS,
+    accept_legs,
+    strip_cboe,
+    strip_dvol,
+    strip_native,
+)
 
 NANOS_PER_MINUTE = 60_000_000_000
 MINUTES_PER_YEAR = 525_600.0
@@ -306,3 +318,22 @@ def evaluate_expiries(
                 eligible = False
             facts[method, expiry, ELIGIBLE] = 1 if eligible else 0
     return computed
+
+
+def warm_up() -> None:
+    """Call the kernel once with the types of production and nothing to compute."""
+    quotes = np.full((1, QUOTE_COLUMNS), np.nan)
+    evaluate_expiries(
+        quotes,
+        quotes.view(np.int64),
+        np.zeros(1, np.uint8),
+        np.zeros((0, PLAN_COLUMNS), np.int64),
+        np.zeros((0, INPUT_COLUMNS)),
+        np.zeros((0, LADDER_COLUMNS)),
+        np.zeros((WORK_ROWS, 1)),
+        np.zeros((METHODS, 0, VALUE_COLUMNS)),
+        np.zeros((METHODS, 0, FACT_COLUMNS), np.int64),
+        True,  # noqa: FBT003 - kernels take no keywords
+        0,
+        0,
+    )
