@@ -83,6 +83,8 @@ class Flag(enum.Enum):
     """The venue locked its price index."""
     COVERAGE = "coverage"
     """The venue refused part of the subscription."""
+    SKIPPED_EXPIRY = "skipped_expiry"
+    """A listed expiry nearer to the tenor was not eligible, so one farther away stood in."""
 
 
 class Reason(enum.Enum):

@@ -29,10 +29,15 @@ from volgauge.domain.units import (
     DAYS_PER_YEAR,
     NANOS_PER_MILLI,
     NANOS_PER_SECOND,
-    NANOS_PER_YEAR,
 )
 from volgauge.index.assemble import expiry_surface, expiry_value, flags_of, reason_of
-from volgauge.index.maturity import Bracket, find_bracket, vol_points
+from volgauge.index.maturity import (
+    Bracket,
+    find_bracket,
+    find_listed_bracket,
+    skips_expiry,
+    vol_points,
+)
 from volgauge.index.quality import Limits, Shown, is_wide, judge
 from volgauge.index.venue import Activity, VenueSink
 from volgauge.kernels import layout as col
@@ -42,6 +47,8 @@ from volgauge.surface.surface import METHOD_ROW, Surface
 Record = IndexValue | SurfaceValue | StatusEvent
 
 _NO_REASON = -1
+SHORTEST_YEARS = 2.0 / DAYS_PER_YEAR
+"""METHODOLOGY rule 9: an expiry is not eligible for `native` in its last two days."""
 
 
 class _Book:
@@ -54,7 +61,7 @@ class _Book:
         self.surface = surface
         self.alive = sink.is_alive(now_ns)
         self.whole = sink.is_whole(now_ns)
-        self.t_years = [(expiry - now_ns) / NANOS_PER_YEAR for expiry in surface.expiries]
+        self.t_years: list[float] = surface.values[method, :, col.T_YEARS].tolist()
         facts = surface.facts[method]
         self.usable = [
             eligible == 1 and reason == _NO_REASON
@@ -182,7 +189,7 @@ class AssetIndex:
         if not (book.alive and book.whole):
             return _Computed(None, Reason.FEED_DOWN)
         strip, found = self._strip(book, tenor_years)
-        if self._method != col.DVOL:
+        if self._method == col.NATIVE:
             found = find_bracket(book.t_years, book.usable, tenor_years)
         if isinstance(found, Reason):
             return _Computed(None, self._why_none(book, found), strip=strip)
@@ -199,25 +206,37 @@ class AssetIndex:
             | int(book.surface.facts[self._method, found.far, col.FLAGS])
         )
         if value is None:
-            code = int(book.surface.facts[self._method, found.near, col.REASON])
+            codes = book.surface.facts[self._method, :, col.REASON]
+            reason = reason_of(int(codes[found.near])) or reason_of(int(codes[found.far]))
             return _Computed(
-                None, reason_of(code) or Reason.NEGATIVE_VARIANCE, found, strip=strip, flags=flags
+                None, reason or Reason.NEGATIVE_VARIANCE, found, strip=strip, flags=flags
             )
-        doubts = set(flags)
-        if found.is_one_sided:
-            doubts.add(Flag.ONE_SIDED_TERM)
+        doubts = set(flags) | self._doubts(book, found)
         if bid is not None and ask is not None and is_wide(bid, ask, value):
             doubts.add(Flag.WIDE)
+        return _Computed(value, None, found, bid, ask, strip, frozenset(doubts))
+
+    def _doubts(self, book: _Book, found: Bracket) -> set[Flag]:
+        """What makes a tenor doubtful beyond the doubts about its expiries."""
+        doubts = set()
+        if found.is_one_sided:
+            doubts.add(Flag.ONE_SIDED_TERM)
+        if self._method == col.NATIVE and skips_expiry(
+            book.t_years, book.usable, found, SHORTEST_YEARS
+        ):
+            doubts.add(Flag.SKIPPED_EXPIRY)
+        values = book.surface.values[self._method]
+        if values[found.near, col.BID_VARIANCE] > values[found.far, col.ASK_VARIANCE]:
+            doubts.add(Flag.CALENDAR)
         if self.asset in book.sink.locked:
             doubts.add(Flag.INDEX_LOCKED)
         if not book.sink.is_covered():
             doubts.add(Flag.COVERAGE)
-        return _Computed(value, None, found, bid, ask, strip, frozenset(doubts))
+        return doubts
 
     def _strip(self, book: _Book, tenor_years: float) -> tuple[float | None, Bracket | Reason]:
         """The exchange's rule: the last listed expiry up to the tenor and the first one beyond."""
-        listed = [True] * len(book.t_years)
-        found = find_bracket(book.t_years, listed, tenor_years)
+        found = find_listed_bracket(book.t_years, tenor_years)
         if isinstance(found, Reason):
             return None, found
         rows = book.surface.values[col.DVOL]
@@ -226,11 +245,14 @@ class AssetIndex:
 
     def _why_none(self, book: _Book, found: Reason) -> Reason:
         """No bracket because nothing is listed there, or because the quotes do not carry it?"""
-        reasons = book.surface.facts[self._method, :, col.REASON].tolist()
-        missing = {code for code, t in zip(reasons, book.t_years, strict=True) if t > 0.0}
-        if missing == {col.N_NO_QUOTES}:
-            return Reason.NO_QUOTES
-        return found
+        codes = book.surface.facts[self._method, :, col.REASON].tolist()
+        reasons = {
+            # A variance without eligibility: rule 9 wants more strikes.
+            reason_of(code) or Reason.TOO_FEW_STRIKES
+            for code, t, use in zip(codes, book.t_years, book.usable, strict=True)
+            if t >= SHORTEST_YEARS and not use
+        }
+        return reasons.pop() if len(reasons) == 1 else found
 
     def _emit(
         self, days: float, books: list[_Book], now_ns: int, *, only_on_change: bool = False

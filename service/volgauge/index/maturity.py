@@ -78,6 +78,32 @@ def find_bracket(
     return Reason.NO_BRACKET
 
 
+def find_listed_bracket(t_years: Sequence[float], tenor_years: float) -> Bracket | Reason:
+    """Choose the expiries of one tenor as the exchanges do: by the listing alone, both sides.
+
+    near = the last listed expiry with t <= tenor, far = the first one with t > tenor; neither is
+    replaced when its variance cannot be computed.
+    """
+    found = find_bracket(t_years, [True] * len(t_years), tenor_years)
+    if isinstance(found, Bracket) and found.is_one_sided and t_years[found.near] != tenor_years:
+        return Reason.NO_BRACKET
+    return found
+
+
+def skips_expiry(
+    t_years: Sequence[float], usable: Sequence[bool], bracket: Bracket, shortest_years: float
+) -> bool:
+    """Whether an expiry between those of the bracket was not usable.
+
+    Expiries nearer than `shortest_years` are not missed: no rule would take them.
+    """
+    low, high = t_years[bracket.near], t_years[bracket.far]
+    return any(
+        not use and low < t < high and t >= shortest_years
+        for t, use in zip(t_years, usable, strict=True)
+    )
+
+
 def vol_points(total_variance: float, tenor_years: float) -> float | None:
     """Volatility points of a total variance over a tenor; None when it is negative or NaN."""
     if not isfinite(total_variance) or total_variance < 0.0:

@@ -18,6 +18,7 @@ DEGRADING = frozenset(
         Flag.INDEX_LOCKED,
         Flag.COVERAGE,
         Flag.FEED_STALE,
+        Flag.SKIPPED_EXPIRY,
     }
 )
 """Flags that alone make a value DEGRADED; the others inform."""

@@ -26,6 +26,7 @@ from volgauge.domain.events import (
     VenueState,
     VenueVolIndex,
 )
+from volgauge.domain.index import Method
 from volgauge.domain.instrument import Asset, BookKey, Venue
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.kernels import layout as col
@@ -42,6 +43,8 @@ class VenueRules(Struct, frozen=True):
 
     stale_after_ns: int | None = None
     """Without data for this long its quotes are not alive; None never (a file has no feed)."""
+    methods: tuple[Method, ...] = (Method.NATIVE, Method.DVOL)
+    """Rules by which its expiries are computed."""
 
 
 class Activity:
@@ -183,7 +186,9 @@ class VenueSink:
         for slot, instrument in zip(event.slots, event.instruments, strict=True):
             book = self.books.get(instrument.book)
             if book is None:
-                book = self.books[instrument.book] = Surface(instrument.book, self.table)
+                book = self.books[instrument.book] = Surface(
+                    instrument.book, self.table, self.rules.methods
+                )
             while len(self._book_of) <= slot:
                 self._book_of.append(None)
                 self._activity_of.append(None)

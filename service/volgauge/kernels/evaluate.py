@@ -37,6 +37,7 @@ from volgauge.kernels.layout import (
     MINUTES,
     N_NO_FORWARD,
     N_NO_INSTRUMENTS,
+    N_NO_QUOTES,
     NATIVE,
     NEWEST_NS,
     OWN_FORWARD,
@@ -46,10 +47,12 @@ from volgauge.kernels.layout import (
     PUT_TICK,
     QUALIFIED,
     QUOTE_COLUMNS,
+    R_ABSENT,
     RATE,
     REASON,
     RECEIVED_NS,
     REJECTED,
+    STRIKES,
     T_YEARS,
     TOTAL_VARIANCE,
     USED,
@@ -87,13 +90,14 @@ def load_expiry(
 
     One flat loop: handing arrays to a helper costs more than what the helper does.
     """
-    newest = 0
+    newest = listed = 0
     for i in range(count):
         row = first + i
         for leg in range(2):
             slot = int(ladder[row, CALL_SLOT + leg])
             mid = half = math.nan
             if slot >= 0:
+                listed += 1
                 bid, ask = quotes[slot, BID], quotes[slot, ASK]
                 tick = CALL_TICK + (PUT_TICK - CALL_TICK) * leg
                 code = leg_code(
@@ -108,6 +112,8 @@ def load_expiry(
             work[CALL_MID + (PUT_MID - CALL_MID) * leg, i] = mid
             work[CALL_HALF + (PUT_MID - CALL_MID) * leg, i] = half
     facts[NEWEST_NS] = newest
+    if facts[REJECTED + R_ABSENT] == listed:
+        facts[REASON] = N_NO_QUOTES
 
 
 @part
@@ -216,6 +222,8 @@ def compute_expiry(
                     values[DVOL, expiry],
                     facts[DVOL, expiry],
                 )
+            if fact[REASON] == N_NO_QUOTES and facts[DVOL, expiry, STRIKES] == 0:
+                facts[DVOL, expiry, REASON] = N_NO_QUOTES
     if mask & (1 << CBOE):
         forget(values, facts, CBOE, expiry, N_NO_FORWARD)
         minutes = (plan[expiry, EXPIRY_NS] - now_ns) // NANOS_PER_MINUTE

@@ -37,6 +37,7 @@ from volgauge.kernels.layout import (
     N_K_ZERO_QUOTE,
     N_NEGATIVE_VARIANCE,
     N_NO_FORWARD,
+    N_NO_QUOTES,
     N_ONE_SIDED_CHAIN,
     N_TOO_FEW_STRIKES,
     NATIVE,
@@ -347,7 +348,8 @@ def strip_native(
     At K0 the price is put + (F - K0)/2, the mean of the put and of the call that parity gives.
     """
     values[FORWARD] = forward
-    facts[REASON] = N_TOO_FEW_STRIKES
+    if facts[REASON] != N_NO_QUOTES:
+        facts[REASON] = N_TOO_FEW_STRIKES
     base = highest_strike_at_or_below(ladder, first, count, forward)
     deviation = values[DEVIATION]
     if base < 0 or not deviation > 0.0:
