@@ -181,6 +181,10 @@ class RedisPublisher:
             if self._on_epoch is not None:
                 self._on_epoch(epoch)
 
+    def count_links(self) -> None:
+        """Note whether records can be sent; in a cluster, to every node met so far."""
+        self.stats.connected = all(node.link is not None for node in self._nodes.values())
+
     def trouble(self, error: str) -> None:
         """Say once that publishing fails."""
         self.last_error = error
@@ -384,7 +388,7 @@ class _Node:
                     link = await self._connect(self.endpoint)
                     publisher.claimed(await self._claim(link))
                 self.link, self.is_script_loaded = link, False
-                publisher.stats.connected = True
+                publisher.count_links()
                 publisher.stats.reconnects += connected_count > 0
                 connected_count += 1
                 wait = shortest
@@ -394,7 +398,7 @@ class _Node:
                 publisher.trouble(f"{self.endpoint}: {str(error) or type(error).__name__}")
             finally:
                 self.link = None
-                publisher.stats.connected = False
+                publisher.count_links()
                 if link is not None:
                     link.drop("stopped")
             publisher.abandon(self)

@@ -1,0 +1,29 @@
+"""Names of the Redis places, as DESIGN fixes them."""
+
+from volgauge.domain.channels import ChannelNames, Kind, channel_names, epoch_key
+
+
+def test_the_three_places_of_an_index() -> None:
+    """Channel, latest key and stream of one asset and tenor."""
+    assert channel_names("volgauge", Kind.INDEX, "BTC", "30d") == ChannelNames(
+        channel="volgauge:index:BTC:30d",
+        latest="volgauge:latest:index:BTC:30d",
+        stream="volgauge:stream:index:BTC:30d",
+    )
+
+
+def test_surfaces_have_no_tenor() -> None:
+    """One surface an asset."""
+    assert channel_names("x", Kind.SURFACE, "ETH").channel == "x:surface:ETH"
+
+
+def test_a_cluster_tags_the_asset() -> None:
+    """All places of an asset hash to one slot."""
+    names = channel_names("volgauge", Kind.INDEX, "BTC", "30d", cluster=True)
+
+    assert names.stream == "volgauge:stream:index:{BTC}:30d"
+
+
+def test_the_epoch_has_one_key() -> None:
+    """Under the prefix."""
+    assert epoch_key("volgauge") == "volgauge:epoch"

@@ -1,0 +1,146 @@
+"""Encoding of records: complete, finite, one line, and as the shipped schema says."""
+
+import json
+import math
+from typing import Any, get_args, get_type_hints
+
+import jsonschema
+import msgspec
+import pytest
+
+from fakes.records import EXPIRY, index_value, status_event, surface_value
+from volgauge.domain.channels import Kind
+from volgauge.domain.index import ExpirySurface, ExpiryValue, IndexValue, Status, SurfaceValue
+from volgauge.domain.instrument import Venue
+from volgauge.errors import PublishError
+from volgauge.publish.record import (
+    SCHEMA_FILES,
+    Record,
+    encode,
+    json_schema,
+    restamp,
+    shipped_schema,
+    stamp,
+    topic_of,
+)
+
+EVENT = status_event(before=Status.OK, after=Status.STALE)
+RECORDS: dict[str, Record] = {
+    "index.json": index_value(5),
+    "surface.json": surface_value(5),
+    "status.json": EVENT,
+}
+
+
+def float_fields(part: type[msgspec.Struct]) -> list[str]:
+    """Names of the fields that may hold a float."""
+    hints = get_type_hints(part)
+    return [
+        name for name in part.__struct_fields__ if float in (hints[name], *get_args(hints[name]))
+    ]
+
+
+def replaced(part: Any, **changes: Any) -> Any:  # noqa: ANN401 - any struct
+    """A changed copy."""
+    return msgspec.structs.replace(part, **changes)
+
+
+def bad_records() -> list[Any]:
+    """One record for every place where a number may stand, with NaN or infinity in it."""
+    cases = []
+    value, surface = index_value(5), surface_value(5)
+    for bad in (math.nan, math.inf, -math.inf):
+        cases += [replaced(value, **{name: bad}) for name in float_fields(IndexValue)]
+        cases += [
+            replaced(value, expiries=(EXPIRY, replaced(EXPIRY, **{name: bad})))
+            for name in float_fields(ExpiryValue)
+        ]
+        venue = value.venues[Venue("deribit")]
+        cases += [
+            replaced(value, venues={Venue("deribit"): replaced(venue, **{name: bad})})
+            for name in ("value", "weight")
+        ]
+        cases += [replaced(surface, **{name: bad}) for name in float_fields(SurfaceValue)]
+        cases += [
+            replaced(surface, expiries=(replaced(surface.expiries[0], **{name: bad}),))
+            for name in float_fields(ExpirySurface)
+        ]
+        cases += [replaced(surface, term={"30d": bad}), replaced(EVENT, tenor_days=bad)]
+    return cases
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+def test_a_record_is_one_line_of_json(record: Record) -> None:
+    """No line feed inside, and every field is there."""
+    line = encode(record)
+
+    assert b"\n" not in line
+    assert set(json.loads(line)) >= {"v", "seq", "prev_seq", "epoch", "source", "published_ns"}
+
+
+def test_every_number_that_is_none_is_refused() -> None:
+    """NaN and infinities are refused wherever they stand, never written as null."""
+    cases = bad_records()
+    assert len(cases) > 90
+    for record in cases:
+        with pytest.raises(PublishError, match="expected a finite"):
+            encode(record)
+
+
+def test_the_refusal_names_the_field() -> None:
+    """The message tells where the bad number stands."""
+    record = replaced(index_value(1), expiries=(replaced(EXPIRY, forward=math.nan),))
+
+    with pytest.raises(PublishError, match=r"expiries\[2026-12-18T08:00:00Z\]\.forward"):
+        encode(record)
+
+
+@pytest.mark.parametrize("name", SCHEMA_FILES)
+def test_the_shipped_schema_is_the_types(name: str) -> None:
+    """The committed file says what the record types say today."""
+    assert shipped_schema(name) == json_schema(SCHEMA_FILES[name])
+
+
+@pytest.mark.parametrize("name", SCHEMA_FILES)
+def test_what_is_encoded_is_valid_by_the_shipped_schema(name: str) -> None:
+    """An independent validator accepts every kind of record, and refuses a wrong one."""
+    schema = json.loads(shipped_schema(name))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    record = json.loads(encode(RECORDS[name]))
+
+    assert list(validator.iter_errors(record)) == []
+    assert list(validator.iter_errors({**record, "source": "guessed"})) != []
+
+
+def test_a_null_value_is_written_as_null() -> None:
+    """Not computable is a null with its status, and valid."""
+    record = json.loads(encode(index_value(1, value=None, status=Status.HALTED)))
+
+    assert (record["value"], record["status"]) == (None, "HALTED")
+
+
+def test_stamps_leave_the_original_alone() -> None:
+    """The engine's record is not changed by a sink."""
+    value = index_value(7)
+    stamped = stamp(value, seq=7, prev_seq=5, epoch=9, published_ns=11)
+
+    assert (stamped.prev_seq, stamped.epoch, stamped.published_ns) == (5, 9, 11)
+    assert (value.prev_seq, value.epoch, value.published_ns) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+def test_restamping_changes_one_number(record: Record) -> None:
+    """Only `prev_seq` differs, also when a string looks like the key."""
+    if isinstance(record, IndexValue):
+        record = replaced(record, flags=('"prev_seq":1,',))
+    line = encode(record)
+
+    assert json.loads(restamp(line, 41)) == {**json.loads(line), "prev_seq": 41}
+
+
+def test_topics_follow_the_kind() -> None:
+    """An index value is named by asset and tenor, the others by asset."""
+    assert topic_of(index_value(1, tenor_days=7.0)) == (Kind.INDEX, "BTC", "7d")
+    assert topic_of(surface_value(1, asset="ETH")) == (Kind.SURFACE, "ETH", "")
+    assert topic_of(EVENT) == (Kind.EVENTS, "BTC", "")
