@@ -147,7 +147,7 @@ class ExpiryValue(Struct, frozen=True, kw_only=True, gc=False):
     """Highest listed strike at or below the forward."""
     n_strikes: int
     strip_sum: float | None
-    """Sum of dK / K^2 Q(K), before the factor 2 and the K0 correction."""
+    """Sum of dK / K^2 e^{rt} Q(K), before the factor 2 and the K0 correction; r only in `cboe`."""
     total_variance: float | None
     """sigma^2 t, dimensionless."""
     variance: float | None

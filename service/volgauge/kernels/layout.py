@@ -46,7 +46,7 @@ INPUT_COLUMNS = 2
 T_YEARS = 0  # <= 0 expired; `cboe`: whole minutes
 FORWARD = 1
 K_ZERO = 2
-STRIP_SUM = 3
+STRIP_SUM = 3  # sum of dK / K^2 e^{rt} Q(K)
 TOTAL_VARIANCE = 4
 BID_VARIANCE = 5  # total variance of the same strip at the bids
 ASK_VARIANCE = 6

@@ -670,9 +670,9 @@ def strip_cboe(
                 width *= 0.5
             total, lost = add(total, lost, width / (strike * strike) * work[PRICE, current])
         previous, current = current, i
-    strip_sum = total + lost
+    strip_sum = growth * (total + lost)
     ratio = forward / k_zero - 1.0
-    variance = 2.0 * growth * strip_sum - ratio * ratio
+    variance = 2.0 * strip_sum - ratio * ratio
     values[STRIP_SUM] = strip_sum
     facts[STRIKES] = surviving
     facts[ACCEPTED] = surviving
