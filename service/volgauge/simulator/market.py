@@ -5,6 +5,7 @@ start give the same quotes to the last bit, whatever the machine does meanwhile.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -118,7 +119,7 @@ class Market:
             self._requote(number, np.arange(len(board.options)))
             self._sweep(number)
             self._quote_futures(number)
-            board.vol_index = self.headline(board.terms.prefix)[0]
+            self._update_vol_index(number)
         names = [board.terms.prefix for board in self.boards]
         self.opening = {name: self.headline(name)[1] for name in names}
         self.opening_exact = {name: self.exact(name)[0] for name in names}
@@ -139,8 +140,7 @@ class Market:
             if _passed(before, self.now_ns, SWEEP_EVERY_NS):
                 self._sweep(number)
             if _passed(before, self.now_ns, VOL_INDEX_EVERY_NS):
-                board = self.boards[number]
-                board.vol_index = self.headline(board.terms.prefix)[0]
+                self._update_vol_index(number)
         self._budget += (
             self.options.rate
             * (self.step_ns / NANOS_PER_SECOND)
@@ -187,15 +187,8 @@ class Market:
         tenor is outside.
         """
         truth = self.truth(name)
-        tenor = days * NANOS_PER_DAY
-        times = np.array([float(expiry - self.now_ns) for expiry in truth.expiry_ns])
-        after = int(np.searchsorted(times, tenor, side="right"))
-        if not 0 < after < len(times):
-            return math.nan, math.nan, math.nan
-        share = (tenor - times[after - 1]) / (times[after] - times[after - 1])
-        year = tenor / NANOS_PER_YEAR
         strip, corridor, line = (
-            100.0 * math.sqrt(((1.0 - share) * w[after - 1] + share * w[after]) / year)
+            self._at_tenor(truth.expiry_ns, w, days)
             for w in (truth.strip, truth.corridor, truth.line)
         )
         return strip, corridor, line
@@ -209,6 +202,31 @@ class Market:
             100.0 * math.sqrt(corridor[0] / years[0]),
             100.0 * math.sqrt(line[0] / years[0]),
         )
+
+    def _at_tenor(self, expiry_ns: Sequence[int], w: F64, days: float) -> float:
+        """Volatility in points, linear in total variance between the expiries around a tenor."""
+        tenor = days * NANOS_PER_DAY
+        times = np.array([float(expiry - self.now_ns) for expiry in expiry_ns])
+        after = int(np.searchsorted(times, tenor, side="right"))
+        if not 0 < after < len(times):
+            return math.nan
+        share = (tenor - times[after - 1]) / (times[after] - times[after - 1])
+        variance = (1.0 - share) * w[after - 1] + share * w[after]
+        return 100.0 * math.sqrt(variance / (tenor / NANOS_PER_YEAR))
+
+    def _update_vol_index(self, number: int) -> None:
+        """The venue's own index: the discrete strip on noise-free prices, not smoothed."""
+        board = self.boards[number]
+        tenor_ns = self.now_ns + round(HEADLINE_DAYS * NANOS_PER_DAY)
+        living = board.living_expiries()
+        near = [i for i in living if board.expiries[i].expiry_ns <= tenor_ns][-1:]
+        far = [i for i in living if board.expiries[i].expiry_ns > tenor_ns][:1]
+        alive = np.flatnonzero(board.alive & np.isin(board.expiry_of, near + far))
+        fair, variance = self._fair(number, alive)
+        forward = process.forwards(self.state[number], board.years(self.now_ns))
+        strips = self._strips(board, near + far, forward, alive, fair, variance)
+        expiry_ns = [board.expiries[index].expiry_ns for index in near + far]
+        board.vol_index = self._at_tenor(expiry_ns, strips, HEADLINE_DAYS)
 
     def _number(self, name: str) -> int:
         prefix = _book_name(name)

@@ -25,7 +25,7 @@ _SQRT_HALF = math.sqrt(0.5)
 _INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 _BISECTIONS = 60
 _CORRIDOR_NODES = 24
-_LINE_NODES = 160
+_LINE_NODES = 320
 _LINE_Z = 9.0
 """The tail-free integral is cut where the normal density is below 1e-18."""
 

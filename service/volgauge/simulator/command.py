@@ -1,0 +1,103 @@
+"""The simulator as a process of its own: flags in, one line of addresses out, then serve."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from volgauge.domain.units import parse_instant
+from volgauge.errors import ConfigError
+from volgauge.simulator.faults import Faults
+from volgauge.simulator.server import Simulator, SimulatorOptions
+
+
+class SimulateOptions(Struct, frozen=True, kw_only=True):
+    """What `volgauge simulate` serves; the flags of the command."""
+
+    chain: Path | None
+    asset: str | None
+    recording: Path | None
+    speed: float
+    rate: float
+    burst: int
+    seed: int
+    port: int
+    start: str | None
+    faults: tuple[str, ...]
+    exit_with_stdin: bool
+
+
+async def run(options: SimulateOptions) -> int:
+    """Serve until SIGINT, SIGTERM or the end of standard input; prints the addresses as JSON."""
+    simulator = Simulator(_simulator_options(options))
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    async with simulator, asyncio.TaskGroup() as tasks:
+        address = {
+            "ws_url": simulator.ws_url,
+            "rest_url": simulator.rest_url,
+            "assets": sorted({board.terms.asset for board in simulator.venue.source.boards}),
+        }
+        sys.stdout.write(msgspec.json.encode(address).decode() + "\n")
+        sys.stdout.flush()
+        watching = [tasks.create_task(simulator.wait(), name="simulator")]
+        if options.exit_with_stdin:
+            watching.append(tasks.create_task(_end_of_stdin(stopping), name="stdin"))
+        await stopping.wait()
+        for task in watching:
+            task.cancel()
+    return 0
+
+
+async def _end_of_stdin(stopping: asyncio.Event) -> None:
+    """Set the event when nobody can write to our standard input any more."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(1024):
+        pass
+    stopping.set()
+
+
+def _simulator_options(options: SimulateOptions) -> SimulatorOptions:
+    """The simulator's options from the command's flags.
+
+    Raises:
+        ConfigError: A fault is unknown or out of range, or flags contradict each other.
+    """
+    if options.chain is not None and options.recording is not None:
+        raise ConfigError("--chain and --recording exclude each other")
+    named = {}
+    for fault in options.faults:
+        name, equals, value = fault.partition("=")
+        if not equals:
+            raise ConfigError(f"--fault: expected name=value, received {fault!r}")
+        named[name] = value
+    try:
+        faults = msgspec.convert(named, Faults, strict=False)
+        start_ns = None if options.start is None else parse_instant(options.start)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise ConfigError(f"simulate: {error}") from error
+    common: dict[str, Any] = {
+        "seed": options.seed,
+        "port": options.port,
+        "rate": options.rate,
+        "burst": options.burst,
+        "start_ns": start_ns,
+        "faults": faults,
+    }
+    if options.chain is not None:
+        return SimulatorOptions(
+            source="chain", path=str(options.chain), asset=options.asset or "BTC", **common
+        )
+    if options.recording is not None:
+        return SimulatorOptions(
+            source="recording", path=str(options.recording), speed=options.speed, **common
+        )
+    return SimulatorOptions(source="market", **common)

@@ -1,0 +1,80 @@
+"""The simulated past."""
+
+import time
+
+import numpy as np
+import pytest
+
+from volgauge.simulator.history import Candles, make_history
+from volgauge.simulator.market import Market, MarketOptions
+
+START = 1_784_116_812_345_000_000
+
+
+@pytest.fixture(scope="module")
+def market() -> Market:
+    """A market at a crooked instant."""
+    return Market(MarketOptions(start_ns=START, currencies=("BTC", "XRP_USDC")))
+
+
+@pytest.fixture(scope="module")
+def history(market: Market) -> list[Candles]:
+    """400 days of it; must take seconds, not minutes."""
+    began = time.perf_counter()
+    found = make_history(market)
+    assert time.perf_counter() - began < 30.0
+    return found
+
+
+def test_history_has_400_days_of_hours_and_a_day_of_minutes(history: list[Candles]) -> None:
+    """Every book has index and price in both resolutions, without holes."""
+    keys = {(c.asset, c.series, c.resolution_seconds) for c in history}
+
+    assert keys == {
+        (asset, series, width)
+        for asset in ("BTC", "XRP")
+        for series in ("index", "price")
+        for width in (3600, 60)
+    }
+    for candles in history:
+        assert (np.diff(candles.open_ns) == candles.resolution_seconds * 10**9).all()
+        assert len(candles.open_ns) >= (400 * 24 if candles.resolution_seconds == 3600 else 1_440)
+
+
+def test_candles_hold_their_extremes_and_join(history: list[Candles]) -> None:
+    """Open and close lie between low and high, and each opens where the last closed."""
+    for candles in history:
+        assert (candles.low <= np.minimum(candles.open, candles.close)).all()
+        assert (candles.high >= np.maximum(candles.open, candles.close)).all()
+        assert np.array_equal(candles.open[1:], candles.close[:-1])
+
+
+def test_history_ends_where_the_market_begins(market: Market, history: list[Candles]) -> None:
+    """The last minute's close is the opening level, but for the minute's own movement."""
+    for number, name in enumerate(("BTC", "XRP_USDC")):
+        last = {c.series: c for c in history
+                if c.asset == name[:3] and c.resolution_seconds == 60}  # fmt: skip
+        spot = market.boards[number].terms.spot
+
+        assert last["price"].close[-1] == pytest.approx(spot, rel=0.01)
+        assert last["index"].close[-1] == pytest.approx(market.opening[name], rel=0.01)
+
+
+def test_history_looks_like_a_market(history: list[Candles]) -> None:
+    """Volatility of hourly returns is of the order of the index."""
+    price, index = (
+        next(c for c in history
+             if (c.asset, c.series, c.resolution_seconds) == ("BTC", series, 3600))
+        for series in ("price", "index")
+    )  # fmt: skip
+    realised = 100.0 * np.std(np.diff(np.log(price.close))) * np.sqrt(24.0 * 365.0)
+
+    assert 0.5 < realised / index.close.mean() < 2.0
+    assert 10.0 < index.low.min() < index.high.max() < 250.0
+
+
+def test_history_is_deterministic(market: Market) -> None:
+    """The same options give the same candles."""
+    first, second = make_history(market, days=3.0), make_history(market, days=3.0)
+
+    assert all(np.array_equal(a.close, b.close) for a, b in zip(first, second, strict=True))
