@@ -149,12 +149,6 @@ class VenueVolIndex(Event, frozen=True, kw_only=True):
     exchange_ns: int
 
 
-class TimerTick(Struct, frozen=True, gc=False, tag=True):
-    """Time passed. Everything with a memory advances on this event or by event time only."""
-
-    now_ns: int
-
-
 AnyEvent = (
     InstrumentsListed
     | InstrumentsExpired
@@ -171,7 +165,6 @@ AnyEvent = (
     | Coverage
     | VenueState
     | VenueVolIndex
-    | TimerTick
 )
 
 

@@ -11,16 +11,11 @@ of which a recording holds.
 
 from collections.abc import Mapping
 
-from volgauge.domain.events import TimerTick
 from volgauge.domain.index import Source
 from volgauge.domain.instrument import Asset, Venue
-from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.index.asset import AssetIndex, Record
 from volgauge.index.venue import Activity, VenueRules, VenueSink
 from volgauge.settings import IndexSettings
-
-SWEEP_NS = NANOS_PER_SECOND
-"""How often every expiry is computed anew, so that the age of quotes takes effect."""
 
 
 class Engine:
@@ -42,7 +37,6 @@ class Engine:
         self._sinks = {
             venue: VenueSink(venue, rules, self._activities) for venue, rules in venues.items()
         }
-        self._swept_ns = 0
 
     def sink(self, venue: Venue) -> VenueSink:
         """Where the events of one venue go."""
@@ -55,11 +49,7 @@ class Engine:
         return min(waiting, default=0)
 
     def timer(self, now_ns: int) -> None:
-        """Time passed: ages advance, and an asset that was silent for a heartbeat is due."""
-        if now_ns - self._swept_ns >= SWEEP_NS:
-            self._swept_ns = now_ns
-            for sink in self._sinks.values():
-                sink.event(TimerTick(now_ns=now_ns))
+        """Time passed: an asset that was silent for a heartbeat is due."""
         for index in self.assets.values():
             index.timer(now_ns)
 

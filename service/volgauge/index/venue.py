@@ -22,7 +22,6 @@ from volgauge.domain.events import (
     InstrumentsListed,
     MarkQuote,
     OpenInterest,
-    TimerTick,
     VenueState,
     VenueVolIndex,
 )
@@ -36,6 +35,11 @@ FILLED_SHARE = 0.98
 """Share of the listed options that must have been quoted after a connection came up."""
 FILL_PATIENCE_NS = 5 * NANOS_PER_SECOND
 """A venue that leaves options without a first quote is not waited for longer than this."""
+
+
+FILL_TARGETS = {Asset("BTC"): 1.0, Asset("ETH"): 10.0}
+FILL_QUOTE_UNITS = 25_000.0
+"""Other assets: this much in the quote currency."""
 
 
 class VenueRules(Struct, frozen=True):
@@ -151,9 +155,6 @@ class VenueSink:
                 self.coverage[event.connection] = event
             case VenueState():
                 self._state(event)
-            case TimerTick():
-                for surface in self.books.values():
-                    surface.mark_all_dirty()
         self.counts[type(event).__name__] += 1
 
     def is_alive(self, now_ns: int) -> bool:
@@ -231,7 +232,20 @@ class VenueSink:
             if activity is not None:
                 activity.note(event.received_ns)
 
+    def _fill_target(self, slot: int) -> float:
+        """Amount whose price counts, in units of the underlying (METHODOLOGY §3, rule 1)."""
+        book = self._book_of[slot]
+        if book is None:
+            return 0.0
+        instrument = book.slots[slot]
+        known = FILL_TARGETS.get(instrument.asset)
+        if known is not None:
+            return known
+        return FILL_QUOTE_UNITS / self.index_price.get(instrument.asset, instrument.strike)
+
     def _depth(self, event: BookSnapshot | BookDelta) -> None:
+        if isinstance(event, BookSnapshot):
+            self.depth.set_target(event.slot, self._fill_target(event.slot))
         bid, bid_size, ask, ask_size = self.depth.apply(event)
         self.quote(event.slot, bid, ask, bid_size, ask_size, event.exchange_ns, event.received_ns)
 
