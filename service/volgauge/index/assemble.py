@@ -1,10 +1,12 @@
 """From rows of a Surface to the structs of a record."""
 
-from math import isfinite
+from math import isfinite, nan
+
+from msgspec import Struct
 
 from volgauge.domain.index import ExpirySurface, ExpiryValue, Flag, Reason
 from volgauge.domain.instrument import Venue
-from volgauge.domain.units import NANOS_PER_MINUTE, format_instant
+from volgauge.domain.units import format_instant
 from volgauge.index.maturity import vol_points
 from volgauge.kernels import layout as col
 from volgauge.surface.surface import Surface
@@ -36,59 +38,82 @@ def rejected_of(facts: list[int]) -> dict[str, int]:
     }
 
 
-def expiry_value(
-    surface: Surface, method: int, row: int, t_years: float, now_ns: int, weight: float
-) -> ExpiryValue:
-    """What one expiry contributed to a tenor.
+class ExpiryFacts(Struct, frozen=True, gc=False):
+    """What of an expiry changes only when it is computed: kept between ticks of other expiries."""
+
+    revision: int
+    expiry: str
+    forward: float | None
+    k_zero: float | None
+    n_strikes: int
+    strip_sum: float | None
+    total_variance: float | None
+    n_rejected: int
+    rejected: dict[str, int]
+    flags: tuple[str, ...]
+    digest: bytes
+    """SHA-256 of the inputs."""
+
+
+def expiry_facts(surface: Surface, method: int, row: int) -> ExpiryFacts:
+    """Read one row of the results.
 
     Args:
         surface: After `evaluate`.
         method: First index of its results, e.g. `layout.NATIVE`.
         row: Of the expiry.
-        t_years: Time to expiry at `now_ns`.
-        now_ns: Instant of calculation.
-        weight: Of this expiry's total variance in the tenor.
     """
     values: list[float] = surface.values[method, row].tolist()
     facts: list[int] = surface.facts[method, row].tolist()
-    total_variance = values[col.TOTAL_VARIANCE]
     rejected = rejected_of(facts)
-    bits = facts[col.FLAGS]
-    return ExpiryValue(
+    return ExpiryFacts(
+        revision=surface.revision(row),
         expiry=format_instant(surface.expiries[row]),
-        t_years=t_years,
-        minutes=max(0, surface.expiries[row] - now_ns) // NANOS_PER_MINUTE,
         forward=number(values[col.FORWARD]),
         k_zero=number(values[col.K_ZERO]),
         n_strikes=facts[col.STRIKES],
         strip_sum=number(values[col.STRIP_SUM]),
-        total_variance=number(total_variance),
-        variance=number(total_variance / t_years) if t_years > 0.0 else None,
-        weight=weight,
-        n_rejected=sum(rejected.values()),
-        rejected=rejected,
-        flags=tuple(sorted(flag.value for flag in flags_of(bits))) if bits else (),
-    )
-
-
-def expiry_surface(
-    surface: Surface, venue: Venue, method: int, row: int, t_years: float
-) -> ExpirySurface:
-    """One line of the surface record."""
-    values: list[float] = surface.values[method, row].tolist()
-    facts: list[int] = surface.facts[method, row].tolist()
-    rejected = rejected_of(facts)
-    strip = float(surface.values[col.DVOL, row, col.TOTAL_VARIANCE])
-    return ExpirySurface(
-        venue=venue,
-        expiry=format_instant(surface.expiries[row]),
-        t_years=t_years,
-        forward=number(values[col.FORWARD]),
         total_variance=number(values[col.TOTAL_VARIANCE]),
-        implied_vol=vol_points(values[col.TOTAL_VARIANCE], t_years) if t_years > 0.0 else None,
-        strip=vol_points(strip, t_years) if t_years > 0.0 else None,
-        n_strikes=facts[col.STRIKES],
         n_rejected=sum(rejected.values()),
         rejected=rejected,
         flags=tuple(sorted(flag.value for flag in flags_of(facts[col.FLAGS]))),
+        digest=surface.digest(row),
+    )
+
+
+def expiry_value(facts: ExpiryFacts, t_years: float, minutes: int, weight: float) -> ExpiryValue:
+    """What one expiry contributed to a tenor, `weight` being that of its total variance."""
+    w = facts.total_variance
+    return ExpiryValue(
+        expiry=facts.expiry,
+        t_years=t_years,
+        minutes=minutes,
+        forward=facts.forward,
+        k_zero=facts.k_zero,
+        n_strikes=facts.n_strikes,
+        strip_sum=facts.strip_sum,
+        total_variance=w,
+        variance=w / t_years if w is not None and t_years > 0.0 else None,
+        weight=weight,
+        n_rejected=facts.n_rejected,
+        rejected=facts.rejected,
+        flags=facts.flags,
+    )
+
+
+def expiry_surface(facts: ExpiryFacts, venue: Venue, t_years: float, strip: float) -> ExpirySurface:
+    """One line of the surface record; `strip` is the total variance by the exchange's rule."""
+    w = nan if facts.total_variance is None else facts.total_variance
+    return ExpirySurface(
+        venue=venue,
+        expiry=facts.expiry,
+        t_years=t_years,
+        forward=facts.forward,
+        total_variance=facts.total_variance,
+        implied_vol=vol_points(w, t_years) if t_years > 0.0 else None,
+        strip=vol_points(strip, t_years) if t_years > 0.0 else None,
+        n_strikes=facts.n_strikes,
+        n_rejected=facts.n_rejected,
+        rejected=facts.rejected,
+        flags=facts.flags,
     )

@@ -24,13 +24,20 @@ from volgauge.domain.index import (
     index_code,
     tenor_label,
 )
-from volgauge.domain.instrument import Asset, Venue
+from volgauge.domain.instrument import Asset, BookKey, Venue
 from volgauge.domain.units import (
     DAYS_PER_YEAR,
     NANOS_PER_MILLI,
     NANOS_PER_SECOND,
 )
-from volgauge.index.assemble import expiry_surface, expiry_value, flags_of, reason_of
+from volgauge.index.assemble import (
+    ExpiryFacts,
+    expiry_facts,
+    expiry_surface,
+    expiry_value,
+    flags_of,
+    reason_of,
+)
 from volgauge.index.maturity import (
     Bracket,
     find_bracket,
@@ -47,6 +54,8 @@ from volgauge.surface.surface import METHOD_ROW, Surface
 Record = IndexValue | SurfaceValue | StatusEvent
 
 _NO_REASON = -1
+MAX_KNOWN = 256
+"""Kept facts of expiries; expired ones go when there are this many."""
 SHORTEST_YEARS = 2.0 / DAYS_PER_YEAR
 """METHODOLOGY rule 9: an expiry is not eligible for `native` in its last two days."""
 
@@ -134,6 +143,7 @@ class AssetIndex:
         self._changed = False
         """Inputs came since the other tenors were looked at."""
         self._surface_seq = 0
+        self._known: dict[tuple[BookKey, int], ExpiryFacts] = {}
 
     @property
     def status(self) -> Status:
@@ -327,7 +337,7 @@ class AssetIndex:
             )
         is_new = shown is Shown.NEW
         reason = Reason.WARMING if status is Status.WARMING else chosen.reason
-        expiries = self._expiries(book, chosen.bracket, now_ns) if chosen.bracket else ()
+        expiries = self._expiries(book, chosen.bracket) if chosen.bracket else ()
         return IndexValue(
             code=index_code(self.asset, days),
             asset=self.asset,
@@ -360,22 +370,38 @@ class AssetIndex:
             heartbeat_ms=self._settings.heartbeat_ms,
         )
 
-    def _expiries(self, book: _Book, bracket: Bracket, now_ns: int) -> tuple[ExpiryValue, ...]:
-        build = partial(expiry_value, book.surface, self._method, now_ns=now_ns)
-        near = build(
-            row=bracket.near, t_years=book.t_years[bracket.near], weight=bracket.near_weight
+    def _facts(self, book: _Book, row: int) -> ExpiryFacts:
+        """Facts of one expiry, read anew only when it was computed."""
+        key = (book.surface.key, book.surface.expiries[row])
+        known = self._known.get(key)
+        if known is None or known.revision != book.surface.revision(row):
+            if len(self._known) > MAX_KNOWN:
+                self._known.clear()
+            known = self._known[key] = expiry_facts(book.surface, self._method, row)
+        return known
+
+    def _expiries(self, book: _Book, bracket: Bracket) -> tuple[ExpiryValue, ...]:
+        values = book.surface.facts[self._method, :, col.MINUTES]
+        near = expiry_value(
+            self._facts(book, bracket.near),
+            book.t_years[bracket.near],
+            int(values[bracket.near]),
+            bracket.near_weight,
         )
         if bracket.is_one_sided:
             return (near,)
-        far = build(row=bracket.far, t_years=book.t_years[bracket.far], weight=bracket.far_weight)
+        far = expiry_value(
+            self._facts(book, bracket.far),
+            book.t_years[bracket.far],
+            int(values[bracket.far]),
+            bracket.far_weight,
+        )
         return near, far
 
     def _input_hash(self, book: _Book, bracket: Bracket) -> str:
         """SHA-256 over the digests of the expiries used (METHODOLOGY §6, rule 22)."""
-        digest = hashlib.sha256(book.sink.venue.encode())
-        for row in (bracket.near, bracket.far):
-            digest.update(book.surface.digest(row))
-        return digest.hexdigest()
+        digests = b"".join(self._facts(book, row).digest for row in (bracket.near, bracket.far))
+        return hashlib.sha256(book.sink.venue.encode() + digests).hexdigest()
 
     def _surface_record(self, books: list[_Book], now_ns: int) -> SurfaceValue:
         self._surface_seq += 1
@@ -388,7 +414,12 @@ class AssetIndex:
             computed_ns=now_ns,
             source=self._source,
             expiries=tuple(
-                expiry_surface(book.surface, book.sink.venue, self._method, row, t_years)
+                expiry_surface(
+                    self._facts(book, row),
+                    book.sink.venue,
+                    t_years,
+                    float(book.surface.values[col.DVOL, row, col.TOTAL_VARIANCE]),
+                )
                 for book in books
                 for row, t_years in enumerate(book.t_years)
                 if t_years > 0.0

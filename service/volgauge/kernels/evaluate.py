@@ -52,6 +52,7 @@ from volgauge.kernels.layout import (
     REASON,
     RECEIVED_NS,
     REJECTED,
+    REVISION,
     STRIKES,
     T_YEARS,
     TOTAL_VARIANCE,
@@ -163,6 +164,7 @@ def compute_expiry(
     borrowed: float,
 ) -> None:
     """All rules of one expiry; `borrowed` is the neighbours' forward, NaN when not (yet) asked."""
+    plan[expiry, REVISION] += 1
     first = plan[expiry, FIRST]
     count = plan[expiry, LAST] - first
     future = inputs[expiry, FUTURE]
@@ -262,7 +264,7 @@ def evaluate_expiries(
         quotes: (capacity, QUOTE_COLUMNS); FORWARD_REF is written back.
         stamps: The same memory as int64.
         dirty: (cells,) flags; those of the expiries here are lowered.
-        plan: (expiries, PLAN_COLUMNS), ascending; DUE_NS is written back.
+        plan: (expiries, PLAN_COLUMNS), ascending; DUE_NS and REVISION are written back.
         inputs: (expiries, INPUT_COLUMNS).
         ladder: (strikes, LADDER_COLUMNS); verdicts are written back.
         work: (WORK_ROWS, longest ladder) scratch.
@@ -283,6 +285,7 @@ def evaluate_expiries(
             if dirty[cell] != 0 or facts[NATIVE, expiry, REASON] != N_NO_INSTRUMENTS:
                 dirty[cell] = 0
                 plan[expiry, DUE_NS] = 0
+                plan[expiry, REVISION] += 1
                 for method in range(METHODS):
                     forget(values, facts, method, expiry, N_NO_INSTRUMENTS)
             continue

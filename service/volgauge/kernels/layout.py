@@ -36,7 +36,8 @@ FIRST = 1  # rows of the ladder: FIRST <= row < LAST
 LAST = 2
 CELL = 3  # index into the dirty flags of the QuoteTable
 DUE_NS = 4  # when a quote of this expiry may turn stale by time alone; 0 never
-PLAN_COLUMNS = 5
+REVISION = 5  # rises whenever the expiry is computed
+PLAN_COLUMNS = 6
 
 FUTURE = 0  # the venue's own forward of the expiry, NaN unknown
 RATE = 1  # continuously compounded, `cboe` only

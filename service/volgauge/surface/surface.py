@@ -129,6 +129,10 @@ class Surface:
             )
         return evaluate_expiries(*self._arguments, now_ns)
 
+    def revision(self, row: int) -> int:
+        """Rises whenever the expiry of a row is computed: what was derived from it is old then."""
+        return int(self._plan[row, col.REVISION])
+
     def digest(self, row: int) -> bytes:
         """SHA-256 of everything that the value of one expiry rests on (METHODOLOGY rule 22)."""
         first, last = self._plan[row, col.FIRST], self._plan[row, col.LAST]
@@ -196,12 +200,15 @@ class Surface:
                 [strike, call, put, nan, *self._tick_rule(call), *self._tick_rule(put), *unjudged]
                 for strike, (call, put) in sorted(chains[expiry_ns].items())
             )
-            due_ns = 0
+            due_ns = revision = 0
             if expiry_ns in before:
                 self.values[:, row] = old_values[:, before[expiry_ns]]
                 self.facts[:, row] = old_facts[:, before[expiry_ns]]
                 due_ns = int(old_plan[before[expiry_ns], col.DUE_NS])
-            self._plan[row] = (expiry_ns, first, len(rows), self._cells[expiry_ns], due_ns)
+                revision = int(old_plan[before[expiry_ns], col.REVISION]) + 1
+            self._plan[row] = (
+                expiry_ns, first, len(rows), self._cells[expiry_ns], due_ns, revision,
+            )  # fmt: skip
             self._inputs[row, col.FUTURE] = self._forwards.get(expiry_ns, nan)
             self._inputs[row, col.RATE] = self._rates.get(expiry_ns, 0.0)
         self._ladder = np.array(rows, dtype=np.float64).reshape(len(rows), col.LADDER_COLUMNS)
