@@ -464,8 +464,9 @@ def strip_dvol(
 ) -> None:
     """The exchange's rule: listed out-of-the-money strikes with |delta| >= 5 %.
 
-    Put for K <= F, call above; the mid of bid > 0 and ask > 0, else the mark; at K0 the mean of
-    put and call (of the one there is and its parity partner, when the other has no price at all).
+    Put for K <= F, call above; the mid of bid > 0 and ask > 0, else the mark; |delta| of the mark,
+    where there is none of the price; at K0 the mean of put and call (of the one there is and its
+    parity partner, when the other has no price at all).
     """
     values[FORWARD] = forward
     base = highest_strike_at_or_below(ladder, first, count, forward)
@@ -507,7 +508,9 @@ def strip_dvol(
             if not 0.0 < price < min(1.0, m):
                 judge(ladder, first + i, DVOL, leg, facts, R_BOUNDS)
                 continue
-            if not in_corridor(m, price):
+            # The exchange's delta is that of its mark; a mid far from it must not widen the strip.
+            gauge = quotes[slot, MARK] * scale
+            if not in_corridor(m, gauge if 0.0 < gauge < min(1.0, m) else price):
                 judge(ladder, first + i, DVOL, leg, facts, R_BELOW_DELTA)
                 continue
             marked = marked or by_mark
