@@ -99,6 +99,7 @@ class Board:
         """Points; NaN where the source has none."""
         self.has_futures: list[bool] = []
         self.future_state: list[str] = []
+        self.first_number = first_number
         self._next_number = first_number
         self.expiry_of: I64 = np.zeros(0, np.int64)
         self.strike: F64 = np.zeros(0)

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
+from volgauge.domain.units import NANOS_PER_MILLI
 from volgauge.simulator import pricing
 from volgauge.simulator.board import I64, Board, round_to_ticks, tick_at
 from volgauge.simulator.listing import Terms
@@ -26,6 +26,8 @@ PERPETUAL = -1
 """Number of the perpetual; futures are -2 - (index of the expiry), options their slot."""
 PERPETUAL_EXPIRY_MS = 32_503_708_800_000
 DEPTH = 10
+_FUTURE_IDS = 90_000
+"""Options of a book have the ids below, futures those from here."""
 NAME_PATTERN = re.compile(r"[A-Z0-9]+(_USDC)?-(PERPETUAL|\d{1,2}[A-Z]{3}\d{2}(-\d+(d\d+)?-[CP])?)")
 
 
@@ -364,7 +366,7 @@ def _future_terms(contract: Contract) -> Row:
         return row | {
             "creation_timestamp": 1_534_242_287_000,
             "expiration_timestamp": PERPETUAL_EXPIRY_MS,
-            "instrument_id": 1 + board.options[0].number // 100_000 if board.options else 1,
+            "instrument_id": board.first_number + _FUTURE_IDS - 1,
             "settlement_period": "perpetual",
         }
     index = -2 - contract.number
@@ -372,7 +374,7 @@ def _future_terms(contract: Contract) -> Row:
     return row | {
         "creation_timestamp": expiry.listed_ns // NANOS_PER_MILLI,
         "expiration_timestamp": expiry.expiry_ns // NANOS_PER_MILLI,
-        "instrument_id": expiry.expiry_ns // NANOS_PER_SECOND % 10_000_000,
+        "instrument_id": board.first_number + _FUTURE_IDS + index,
         "settlement_period": expiry.settlement_period,
     }
 

@@ -95,7 +95,11 @@ class RecordingSource:
         if not _LINKED.fullmatch(frame.channel):
             self._last[frame.channel] = frame.payload
             return
-        data = msgspec.json.decode(frame.payload)["params"]["data"]
+        try:
+            data = msgspec.json.decode(frame.payload)["params"]["data"]
+        except msgspec.DecodeError:
+            # Recorded damaged: it goes out as it came, and the book stays as it was.
+            return
         self._books.setdefault(frame.channel, _Book()).apply(data)
 
     def skip_to(self, now_ns: int) -> None:
@@ -113,7 +117,7 @@ class RecordingSource:
         for recorded in _frames(self._folder):
             if recorded.frame is not None and (found := _CHANNEL.search(recorded.frame)):
                 channel = self._dates.move(_unraw(found[1])).decode()
-                payload = self._dates.move(_RAW_CHANNEL.sub(rb"\1.100ms\"", recorded.frame, 1))
+                payload = self._dates.move(_RAW_CHANNEL.sub(rb'\1.100ms"', recorded.frame, 1))
                 yield recorded.received_ns, RawFrame(channel, payload)
 
 
