@@ -34,8 +34,6 @@ WS_PATH = "/ws/api/v2"
 REST_PATH = "/api/v2"
 MAX_CONNECTIONS = 32
 MAX_INBOUND_BYTES = 4 << 20
-LAG_LIMIT_SECONDS = 0.5
-"""Further behind than this, time is skipped."""
 TICK_SECONDS = 0.05
 MAINTENANCE_NOTICE_SECONDS = 0.2
 """Between the announcement and the end of the connections."""
@@ -68,6 +66,8 @@ class SimulatorOptions(Struct, frozen=True, kw_only=True):
     """Chain only."""
     speed: float = 1.0
     """Recording only."""
+    lag_limit_seconds: float = 0.5
+    """Further behind the clock than this, time is skipped: the stream is no longer repeatable."""
     absent: AbsentSide = "mixed"
     compression: bool = True
     """Accept permessage-deflate where it is offered."""
@@ -212,7 +212,7 @@ class Simulator:
         while True:
             now = loop.time()
             behind = now - began - done * step
-            if behind > LAG_LIMIT_SECONDS:
+            if behind > self.options.lag_limit_seconds:
                 skipped = int(behind / step)
                 source = self.venue.source
                 source.skip_to(source.now_ns + skipped * source.step_ns)
