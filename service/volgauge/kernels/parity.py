@@ -5,6 +5,10 @@
         over |ln(K_j/F0)| <= 1.5 sw0, at least the three nearest
     I = [max F_j(c_bid, p_ask), min F_j(c_ask, p_bid)]: what no arbitrage allows
 
+The forward is not moved into I, it is flagged: one bad pair shifts I, and following it there would
+hand that pair what the median has just denied it (a put quoted 15 % low moved a synthetic index by
+0.031 points by way of the projection, by 0.003 without).
+
 F0 is the median F_j of the three strikes with the smallest |c - p|, and sw0 the median of their
 straddles times sqrt(pi/2) (Brenner and Subrahmanyam 1988): a start that one bad pair cannot move.
 """
@@ -85,8 +89,8 @@ def parity_forward(
 
     Returns:
         (forward, pairs, gap): NaN and the number of usable pairs when there are fewer than 3;
-        gap is the relative distance by which the median lay outside I (the forward is then the
-        nearer end of I), or minus the relative width of an empty I, else 0.
+        gap is the relative distance of the forward from I, or minus the relative width by which
+        I is empty, else 0.
     """
     best0 = best1 = best2 = math.inf
     row0 = row1 = row2 = -1
@@ -160,7 +164,7 @@ def parity_forward(
     if floor > ceiling:
         return forward, pairs, (ceiling - floor) / forward
     if forward < floor:
-        return floor, pairs, (floor - forward) / forward
+        return forward, pairs, (floor - forward) / forward
     if forward > ceiling:
-        return ceiling, pairs, (forward - ceiling) / forward
+        return forward, pairs, (forward - ceiling) / forward
     return forward, pairs, 0.0

@@ -266,17 +266,11 @@ def fill(work: F64, i: int, s: float, near: int, kind: float) -> None:
         work[PRICE_ASK, i] = price * (1.0 + relative)
 
 
-@inlined
-def is_listed(ladder: F64, row: int, m: float) -> bool:
-    """Whether the out-of-the-money option of this strike is listed."""
-    return bool((ladder[row, PUT_SLOT] if m < 1.0 else ladder[row, CALL_SLOT]) >= 0.0)
-
-
 @part
-def take_corridor(ladder: F64, first: int, count: int, work: F64) -> None:
+def take_corridor(count: int, work: F64) -> None:
     """Mark the strikes with |delta| >= 5 % and price them.
 
-    A listed strike whose quote was refused is priced between the accepted strikes on both sides
+    A listed strike without an accepted quote is priced between the accepted strikes on both sides
     (total variance linear in k), beyond the outermost one at its volatility: the grid, and so the
     sum's discretisation, does not change when a quote drops out.
     """
@@ -310,27 +304,24 @@ def take_corridor(ladder: F64, first: int, count: int, work: F64) -> None:
             k_left = math.log(work[MONEYNESS, left])
             span = math.log(work[MONEYNESS, right]) - k_left
             for i in range(left + 1, right):
-                if is_listed(ladder, first + i, work[MONEYNESS, i]):
-                    share = (math.log(work[MONEYNESS, i]) - k_left) / span
-                    w = (1.0 - share) * s_left * s_left + share * s_right * s_right
-                    near = left if i - left <= right - i else right
-                    fill(work, i, math.sqrt(w), near, FILLED)
+                share = (math.log(work[MONEYNESS, i]) - k_left) / span
+                w = (1.0 - share) * s_left * s_left + share * s_right * s_right
+                near = left if i - left <= right - i else right
+                fill(work, i, math.sqrt(w), near, FILLED)
         left = right
     # At one volatility |delta| falls outwards, so the first strike outside ends the walk.
     if work[TAKEN, lowest] != OUT:
         i = lowest - 1
         while i >= 0:
-            if is_listed(ladder, first + i, work[MONEYNESS, i]):
-                fill(work, i, deviation_at(work, lowest), lowest, BEYOND)
-                if work[TAKEN, i] == OUT:
-                    break
+            fill(work, i, deviation_at(work, lowest), lowest, BEYOND)
+            if work[TAKEN, i] == OUT:
+                break
             i -= 1
     if work[TAKEN, highest] != OUT:
         for i in range(highest + 1, count):
-            if is_listed(ladder, first + i, work[MONEYNESS, i]):
-                fill(work, i, deviation_at(work, highest), highest, BEYOND)
-                if work[TAKEN, i] == OUT:
-                    break
+            fill(work, i, deviation_at(work, highest), highest, BEYOND)
+            if work[TAKEN, i] == OUT:
+                break
 
 
 @part
@@ -356,7 +347,7 @@ def strip_native(
         return
     k_zero = ladder[first + base, STRIKE]
     values[K_ZERO] = k_zero
-    take_corridor(ladder, first, count, work)
+    take_corridor(count, work)
 
     previous = -1
     current = -1

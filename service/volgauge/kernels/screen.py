@@ -3,6 +3,11 @@
 In units of the forward, m = K/F: a put's price over m cannot fall, a call's cannot rise, with m;
 and both are convex in m. Bids and asks that break this could be traded against each other. A call
 plus m - 1 is the put of the same strike, so convexity is asked across the money too.
+
+A bid above the chord counts 1.5 for its own strike and 1 for each neighbour: a price that is too
+high breaks one chord, its own; one that is too low breaks those of both its neighbours, and must
+come out of it as the strike with most conflicts (with 0.5 for a neighbour up to four good strikes
+went before it).
 """
 
 import math
@@ -19,7 +24,7 @@ CONFLICTS = 10
 SLACK = 1e-12
 """Absolute, in units of the forward: what rounding may do."""
 WEIGHT_MIDDLE = 1.5
-WEIGHT_NEIGHBOUR = 0.5
+WEIGHT_NEIGHBOUR = 1.0
 
 
 @inlined
