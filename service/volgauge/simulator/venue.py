@@ -315,6 +315,10 @@ class Venue:
     def _send_second(self, board: Board) -> None:
         """What comes once a second: indices, marks, states."""
         index = board.terms.index_name
+        if board.exact:
+            # Futures of a file never change: say them again, as a living venue would.
+            for expiry in board.living_expiries():
+                self._last_tops.pop(f"quote.{board.future_name(expiry)}", None)
         if index not in self.locked:
             self._emit_topic("price_index", index)
         self._emit_topic("vol_index", index)
