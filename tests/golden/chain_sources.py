@@ -66,14 +66,12 @@ def parquet_chains(folder: Path) -> dict[tuple[int, str], list[ChainQuote]]:
     import duckdb
 
     pattern = str(folder / "chains" / "deribit_chains_*.parquet")
-    relation = duckdb.sql(
+    table: dict[str, Any] = duckdb.execute(
         "select epoch_ms(ts) ts, currency, epoch_ms(expiry) expiry, strike, cp, "
         "coalesce(bid, 'nan'::double) bid, coalesce(ask, 'nan'::double) ask, "
-        "coalesce(mark, 'nan'::double) mark, underlying_price "
-        f"from read_parquet('{pattern}')"
-    )
-    assert relation is not None
-    table: dict[str, Any] = relation.fetchnumpy()
+        "coalesce(mark, 'nan'::double) mark, underlying_price from read_parquet($1)",
+        [pattern],
+    ).fetchnumpy()
     columns = [np.ma.filled(column).tolist() for column in table.values()]
     chains: dict[tuple[int, str], list[ChainQuote]] = {}
     for stamp, currency, expiry, strike, kind, bid, ask, mark, forward in zip(

@@ -88,4 +88,9 @@ def inlined(function: Callable[P, R]) -> Kernel[P, R]:
 
 def compiled_count() -> int:
     """Signatures compiled or loaded so far; constant once the service is ready."""
-    return sum(len(made.signatures) for made in _compiled)
+    return sum(len(getattr(made, "signatures", ())) for made in _compiled)
+
+
+def twin(function: Kernel[P, R]) -> Callable[P, R]:
+    """The Python twin of a kernel; with NUMBA_DISABLE_JIT=1 the kernel is its own twin."""
+    return getattr(function, "py_func", function)

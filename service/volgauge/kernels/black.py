@@ -18,7 +18,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from volgauge.kernels._jit import inlined, part
+from volgauge.kernels._jit import inlined, part, twin
 from volgauge.kernels.normal import normal_cdf
 
 CORRIDOR_DELTA = 0.05
@@ -77,7 +77,7 @@ def critical_put(m: float, sign: float) -> float:
 
 
 def _tabulate() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    call, put = critical_call.py_func, critical_put.py_func
+    call, put = twin(critical_call), twin(critical_put)
     calls = [call(1.0 + cell * CALL_STEP) for cell in range(CALL_CELLS + 1)]
     strikes = [PUT_FIRST + cell * PUT_STEP for cell in range(PUT_CELLS + 1)]
     return (
