@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from volgauge.domain.units import parse_instant
 from volgauge.errors import ConfigError
-from volgauge.simulator.faults import Faults
+from volgauge.simulator.faults import parse_faults
 from volgauge.simulator.server import Simulator, SimulatorOptions
 
 
@@ -42,7 +42,7 @@ async def run(options: SimulateOptions) -> int:
         address = {
             "ws_url": simulator.ws_url,
             "rest_url": simulator.rest_url,
-            "assets": sorted({board.terms.asset for board in simulator.venue.source.boards}),
+            "assets": simulator.assets,
         }
         sys.stdout.write(msgspec.json.encode(address).decode() + "\n")
         sys.stdout.flush()
@@ -73,24 +73,17 @@ def _simulator_options(options: SimulateOptions) -> SimulatorOptions:
     """
     if options.chain is not None and options.recording is not None:
         raise ConfigError("--chain and --recording exclude each other")
-    named = {}
-    for fault in options.faults:
-        name, equals, value = fault.partition("=")
-        if not equals:
-            raise ConfigError(f"--fault: expected name=value, received {fault!r}")
-        named[name] = value
     try:
-        faults = msgspec.convert(named, Faults, strict=False)
         start_ns = None if options.start is None else parse_instant(options.start)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise ConfigError(f"simulate: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"--start: {error}") from error
     common: dict[str, Any] = {
         "seed": options.seed,
         "port": options.port,
         "rate": options.rate,
         "burst": options.burst,
         "start_ns": start_ns,
-        "faults": faults,
+        "faults": parse_faults(options.faults),
     }
     if options.chain is not None:
         return SimulatorOptions(

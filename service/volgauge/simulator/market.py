@@ -66,7 +66,7 @@ class MarketOptions(Struct, frozen=True, kw_only=True):
     surge_seconds: float = 0.3
     half_spread_ticks: float = 1.0
     """Smallest half-spread before rounding outwards."""
-    half_spread_ratio: float = 0.02
+    half_spread_ratio: float = 0.01
     """Half-spread as a share of the out-of-the-money price, where that is more."""
     mid_noise: float = 0.25
     """Standard deviation of the mid around the truth, in half-spreads."""

@@ -18,12 +18,14 @@ RATE_LIMITED = 10028
 RATE_CLOSE = (1008, "too_many_requests")
 TEST_REQUEST = b'{"params":{"type":"test_request"},"method":"heartbeat","jsonrpc":"2.0"}'
 HEARTBEAT = b'{"params":{"type":"heartbeat"},"method":"heartbeat","jsonrpc":"2.0"}'
-# Method -> (cost, pool, refill a second); the websocket's get_instruments is 1 in 10 s, burst 5.
+# Method -> (cost, pool, refill a second).
 _COSTS = {
     "public/subscribe": (3_000.0, 30_000.0, 10_000.0),
     "public/unsubscribe": (3_000.0, 30_000.0, 10_000.0),
-    "public/get_instruments": (10_000.0, 50_000.0, 1_000.0),
+    "public/get_instruments": (10_000.0, 500_000.0, 10_000.0),
 }
+_SOCKET_COSTS = {**_COSTS, "public/get_instruments": (10_000.0, 50_000.0, 1_000.0)}
+"""Over the websocket a listing may be asked for once in 10 s, burst 5; over REST 1/s, burst 50."""
 _DEFAULT_COST = (500.0, 50_000.0, 10_000.0)
 _SHARED_POOL = {"public/unsubscribe": "public/subscribe"}
 
@@ -42,7 +44,8 @@ class Timing(Struct, frozen=True, kw_only=True):
 class Credits:
     """The venue's leaky pools, one a method family."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, over_socket: bool = False) -> None:
+        self._costs = _SOCKET_COSTS if over_socket else _COSTS
         self._pools: dict[str, tuple[float, float]] = {}
 
     def charge(self, method: str, now_seconds: float) -> None:
@@ -51,7 +54,7 @@ class Credits:
         Raises:
             WireError: The pool is empty.
         """
-        cost, size, refill = _COSTS.get(method, _DEFAULT_COST)
+        cost, size, refill = self._costs.get(method, _DEFAULT_COST)
         name = _SHARED_POOL.get(method, method) if method in _COSTS else ""
         left, since = self._pools.get(name, (size, now_seconds))
         left = min(size, left + (now_seconds - since) * refill)
@@ -71,7 +74,7 @@ class Session:
         self._api = api
         self._venue = api.venue
         self._timing = timing
-        self._credits = Credits()
+        self._credits = Credits(over_socket=True)
         self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
         self._heard_seconds = now_seconds
         self._test_due_seconds = 0.0
