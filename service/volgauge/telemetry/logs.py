@@ -33,7 +33,7 @@ class LogEvent(enum.StrEnum):
     KERNELS_WARMED = "kernels.warmed"
     CONFIG_LOADED = "config.loaded"
     CATALOG_REFRESHED = "catalog.refreshed"
-    CATALOG_FAILED = "catalog.failed"
+    CATALOG_REFUSED = "catalog.refused"
     """A listing could not be fetched or read; the old one stays in use."""
     FEED_CONNECTED = "feed.connected"
     FEED_SUBSCRIBED = "feed.subscribed"
