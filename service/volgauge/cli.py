@@ -182,24 +182,28 @@ def simulate(
         fault: `name=value`; see `volgauge.simulator` for the list.
         exit_with_stdin: Stop when standard input closes, so that no orphan outlives its parent.
     """
-    settings = common.settings()
-    from volgauge import app as service
+    common.settings()
+    import asyncio
 
-    return service.simulate(
-        settings,
-        service.SimulateOptions(
-            chain=chain,
-            asset=asset,
-            recording=recording,
-            speed=speed,
-            rate=rate,
-            burst=burst,
-            seed=seed,
-            port=port,
-            start=start,
-            faults=fault,
-            exit_with_stdin=exit_with_stdin,
-        ),
+    from volgauge.simulator.command import SimulateOptions
+    from volgauge.simulator.command import run as serve_venue
+
+    return asyncio.run(
+        serve_venue(
+            SimulateOptions(
+                chain=chain,
+                asset=asset,
+                recording=recording,
+                speed=speed,
+                rate=rate,
+                burst=burst,
+                seed=seed,
+                port=port,
+                start=start,
+                faults=fault,
+                exit_with_stdin=exit_with_stdin,
+            )
+        )
     )
 
 
@@ -220,8 +224,8 @@ def compute(
     Exit code 0 with a value, 3 without (the reason is in the object), 2 on unreadable input.
 
     Args:
-        chain: CSV with a header: expiry, strike, kind (C|P), bid, ask; optional bid_size, ask_size, mark,
-            open_interest, rate, forward, timestamp. An empty cell is "no quote".
+        chain: CSV with a header: expiry, strike, kind (C|P), bid, ask; optional bid_size, ask_size,
+            mark, open_interest, rate, forward, timestamp. An empty cell is "no quote".
         at: Instant of calculation; default is the newest `timestamp` of the chain.
         method: Rules of calculation.
         tenor: In days.
