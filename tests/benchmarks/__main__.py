@@ -15,6 +15,9 @@ from pathlib import Path
 
 import msgspec
 
+from volgauge.settings import LogSettings
+from volgauge.telemetry import logs
+
 from .measure import machine_facts
 from .report import Options, Report
 
@@ -37,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"expected names of {', '.join(BENCHES)}, received {', '.join(unknown)}")
     options = Options(quick=given.quick, rounds=QUICK_ROUNDS) if given.quick else Options()
+    logs.configure(LogSettings(level="warning"))
     facts = machine_facts()
     print(", ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
 

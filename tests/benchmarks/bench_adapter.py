@@ -50,10 +50,10 @@ class Case:
 
     def __init__(self, frame_count: int) -> None:
         market = Market(MarketOptions(seed=7, currencies=("BTC",), start_ns=NOW_NS, rate=5_000.0))
-        engine = Engine(
+        self.engine = Engine(
             IndexSettings(), source=Source.SIMULATED, version="", venues={VENUE: VenueRules()}
         )
-        self.sink: VenueSink = engine.sink(VENUE)
+        self.sink: VenueSink = self.engine.sink(VENUE)
         adapter = DeribitAdapter(VenueSettings(assets=(Asset("BTC"),)), self.sink)
         bodies = {r.name: catalog_body(market, r.path) for r in adapter.catalog_requests()}
         adapter.on_catalog(bodies, NOW_NS)
