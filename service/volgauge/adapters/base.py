@@ -13,6 +13,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from volgauge.domain.instrument import Venue
+from volgauge.errors import VenueError
 
 
 class State(enum.Enum):
@@ -48,6 +49,8 @@ class VenueProtocol(Protocol):
     url: str
     max_frame_bytes: int
     """A larger frame ends the session (explicit limit per venue)."""
+    compression: bool
+    """Offer permessage-deflate."""
     state: State
     next_timeout_ns: int | None
     counts: Counter[str]
@@ -94,6 +97,10 @@ class VenueAdapter(Protocol):
 
     def catalog_requests(self) -> tuple[RestRequest, ...]:
         """The bodies that `on_catalog` needs."""
+        ...
+
+    def catalog_error(self, status: int, body: bytes) -> VenueError:
+        """What the refusal of a catalog request means, from its HTTP status and its body."""
         ...
 
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:

@@ -22,6 +22,14 @@ class HistoryKeeper:
         self._builders: dict[_Series, CandleBuilder] = {}
         self._closed: dict[_Series, list[Candle]] = {}
 
+    async def open(self) -> None:
+        """Open the store.
+
+        Raises:
+            InputError: Its path is no writable SQLite file of ours.
+        """
+        await self._store.open()
+
     def take(self, record: IndexValue | SurfaceValue) -> None:
         """Add one record; a repeated or missing value adds nothing."""
         if isinstance(record, IndexValue):
