@@ -28,6 +28,7 @@ from volgauge.adapters.base import VenueAdapter
 from volgauge.adapters.deribit.adapter import DeribitAdapter
 from volgauge.adapters.deribit.endpoints import is_official
 from volgauge.clock import Clock, SystemClock
+from volgauge.domain.events import EventSink
 from volgauge.domain.index import IndexValue, Source, StatusEvent, SurfaceValue, tenor_label
 from volgauge.domain.instrument import Venue
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
@@ -53,6 +54,10 @@ from volgauge.wire.catalog import run_catalog
 from volgauge.wire.feed import run_connection
 from volgauge.wire.recorder import Recorder
 
+ADAPTERS: Mapping[Venue, Callable[[VenueSettings, EventSink], VenueAdapter]] = {
+    Venue("deribit"): DeribitAdapter,
+}
+"""Every venue we can speak to; the names are those of `settings.venues`."""
 TIMER_SECONDS = 0.1
 """How often the engine is told the time; also how late a heartbeat can be."""
 CHILD_READY_SECONDS = 30.0
@@ -76,13 +81,7 @@ class Service:
             version=__version__,
             headline_tenor_days=settings.index.headline_tenor_days,
         )
-        self.engine = Engine(
-            settings.index, source=source, version=__version__, venues=venue_rules(settings)
-        )
-        self.adapters = build_adapters(settings, self.engine)
-        for adapter in self.adapters.values():
-            names = frozenset(protocol.connection for protocol in adapter.connections())
-            self.engine.sink(adapter.venue).expected = names
+        self.engine, self.adapters = build_pipeline(settings, source)
         self.recorder = Recorder(Path(settings.recorder.path)) if settings.recorder.path else None
         self.hub = Hub(clock)
         self.history = (
@@ -235,23 +234,35 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
     seed: int
 
 
-def build_adapters(settings: Settings, engine: Engine) -> dict[Venue, VenueAdapter]:
-    """One adapter for each enabled venue, pushing into the engine."""
-    adapters: dict[Venue, VenueAdapter] = {}
-    if settings.venues.deribit.enabled:
-        venue = Venue("deribit")
-        adapters[venue] = DeribitAdapter(settings.venues.deribit, engine.sink(venue))
-    if not adapters:
+def build_pipeline(
+    settings: Settings, source: Source, *, has_connections: bool = True
+) -> tuple[Engine, dict[Venue, VenueAdapter]]:
+    """The engine and one adapter for each enabled venue, pushing into it.
+
+    Args:
+        settings: The whole tree.
+        source: Written into every record.
+        has_connections: The input says when a connection came up, so the engine can wait for all
+            of them; a foreign recording does not.
+
+    Raises:
+        ConfigError: No venue is enabled.
+    """
+    rules = {
+        name: VenueRules(stale_after_ns=round(venue.stale_after_seconds * NANOS_PER_SECOND))
+        for name, venue in _enabled(settings).items()
+    }
+    if not rules:
         raise ConfigError("venues: expected at least one enabled venue")
-    return adapters
-
-
-def venue_rules(settings: Settings) -> dict[Venue, VenueRules]:
-    """What the engine must know of each enabled venue."""
-    rules = {}
+    engine = Engine(settings.index, source=source, version=__version__, venues=rules)
+    adapters: dict[Venue, VenueAdapter] = {}
     for name, venue in _enabled(settings).items():
-        rules[name] = VenueRules(stale_after_ns=round(venue.stale_after_seconds * NANOS_PER_SECOND))
-    return rules
+        sink = engine.sink(name)
+        adapter = ADAPTERS[name](venue, sink)
+        adapters[name] = adapter
+        if has_connections:
+            sink.expected = frozenset(protocol.connection for protocol in adapter.connections())
+    return engine, adapters
 
 
 def source_of(settings: Settings) -> Source:
@@ -262,8 +273,8 @@ def source_of(settings: Settings) -> Source:
     return Source.LIVE if official else Source.SIMULATED
 
 
-def _enabled(settings: Settings) -> Mapping[Venue, VenueSettings]:
-    venues = {Venue("deribit"): settings.venues.deribit}
+def _enabled(settings: Settings) -> dict[Venue, VenueSettings]:
+    venues = {Venue(name): getattr(settings.venues, name) for name in ADAPTERS}
     return {name: venue for name, venue in venues.items() if venue.enabled}
 
 
@@ -395,11 +406,11 @@ def replay(settings: Settings, folder: Path, *, asset: str | None, tenor_days: f
     """Recompute a recording; one JSON record a line on stdout."""
     logs.configure(settings.log)
     kernels.warm()
-    engine = Engine(
-        settings.index, source=Source.REPLAY, version=__version__, venues=venue_rules(settings)
+    engine, adapters = build_pipeline(
+        settings, Source.REPLAY, has_connections=recordings.is_ours(folder)
     )
     player = _Player(engine, asset, tenor_days)
-    recordings.replay(folder, build_adapters(settings, engine), player, player.refused)
+    recordings.replay(folder, adapters, player, player.refused)
     sys.stdout.flush()
     log.info("replay.finished", records=player.records, refused=player.refused_count)
     return 0

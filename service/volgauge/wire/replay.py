@@ -59,6 +59,11 @@ def read_recording(folder: Path) -> Iterator[Recorded]:
     yield from merged
 
 
+def is_ours(folder: Path) -> bool:
+    """The recording holds the global order, so that the replay is the live program again."""
+    return (folder / CONTROL[0]).is_dir()
+
+
 def replay(
     folder: Path,
     adapters: Mapping[Venue, VenueAdapter],
@@ -75,7 +80,7 @@ def replay(
         for adapter in adapters.values()
         for protocol in adapter.connections()
     }
-    if (folder / CONTROL[0]).is_dir():
+    if is_ours(folder):
         _replay_ours(folder, adapters, protocols, target, on_error)
     else:
         _replay_foreign(folder, adapters, target, on_error)
