@@ -147,7 +147,7 @@ def _time(case: Case, report: Report, options: Options) -> None:
 
 @contextmanager
 def _peer(case: Case, report: Report) -> Iterator[Callable[[], float] | None]:
-    """cryptofeed in its own process; each call handles all two-sided frames, ns a frame.
+    """Time cryptofeed in its own process; a call handles all two-sided frames, ns a frame.
 
     Only two-sided ones: its handler raises on an absent side.
     """

@@ -3,17 +3,21 @@
     core A   the service, or the naive pipeline: whichever is being loaded
     core B   the load generator, Redis, the subscriber
 
+The service runs on `websockets`, as `make run` installs it; where the extra `fast` is installed a
+second service runs on that, and only its figures are printed.
+
 Latency is from before the `send` of a frame to the receipt of the first record that includes it,
 both by CLOCK_MONOTONIC. Records tell how many inputs they include, so the n-th frame belongs to the
 first record by which n inputs are in. One asset (BTC, about 900 options), quotes only.
 """
 
+import importlib.util
 import statistics
 import sys
 import tempfile
 import time
 from array import array
-from itertools import pairwise
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +29,23 @@ from . import measure
 from .processes import Child, script, volgauge
 from .report import Options, Report
 
-SERVICE_CHANNEL = "volgauge:index:BTC:30d"
-NAIVE_CHANNEL = "naive:index:BTC:30d"
+SERVICE, FAST, NAIVE = "service", "fast", "naive"
+CHANNELS = {
+    SERVICE: "volgauge:index:BTC:30d",
+    FAST: "fast:index:BTC:30d",
+    NAIVE: "naive:index:BTC:30d",
+}
+_WITHOUT_FAST = """
+import sys
+sys.modules["picows.websockets"] = None  # the import then fails as if it were not installed
+from volgauge.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 FRAMES = 20_000
 READY_SECONDS = 60.0
 DRAIN_SECONDS = 20.0
+ROUNDS = 3
+QUICK_SCALE = 0.35
 LEAST_CAPACITY = 10.0
 LARGEST_BURST_SHARE = 1.0 / 6.0
 LARGEST_DRIFT_MS = 10.0
@@ -47,7 +63,7 @@ class Load(Struct, frozen=True):
     naive: bool
     """The naive pipeline can carry it."""
     flood_frames: tuple[int, int] = (0, 0)
-    """Service, naive; for rate 0."""
+    """Of a service, of the naive pipeline; for rate 0."""
 
 
 LOADS = (
@@ -58,6 +74,7 @@ LOADS = (
     Load("20k/s bursts of 100", 20_000, 100, 3.0, naive=False),
     Load("flood", 0, 100, 0.0, naive=True, flood_frames=(120_000, 12_000)),
 )
+WARM_UP = Load("warm-up", 5_000, 100, 1.0, naive=True)
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -88,46 +105,18 @@ def run(options: Options) -> Report:
     if core == other_core:
         report.skip("needs two cores")
         return report
-    rounds, scale = (1, 0.35) if options.quick else (3, 1.0)
-    outcomes: dict[tuple[str, str], list[Outcome]] = {}
+    names = [SERVICE, NAIVE]
+    if options.quick or importlib.util.find_spec("picows") is None:
+        report.skip("fast: not in a quick run, or the extra is not installed")
+    else:
+        names.insert(1, FAST)
     measure.pin(other_core)
     server = BundledRedis()
     url = server.start()
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix="volgauge-bench-") as folder,
-            Child(script("blaster.py"), core=other_core) as blaster,
-        ):
-            address = f"127.0.0.1:{blaster.answer(READY_SECONDS)['port']}"
-            blaster.ask({"do": "prepare", "count": FRAMES}, READY_SECONDS)
-            with (
-                Child(
-                    script("subscriber.py", url, SERVICE_CHANNEL, NAIVE_CHANNEL), core=other_core
-                ) as subscriber,
-                Child(_service(url), core=core, environment=_settings(address)) as service,
-                Child(
-                    script(
-                        "naive.py", f"ws://{address}/naive/ws/api/v2",
-                        f"http://{address}/naive/api/v2", url,
-                    ),
-                    core=core,
-                ) as naive,
-            ):  # fmt: skip
-                subscriber.answer(READY_SECONDS)
-                _wait_until_subscribed(blaster, "service", service)
-                _wait_until_subscribed(blaster, "naive", naive)
-                stamps = Path(folder) / "stamps"
-                for number in range(-1, rounds):
-                    for load in LOADS if number >= 0 else (LOADS[3],):
-                        for name, child in (("service", service), ("naive", naive)):
-                            if name == "naive" and not load.naive:
-                                continue
-                            outcome = _load(
-                                load, name, child, blaster, subscriber, stamps,
-                                scale if number >= 0 else 0.25,
-                            )  # fmt: skip
-                            if number >= 0:
-                                outcomes.setdefault((load.name, name), []).append(outcome)
+        with ExitStack() as stack:
+            bench = _Bench(stack, url, names, core, other_core)
+            outcomes = bench.run(options)
     finally:
         server.stop()
         measure.unpin()
@@ -135,15 +124,85 @@ def run(options: Options) -> Report:
     return report
 
 
-def _service(url: str) -> list[str]:
-    return volgauge("run", "--port", "0", "--redis-url", url, "--log-level", "warning")
+class _Bench:
+    """The processes, and one load after the other."""
+
+    def __init__(
+        self, stack: ExitStack, url: str, names: list[str], core: int, other_core: int
+    ) -> None:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="volgauge-bench-"))
+        self.stamps = Path(folder) / "stamps"
+        self.blaster = stack.enter_context(Child(script("blaster.py"), core=other_core))
+        address = f"127.0.0.1:{self.blaster.answer(READY_SECONDS)['port']}"
+        self.blaster.ask({"do": "prepare", "count": FRAMES}, READY_SECONDS)
+        self.subscriber = stack.enter_context(
+            Child(script("subscriber.py", url, *CHANNELS.values()), core=other_core)
+        )
+        self.subscriber.answer(READY_SECONDS)
+        self.pipelines = {
+            name: stack.enter_context(
+                Child(_command(name, address, url), core=core, environment=_settings(name, address))
+            )
+            for name in names
+        }
+        for name, child in self.pipelines.items():
+            _wait_until_subscribed(self.blaster, name, child)
+
+    def run(self, options: Options) -> dict[tuple[str, str], list[Outcome]]:
+        """Every load of every pipeline, in turns; the first, short load is for warming up."""
+        outcomes: dict[tuple[str, str], list[Outcome]] = {}
+        for name in self.pipelines:
+            self.load(WARM_UP, name, 1.0)
+        for _ in range(1 if options.quick else ROUNDS):
+            for load in LOADS:
+                for name in self.pipelines:
+                    if load.naive or name != NAIVE:
+                        outcome = self.load(load, name, QUICK_SCALE if options.quick else 1.0)
+                        outcomes.setdefault((load.name, name), []).append(outcome)
+        return outcomes
+
+    def load(self, load: Load, name: str, scale: float) -> Outcome:
+        """Run one load and put frames and records together."""
+        count = (
+            round(load.rate * load.seconds * scale)
+            if load.rate
+            else round(load.flood_frames[name == NAIVE] * scale)
+        )
+        pid = self.pipelines[name].pid
+        self.subscriber.ask({"do": "start"}, READY_SECONDS)
+        offset_ns = time.time_ns() - time.monotonic_ns()
+        cpu_before = measure.cpu_ns(pid)
+        command = {
+            "do": "load", "to": name, "rate": load.rate, "burst": load.burst, "count": count,
+            "stamps": str(self.stamps),
+        }  # fmt: skip
+        sent = self.blaster.ask(command, READY_SECONDS)
+        answer = self.subscriber.ask(
+            {"do": "stop", "channel": CHANNELS[name], "seconds": DRAIN_SECONDS},
+            DRAIN_SECONDS + READY_SECONDS,
+        )
+        cpu = measure.cpu_ns(pid) - cpu_before
+        sent_ns = array("q")
+        sent_ns.frombytes(self.stamps.read_bytes())
+        return _outcome(sent, sent_ns, answer["records"], offset_ns, cpu)
 
 
-def _settings(address: str) -> dict[str, str]:
+def _command(name: str, address: str, url: str) -> list[str]:
+    if name == NAIVE:
+        base = f"{address}/{name}"
+        return script("naive.py", f"ws://{base}/ws/api/v2", f"http://{base}/api/v2", url)
+    arguments = ["run", "--port", "0", "--redis-url", url, "--log-level", "warning"]
+    if name == FAST:
+        return volgauge(*arguments)
+    return [sys.executable, "-c", _WITHOUT_FAST, *arguments]
+
+
+def _settings(name: str, address: str) -> dict[str, str]:
     prefix = "VOLGAUGE__VENUES__DERIBIT__"
     return {
-        f"{prefix}WS_URL": f"ws://{address}/service/ws/api/v2",
-        f"{prefix}REST_URL": f"http://{address}/service/api/v2",
+        "VOLGAUGE__REDIS__PREFIX": CHANNELS[name].partition(":")[0],
+        f"{prefix}WS_URL": f"ws://{address}/{name}/ws/api/v2",
+        f"{prefix}REST_URL": f"http://{address}/{name}/api/v2",
         f"{prefix}ASSETS": '["BTC"]',
         # The generator sends to one pipeline at a time, so the other's feed falls silent.
         f"{prefix}STALE_AFTER_SECONDS": "60",
@@ -164,35 +223,6 @@ def _wait_until_subscribed(blaster: Child, name: str, child: Child) -> None:
         before = count
         time.sleep(1.5)
     raise RuntimeError(f"{name} did not subscribe: {child.last_words()}")
-
-
-def _load(
-    load: Load, name: str, child: Child, blaster: Child, subscriber: Child, stamps: Path, scale: float
-) -> Outcome:
-    """Run one load and put frames and records together."""
-    count = (
-        round(load.rate * load.seconds * scale)
-        if load.rate
-        else round(load.flood_frames[name == "naive"] * scale)
-    )
-    subscriber.ask({"do": "start"}, READY_SECONDS)
-    offset_ns = time.time_ns() - time.monotonic_ns()
-    cpu_before = measure.cpu_ns(child.pid)
-    sent = blaster.ask(
-        {
-            "do": "load", "to": name, "rate": load.rate, "burst": load.burst, "count": count,
-            "stamps": str(stamps),
-        },
-        READY_SECONDS,
-    )  # fmt: skip
-    channel = SERVICE_CHANNEL if name == "service" else NAIVE_CHANNEL
-    answer = subscriber.ask(
-        {"do": "stop", "channel": channel, "seconds": DRAIN_SECONDS}, DRAIN_SECONDS + 30.0
-    )
-    cpu = measure.cpu_ns(child.pid) - cpu_before
-    sent_ns = array("q")
-    sent_ns.frombytes(stamps.read_bytes())
-    return _outcome(sent, sent_ns, answer["records"], offset_ns, cpu)
 
 
 def _outcome(
@@ -254,28 +284,32 @@ def _judge(
     for (load, name), outcome in medians.items():
         report.add(
             f"{load}, {name}: p50", outcome.p50_ms, "ms",
-            f"p99 {outcome.p99_ms:.2f}  p99.9 {outcome.p999_ms:.2f}  CPU {outcome.cpu_us:.1f} us/frame  "
-            f"records {outcome.records:.0f}  merged {outcome.merged:.0f}  "
+            f"p99 {outcome.p99_ms:.2f}  p99.9 {outcome.p999_ms:.2f}  "
+            f"CPU {outcome.cpu_us:.1f} us/frame  records {outcome.records:.0f}  merged {outcome.merged:.0f}  "
             f"missing {outcome.missing:.0f}  drift {outcome.drift_ms:.2f} ms  "
             f"generator late {outcome.late_ms:.1f} ms",
         )  # fmt: skip
-    flood = {name: medians["flood", name] for name in ("service", "naive")}
+    flood = {
+        name: medians["flood", name]
+        for name in (SERVICE, FAST, NAIVE)
+        if ("flood", name) in medians
+    }
     for name, outcome in flood.items():
         report.add(f"capacity, {name}", outcome.capacity, "frames/s")
     quick = options.quick
     report.gate(
-        "capacity / naive", flood["service"].capacity / flood["naive"].capacity, "at least",
+        "capacity / naive", flood[SERVICE].capacity / flood[NAIVE].capacity, "at least",
         LEAST_CAPACITY, quick=quick,
     )  # fmt: skip
     for load in ("20k/s singles", "20k/s bursts of 100"):
         report.gate(
-            f"{load}: growth of the queue, ms", medians[load, "service"].drift_ms, "at most",
+            f"{load}: growth of the queue, ms", medians[load, SERVICE].drift_ms, "at most",
             LARGEST_DRIFT_MS, quick=quick,
         )  # fmt: skip
     burst = "5k/s bursts of 100"
     report.gate(
         f"{burst}: p99 / naive p99",
-        medians[burst, "service"].p99_ms / medians[burst, "naive"].p99_ms,
+        medians[burst, SERVICE].p99_ms / medians[burst, NAIVE].p99_ms,
         "at most", LARGEST_BURST_SHARE, quick=quick,
     )  # fmt: skip
     missing = max(abs(o.missing) for (load, _), o in medians.items() if load != "flood")

@@ -9,14 +9,15 @@ the simulator's own session code; during a load it does nothing but wait and `se
     -> {"do": "load", "to": "service", "rate": 5000, "burst": 100, "count": 20000, "stamps": FILE}
     <- {"sent": 20000, "began_ns": ..., "ended_ns": ..., "late_ns": ...}
 
-`rate` 0 sends as fast as the sockets take. FILE gets the CLOCK_MONOTONIC time of every frame, int64,
-taken before its `send`. A client is one that connected to `/service/...` or `/naive/...`.
+`rate` 0 sends as fast as the sockets take. FILE gets the CLOCK_MONOTONIC time of every frame as
+int64, taken before its `send`. A client of `service` is one that connected to `/service/...`.
 """
 
 import base64
 import ctypes
 import hashlib
 import json
+import os
 import select
 import socket
 import sys
@@ -47,6 +48,10 @@ _TIMESTAMP = b'"timestamp":'
 _TEXT, _CLOSE, _PING = 1, 8, 9
 
 
+Sending = tuple[Callable[[bytes], object], bytes]
+"""A socket's `sendall`, and what it gets."""
+
+
 class Client:
     """One accepted connection: HTTP first, perhaps a websocket afterwards."""
 
@@ -63,9 +68,7 @@ class Blaster:
     def __init__(self) -> None:
         now_ns = time.time_ns() // NANOS_PER_MILLI * NANOS_PER_MILLI
         self.market = Market(
-            MarketOptions(
-                seed=SEED, currencies=(CURRENCY,), start_ns=now_ns, rate=MARKET_RATE
-            )
+            MarketOptions(seed=SEED, currencies=(CURRENCY,), start_ns=now_ns, rate=MARKET_RATE)
         )
         self.venue = Venue(self.market)
         self.api = PublicApi(self.venue, lambda *_: [])
@@ -87,7 +90,7 @@ class Blaster:
                 if number == self.listener.fileno():
                     self.accept()
                 elif number == sys.stdin.fileno():
-                    chunk = sys.stdin.buffer.raw.read(65_536)  # type: ignore[attr-defined]
+                    chunk = os.read(sys.stdin.fileno(), 65_536)
                     if not chunk:
                         return
                     commands += chunk
@@ -117,7 +120,7 @@ class Blaster:
             self.frames.append((channel, head + name, tail.partition(b",")[2]))
 
     def load(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Send `count` frames; each bears the next millisecond up to now, so none is like another."""
+        """Send `count` frames on a schedule; each bears a time of its own, in the order sent."""
         count, rate, burst = command["count"], command["rate"], command["burst"]
         batches = self.batches(command["to"], count, burst)
         interval_ns = burst * NANOS_PER_SECOND / rate if rate else 0.0
@@ -143,9 +146,7 @@ class Blaster:
         Path(command["stamps"]).write_bytes(stamps.tobytes())
         return {"sent": count, "began_ns": began_ns, "ended_ns": ended_ns, "late_ns": late_ns}
 
-    def batches(
-        self, group: str, count: int, burst: int
-    ) -> list[list[tuple[Callable[[bytes], object], bytes]]]:
+    def batches(self, group: str, count: int, burst: int) -> list[list[Sending]]:
         """What to send and where, burst by burst."""
         routes = {
             channel: client.socket
@@ -154,7 +155,7 @@ class Blaster:
             for channel in client.session.subscriptions
         }
         stamp = time.time_ns() // NANOS_PER_MILLI - count
-        batches = []
+        batches: list[list[Sending]] = []
         for first in range(0, count, burst):
             joined: dict[socket.socket, list[bytes]] = {}
             for place in range(first, min(first + burst, count)):

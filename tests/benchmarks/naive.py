@@ -1,8 +1,8 @@
 """The pipeline as one would first write it: the baseline of `bench_e2e`, kept as slow as it is.
 
 One message after the other: `websockets`, `json.loads`, a dictionary look-up, one computation,
-`labels()` of prometheus_client, `json.dumps`, and `await redis.publish`. The book and the kernel are
-ours, so the difference is what lies around them.
+`labels()` of prometheus_client, `json.dumps`, and `await redis.publish`. The book and the kernel
+are ours, so the difference is what lies around them.
 """
 
 import asyncio

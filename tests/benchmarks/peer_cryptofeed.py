@@ -1,9 +1,9 @@
 """cryptofeed's handler of Deribit quotes, timed in an interpreter of its own.
 
 Not imported by anything: `bench_adapter` runs this file with the interpreter that has the peer
-installed. Arguments: a file of frames, one a line, and a `get_instruments` body. Says `ready VERSION
-FRAMES` on standard output, then for every line on standard input handles all frames once and
-answers with the nanoseconds that this took. The callback does nothing.
+installed. Arguments: a file of frames, one a line, and a `get_instruments` body. Says
+`ready VERSION FRAMES` on standard output, then for every line on standard input handles all frames
+once and answers with the nanoseconds that this took. The callback does nothing.
 """
 
 import asyncio

@@ -25,6 +25,7 @@ class Child:
     def __init__(
         self, command: Sequence[str], *, core: int, environment: Mapping[str, str] | None = None
     ) -> None:
+        self.name = " ".join(command)
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         measure.pin(core)
         try:
@@ -71,7 +72,7 @@ class Child:
                 if readable:
                     chunk = os.read(self.process.stdout.fileno(), 1 << 20)
             if not chunk:
-                raise RuntimeError(f"{self.process.args}: no answer\n{self.last_words()}")
+                raise RuntimeError(f"no answer from {self.name}\n{self.last_words()}")
             self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
         found: dict[str, Any] = json.loads(line)

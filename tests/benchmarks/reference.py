@@ -154,7 +154,7 @@ def strip(chain: Chain, bid: F64, ask: F64, mark: F64, forward: F64) -> tuple[F6
 
 
 def implied_deviation(m: F64, price: F64) -> F64:
-    """sigma sqrt(t) of normalised out-of-the-money prices by Newton's method on the logarithm."""
+    """Solve for sigma sqrt(t) of normalised out-of-the-money prices by Newton on the logarithm."""
     k = np.log(m)
     call = price + np.maximum(0.0, 1.0 - m)
     middle = call - 0.5 * (1.0 - m)
