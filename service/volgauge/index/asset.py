@@ -63,13 +63,17 @@ SHORTEST_YEARS = 2.0 / DAYS_PER_YEAR
 class _Book:
     """One option book at one instant: what a tenor needs of it, as plain lists."""
 
-    __slots__ = ("alive", "sink", "surface", "t_years", "usable", "whole")
+    __slots__ = ("alive", "held", "sink", "surface", "t_years", "usable")
 
     def __init__(self, sink: VenueSink, surface: Surface, method: int, now_ns: int) -> None:
         self.sink = sink
         self.surface = surface
         self.alive = sink.is_alive(now_ns)
-        self.whole = sink.is_whole(now_ns)
+        held = sink.held(now_ns)
+        self.held = {
+            row for row, expiry in enumerate(surface.expiries) if (surface.key, expiry) in held
+        }
+        """Rows whose snapshot is not complete."""
         self.t_years: list[float] = surface.values[method, :, col.T_YEARS].tolist()
         facts = surface.facts[method]
         self.usable = [
@@ -78,6 +82,8 @@ class _Book:
                 facts[:, col.ELIGIBLE].tolist(), facts[:, col.REASON].tolist(), strict=True
             )
         ]
+        for row in self.held:
+            self.usable[row] = False
 
 
 class _Computed(Struct, frozen=True, gc=False):
@@ -196,7 +202,7 @@ class AssetIndex:
         if not book.surface.expiries:
             return _Computed(None, Reason.NO_INSTRUMENTS)
         tenor_years = days / DAYS_PER_YEAR
-        if not (book.alive and book.whole):
+        if not book.alive:
             return _Computed(None, Reason.FEED_DOWN)
         strip, found = self._strip(book, tenor_years)
         if self._method == col.NATIVE:
@@ -249,12 +255,16 @@ class AssetIndex:
         found = find_listed_bracket(book.t_years, tenor_years)
         if isinstance(found, Reason):
             return None, found
+        if book.held & {found.near, found.far}:
+            return None, Reason.FEED_DOWN
         rows = book.surface.values[col.DVOL]
         near, far = rows[found.near].tolist(), rows[found.far].tolist()
         return _points(found, near, far, tenor_years, col.TOTAL_VARIANCE), found
 
     def _why_none(self, book: _Book, found: Reason) -> Reason:
         """No bracket because nothing is listed there, or because the quotes do not carry it?"""
+        if book.held:
+            return Reason.FEED_DOWN
         codes = book.surface.facts[self._method, :, col.REASON].tolist()
         reasons = {
             # A variance without eligibility: rule 9 wants more strikes.
@@ -278,7 +288,7 @@ class AssetIndex:
             reason=chosen.reason,
             flags=chosen.flags,
             venue_count=len(contributing),
-            warming=tenor.valid_ns is None and not any(b.whole for b in books),
+            warming=tenor.valid_ns is None and any(b.held for b in books),
             valid_age_ns=valid_age_ns,
             limits=self._limits,
         )
@@ -457,6 +467,6 @@ def _points(
 def _venue_state(book: _Book, computed: _Computed, *, is_new: bool) -> str:
     if is_new:
         return "in"
-    if not book.whole:
-        return "warming" if book.alive else "down"
+    if book.held and book.alive:
+        return "warming"
     return "out" if book.alive and computed.value is not None else "down"

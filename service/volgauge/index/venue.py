@@ -27,15 +27,8 @@ from volgauge.domain.events import (
 )
 from volgauge.domain.index import Method
 from volgauge.domain.instrument import Asset, BookKey, Venue
-from volgauge.domain.units import NANOS_PER_SECOND
-from volgauge.kernels import layout as col
+from volgauge.index.refill import ExpiryKey, Refill
 from volgauge.surface.surface import Surface
-
-FILLED_SHARE = 0.98
-"""Share of the listed options that must have been quoted after a connection came up."""
-FILL_PATIENCE_NS = 5 * NANOS_PER_SECOND
-"""A venue that leaves options without a first quote is not waited for longer than this."""
-
 
 FILL_TARGETS = {Asset("BTC"): 1.0, Asset("ETH"): 10.0}
 FILL_QUOTE_UNITS = 25_000.0
@@ -83,10 +76,9 @@ class VenueSink:
         self.counts: Counter[str] = Counter()
         self.last_data_ns = 0
         self.expected: frozenset[str] = frozenset()
-        """Connections that must be up before the book is whole; none for a file."""
+        """Connections that feed us; none for a file, which is whole from the start."""
         self.connections_up: set[str] = set()
-        self._up_ns = 0
-        self._is_filling = True
+        self._refill = Refill()
         self.coverage: dict[str, Coverage] = {}
         self.locked: set[Asset] = set()
         self.maintenance = False
@@ -146,11 +138,9 @@ class VenueSink:
             case FeedUp():
                 self.last_data_ns = event.received_ns
                 self.connections_up.add(event.connection)
-                self._up_ns = event.received_ns
-                self._is_filling = True
+                self._refill.came_up(event.connection, event.received_ns)
             case FeedDown():
-                self.connections_up.discard(event.connection)
-                self._clear(event.slots, event.received_ns)
+                self._lose(event)
             case Coverage():
                 self.coverage[event.connection] = event
             case VenueState():
@@ -164,26 +154,19 @@ class VenueSink:
         limit = self.rules.stale_after_ns
         return limit is None or now_ns - self.last_data_ns <= limit
 
-    def is_whole(self, now_ns: int) -> bool:
-        """Every connection is up and the snapshot that follows a connect has come in.
-
-        Half a snapshot gives a number too, but of half a chain.
-        """
-        if not self.expected <= self.connections_up:
-            return False
-        if self._is_filling and self.expected:
-            slots = [slot for slot, book in enumerate(self._book_of) if book is not None]
-            quoted = int((self.table.stamps[slots, col.RECEIVED_NS] > 0).sum())
-            self._is_filling = (
-                quoted < FILLED_SHARE * len(slots) and now_ns - self._up_ns < FILL_PATIENCE_NS
-            )
-        return not (self._is_filling and self.expected)
+    def held(self, now_ns: int) -> frozenset[ExpiryKey]:
+        """Expiries whose snapshot is not complete; their numbers are of half a chain."""
+        return self._refill.held(self.table.stamps, now_ns)
 
     def is_covered(self) -> bool:
         """The venue accepted everything that was asked for."""
         return all(c.accepted >= c.requested for c in self.coverage.values())
 
     def _list(self, event: InstrumentsListed) -> None:
+        if self.expected:
+            since_ns = event.received_ns if self.connections_up else None
+            pairs = zip(event.instruments, event.slots, strict=True)
+            self._refill.expect((((i.book, i.expiry_ns), s) for i, s in pairs), None, since_ns)
         for slot, instrument in zip(event.slots, event.instruments, strict=True):
             book = self.books.get(instrument.book)
             if book is None:
@@ -199,11 +182,34 @@ class VenueSink:
             self._activity_of[slot] = activity
             activity.note(event.received_ns)
 
+    def _lose(self, event: FeedDown) -> None:
+        """What a lost connection fed is worth nothing until it is quoted again."""
+        self.connections_up.discard(event.connection)
+        self._refill.expect(
+            (
+                ((book.key, book.slots[slot].expiry_ns), slot)
+                for slot in event.slots
+                if (book := self._book_of[slot]) is not None
+            ),
+            event.connection,
+            None,
+        )
+        self._clear(event.slots, event.received_ns)
+        if not event.slots:
+            # It fed no option but what stands beside them: forwards and marks.
+            self.table.write_marks(range(len(self._book_of)), [nan] * len(self._book_of))
+            for book in self.books.values():
+                for expiry_ns in book.expiries:
+                    book.set_forward(expiry_ns, nan)
+
     def _expire(self, event: InstrumentsExpired) -> None:
+        gone = set()
         for slot in event.slots:
             book = self._book_of[slot]
             if book is not None:
+                gone.add((book.key, book.slots[slot].expiry_ns))
                 book.remove(slot)
+        self._refill.forget(gone)
         self._clear(event.slots, event.received_ns)
         for slot in event.slots:
             self._book_of[slot] = self._activity_of[slot] = None
