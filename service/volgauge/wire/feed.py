@@ -103,7 +103,7 @@ async def run_connection(
     bound = log.bind(venue=protocol.venue, connection=protocol.connection)
     session = _Session(protocol, clock, flush, recorder, backoff)
     while True:
-        at_least = 0.0
+        at_least, reason, error = 0.0, "cancelled", ""
         try:
             async with connect(
                 protocol.url,
@@ -128,7 +128,7 @@ async def run_connection(
             at_least = TOLD_TO_WAIT_SECONDS if reason in {"http_429", "http_418"} else 0.0
         finally:
             # Also when we are cancelled: whoever reads the book must not take it for alive.
-            session.end("closed")
+            session.end(reason)
         protocol.counts[f"reconnects.{reason}"] += 1
         wait = backoff.wait_seconds(at_least)
         bound.warning("feed.disconnected", reason=reason, error=error[:300], wait_seconds=wait)
