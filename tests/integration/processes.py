@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import redis
+import zstandard
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from volgauge.domain.units import parse_instant
 
 Line = dict[str, Any]
 """A published record as its reader gets it."""
@@ -195,10 +198,10 @@ def raw(url: str) -> Any:  # noqa: ANN401 - its stubs know no synchronous client
     )
 
 
-def latest(client: Any) -> Line | None:  # noqa: ANN401 - a Redis client
+def latest(client: Any, key: str = LATEST) -> Line | None:  # noqa: ANN401 - a Redis client
     """The newest headline record; None also when nobody answers."""
     try:
-        text = client.get(LATEST)
+        text = client.get(key)
     except redis.RedisError:
         return None
     return json.loads(text) if isinstance(text, str) else None
@@ -220,12 +223,12 @@ def sure(record: Line | None) -> bool:
     )
 
 
-def wait_for_value(service: Process, client: Any, *, after_ns: int = 0) -> Line:  # noqa: ANN401 - a Redis client
+def wait_for_value(service: Process, client: Any, *, after_ns: int = 0, key: str = LATEST) -> Line:  # noqa: ANN401 - a Redis client
     """Wait for a computed value whose newest input came after an instant."""
 
     def fresh() -> Line | None:
         assert service.running.poll() is None, service.last_words
-        record = latest(client)
+        record = latest(client, key)
         is_fresh = record is not None and sure(record) and record["event_ns"] > after_ns
         return record if is_fresh else None
 
@@ -273,6 +276,18 @@ def assert_honest(
             assert age_ns <= stale_ns + alive_ns + slack_ns
             if sure(record) and record["reason"] is None:
                 assert age_ns <= alive_ns + slack_ns
+
+
+def recorded_lines(series: Path) -> list[tuple[int, bytes]]:
+    """(instant, payload) of each line of one series of a recording; (0, b"") is a disconnect."""
+    lines: list[tuple[int, bytes]] = []
+    for path in sorted(series.glob("*.jsonl.zst")):
+        with path.open("rb") as file:
+            reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+            for line in reader.read().splitlines():
+                stamp, _, payload = line.partition(b" ")
+                lines.append((parse_instant(stamp.decode()) if stamp else 0, payload))
+    return lines
 
 
 class Watcher:
