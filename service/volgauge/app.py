@@ -108,7 +108,7 @@ class Service:
             async with asyncio.TaskGroup() as tasks:
                 owned = [tasks.create_task(part, name=name) for name, part in self._parts()]
                 await self._warm_up()
-                announce(self)
+                _announce(self)
                 if self.history is not None and past is not None:
                     owned.append(tasks.create_task(_fill(self.history, past), name="past"))
                 await self.stopping.wait()
@@ -282,20 +282,20 @@ def serve(
     settings: Settings,
     *,
     stop_after_seconds: float | None = None,
-    announce: Callable[[Service], None] | None = None,
 ) -> int:
     """Run the service until SIGINT or SIGTERM; the exit code."""
-    logs.configure(settings.log)
-    return _run_loop(_serve(settings, stop_after_seconds, announce or _announce))
+    lines = logs.configure(settings.log)
+    return _run_loop(_serve(settings, lines, stop_after_seconds))
 
 
 async def _serve(
     settings: Settings,
-    stop_after_seconds: float | None,
-    announce: Callable[[Service], None],
+    log_lines: Mapping[str, int],
+    stop_after_seconds: float | None = None,
     past: Past | None = None,
 ) -> int:
     service = Service(settings, source=source_of(settings), clock=SystemClock())
+    service.metrics.watch_logs(log_lines)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, service.stopping.set)
@@ -303,7 +303,7 @@ async def _serve(
         loop.call_later(stop_after_seconds, service.stopping.set)
     failures: list[VolgaugeError] = []
     try:
-        await service.run(announce, past)
+        await service.run(past)
     except* VolgaugeError as group:
         failures += _leaves(group)
     for failure in failures:
@@ -364,7 +364,7 @@ def _announce(service: Service) -> None:
 
 def demo(settings: Settings, options: DemoOptions) -> int:
     """The whole pipeline on one machine: a simulated venue in a child process, and the service."""
-    logs.configure(settings.log)
+    lines = logs.configure(settings.log)
     start_ns = time.time_ns() // NANOS_PER_MILLI * NANOS_PER_MILLI
     arguments = ["--rate", str(options.rate), "--seed", str(options.seed), "--exit-with-stdin"]
     arguments += ["--start", str(start_ns)]
@@ -386,7 +386,7 @@ def demo(settings: Settings, options: DemoOptions) -> int:
         )
         past = None if options.chain else Past(seed=options.seed, start_ns=start_ns)
         try:
-            return _run_loop(_serve(simulated, None, _announce, past))
+            return _run_loop(_serve(simulated, lines, past=past))
         finally:
             # The end of its standard input ends the child.
             child.communicate(timeout=CHILD_READY_SECONDS)
