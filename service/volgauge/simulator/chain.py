@@ -11,6 +11,7 @@ import math
 from collections import defaultdict
 from datetime import date, timedelta
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from msgspec import Struct
@@ -178,9 +179,11 @@ def _fill(board: Board, expiry_ns: int, rows: list[ChainRow], now_ns: int) -> No
     expiry = Expiry(expiry_ns, "month", listed_ns)
     index = board.add_expiry(expiry, has_future=bool(forwards))
     if forwards:
-        board.forward[index] = forwards[0]
-        board.future_bid[index] = forwards[0] - FUTURE_HALF_SPREAD
-        board.future_ask[index] = forwards[0] + FUTURE_HALF_SPREAD
+        # Rows of one expiry may differ by the seconds between them; `compute` takes the median too.
+        forward = median(forwards)
+        board.forward[index] = forward
+        board.future_bid[index] = forward - FUTURE_HALF_SPREAD
+        board.future_ask[index] = forward + FUTURE_HALF_SPREAD
     rows = sorted(rows, key=lambda row: (row.strike, not row.is_call))
     slots = board.add_options(index, [(row.strike, row.is_call) for row in rows], listed_ns)
     for slot, row in zip(slots, rows, strict=True):

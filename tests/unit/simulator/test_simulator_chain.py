@@ -136,3 +136,16 @@ def test_bad_files_are_named(tmp_path: Path, text: str, message: str) -> None:
 
     with pytest.raises(InputError, match=message):
         read_file(path)
+
+
+def test_forward_of_an_expiry_is_the_median_of_its_rows(tmp_path: Path) -> None:
+    """A slow snapshot has several forwards of one expiry; no single row decides."""
+    path = tmp_path / "chain.csv"
+    rows = [("C", 100.0), ("P", 104.0), ("C", 101.0)]
+    lines = [
+        f"2026-06-26T08:00:00Z,{1000 * number},{kind},0.01,0.02,0.015,{forward}"
+        for number, (kind, forward) in enumerate(rows, 1)
+    ]
+    path.write_text("\n".join(["expiry,strike,kind,bid,ask,mark,forward", *lines]))
+
+    assert source(path).board.forward.tolist() == [101.0]
