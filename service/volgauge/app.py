@@ -97,7 +97,7 @@ class Service:
         self._recompute_time = self.metrics.histogram(Stage.RECOMPUTE)
         self._publish_time = self.metrics.histogram(Stage.PUBLISH)
 
-    async def run(self, announce: Callable[["Service"], None], past: "Past | None" = None) -> None:
+    async def run(self, past: "Past | None" = None) -> None:
         """Serve until `stopping` is set; `past` is simulated history to begin with."""
         bundled = BundledRedis() if self.settings.redis.enabled and not self.redis_url else None
         if bundled is not None:
