@@ -97,7 +97,7 @@ class Service:
         self._recompute_time = self.metrics.histogram(Stage.RECOMPUTE)
         self._publish_time = self.metrics.histogram(Stage.PUBLISH)
 
-    async def run(self, past: "Past | None" = None) -> None:
+    async def run(self, announce: Callable[["Service"], None], past: "Past | None" = None) -> None:
         """Serve until `stopping` is set; `past` is simulated history to begin with."""
         bundled = BundledRedis() if self.settings.redis.enabled and not self.redis_url else None
         if bundled is not None:
@@ -108,7 +108,7 @@ class Service:
             async with asyncio.TaskGroup() as tasks:
                 owned = [tasks.create_task(part, name=name) for name, part in self._parts()]
                 await self._warm_up()
-                _announce(self)
+                announce(self)
                 if self.history is not None and past is not None:
                     owned.append(tasks.create_task(_fill(self.history, past), name="past"))
                 await self.stopping.wait()
@@ -282,16 +282,25 @@ def serve(
     settings: Settings,
     *,
     stop_after_seconds: float | None = None,
+    announce: Callable[[Service], None] | None = None,
 ) -> int:
-    """Run the service until SIGINT or SIGTERM; the exit code."""
+    """Run the service until SIGINT or SIGTERM; the exit code.
+
+    Args:
+        settings: The whole tree.
+        stop_after_seconds: End by itself after this long.
+        announce: Told once the kernels are warm; default says on stdout where to look.
+    """
     lines = logs.configure(settings.log)
-    return _run_loop(_serve(settings, lines, stop_after_seconds))
+    return _run_loop(_serve(settings, lines, stop_after_seconds, announce=announce or _announce))
 
 
 async def _serve(
     settings: Settings,
     log_lines: Mapping[str, int],
     stop_after_seconds: float | None = None,
+    *,
+    announce: Callable[[Service], None],
     past: Past | None = None,
 ) -> int:
     service = Service(settings, source=source_of(settings), clock=SystemClock())
@@ -303,7 +312,7 @@ async def _serve(
         loop.call_later(stop_after_seconds, service.stopping.set)
     failures: list[VolgaugeError] = []
     try:
-        await service.run(past)
+        await service.run(announce, past)
     except* VolgaugeError as group:
         failures += _leaves(group)
     for failure in failures:
@@ -386,7 +395,7 @@ def demo(settings: Settings, options: DemoOptions) -> int:
         )
         past = None if options.chain else Past(seed=options.seed, start_ns=start_ns)
         try:
-            return _run_loop(_serve(simulated, lines, past=past))
+            return _run_loop(_serve(simulated, lines, announce=_announce, past=past))
         finally:
             # The end of its standard input ends the child.
             child.communicate(timeout=CHILD_READY_SECONDS)

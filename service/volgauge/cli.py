@@ -85,8 +85,8 @@ def demo(
     Example: `volgauge demo --chain CHAIN.csv --asset BTC`
 
     Args:
-        chain: Serve this real chain (columns as for `compute`), re-dated by whole days, instead of the
-            simulated market.
+        chain: Serve this real chain (columns as for `compute`), re-dated by whole days, instead
+            of the simulated market.
         asset: Underlying of the chain.
         rate: Quote updates a second of the whole market.
         seed: Of the simulated market.
@@ -167,7 +167,7 @@ def simulate(
 ) -> int:
     """Run the venue simulator alone; prints its addresses as one JSON line.
 
-    Example: `volgauge simulate --port 9100 --rate 5000 --fault drop=0.001 --fault disconnect_every=30`
+    Example: `volgauge simulate --port 9100 --rate 5000 --fault drop=0.001 --fault garble=1e-5`
 
     Args:
         chain: Serve a real chain, re-dated by whole days.

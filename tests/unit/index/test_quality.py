@@ -26,7 +26,7 @@ def test_a_clean_value_is_ok_or_single_venue(venue_count: int, status: Status) -
     assert (status, Shown.NEW) == (verdict.status, verdict.shown)
 
 
-@pytest.mark.parametrize("flag", sorted(DEGRADING, key=lambda flag: flag.value))
+@pytest.mark.parametrize("flag", sorted(DEGRADING, key=str))
 def test_a_doubt_degrades(flag: Flag) -> None:
     """Each degrading flag alone is enough."""
     verdict = judge(
