@@ -11,16 +11,12 @@ import numpy as np
 
 from volgauge.kernels._jit import F64, I64, U8, kernel, part
 from volgauge.kernels.layout import (
-    ASK,
-    BID,
-    CALL_SLOT,
-    CALL_TICK,
     CBOE,
     CELL,
-    CODE,
     DUE_NS,
     DVOL,
     ELIGIBLE,
+    EVERY,
     EXPIRY_NS,
     F_FORWARD,
     F_FUTURE_GAP,
@@ -44,27 +40,19 @@ from volgauge.kernels.layout import (
     PAIRS,
     PARITY_GAP,
     PLAN_COLUMNS,
-    PUT_TICK,
     QUALIFIED,
     QUOTE_COLUMNS,
-    R_ABSENT,
     RATE,
     REASON,
-    RECEIVED_NS,
-    REJECTED,
     REVISION,
     STRIKES,
     T_YEARS,
     TOTAL_VARIANCE,
-    USED,
     VALUE_COLUMNS,
 )
-from volgauge.kernels.legs import leg_code
 from volgauge.kernels.parity import (
-    CALL_HALF,
-    CALL_MID,
     FEWEST_PAIRS,
-    PUT_MID,
+    load_expiry,
     parity_forward,
 )
 from volgauge.kernels.replication import (
@@ -81,40 +69,6 @@ NANOS_PER_YEAR = 365.0 * 86_400.0 * 1e9
 SHORTEST_NATIVE_NS = 2 * 86_400 * 1_000_000_000
 """METHODOLOGY rule 9: tau >= 2 d."""
 LARGEST_FUTURE_GAP = 0.003
-
-
-@part
-def load_expiry(
-    quotes: F64, stamps: I64, ladder: F64, first: int, count: int, work: F64, facts: I64
-) -> None:
-    """Rule 2 over both legs of every strike: CALL_MID..PUT_HALF of the work array.
-
-    One flat loop: handing arrays to a helper costs more than what the helper does.
-    """
-    newest = listed = 0
-    for i in range(count):
-        row = first + i
-        for leg in range(2):
-            slot = int(ladder[row, CALL_SLOT + leg])
-            mid = half = math.nan
-            if slot >= 0:
-                listed += 1
-                bid, ask = quotes[slot, BID], quotes[slot, ASK]
-                tick = CALL_TICK + (PUT_TICK - CALL_TICK) * leg
-                code = leg_code(
-                    bid, ask, ladder[row, tick], ladder[row, tick + 1], ladder[row, tick + 2]
-                )
-                ladder[row, CODE + 2 * NATIVE + leg] = code
-                if code == USED:
-                    mid, half = 0.5 * (bid + ask), 0.5 * (ask - bid)
-                else:
-                    facts[REJECTED + code] += 1
-                newest = max(newest, stamps[slot, RECEIVED_NS])
-            work[CALL_MID + (PUT_MID - CALL_MID) * leg, i] = mid
-            work[CALL_HALF + (PUT_MID - CALL_MID) * leg, i] = half
-    facts[NEWEST_NS] = newest
-    if facts[REJECTED + R_ABSENT] == listed:
-        facts[REASON] = N_NO_QUOTES
 
 
 @part
@@ -165,16 +119,14 @@ def compute_expiry(
 ) -> None:
     """All rules of one expiry; `borrowed` is the neighbours' forward, NaN when not (yet) asked."""
     plan[expiry, REVISION] += 1
-    first = plan[expiry, FIRST]
-    count = plan[expiry, LAST] - first
+    rows = ladder[plan[expiry, FIRST] : plan[expiry, LAST]]
     future = inputs[expiry, FUTURE]
     if mask & ((1 << NATIVE) | (1 << DVOL)):
         # The parity forward serves both, so its row is NATIVE's also when only `dvol` is asked.
         forget(values, facts, NATIVE, expiry, N_NO_FORWARD)
         value, fact = values[NATIVE, expiry], facts[NATIVE, expiry]
-        load_expiry(quotes, stamps, ladder, first, count, work, fact)
-        forward, pairs, gap = parity_forward(ladder, first, count, work, coin)
-        fact[PAIRS] = pairs
+        pairs, row0, row1, row2 = load_expiry(quotes, stamps, rows, work, coin, fact)
+        forward, gap = parity_forward(rows, work, coin, pairs, row0, row1, row2)
         plan[expiry, DUE_NS] = 0
         if pairs >= FEWEST_PAIRS:
             value[PARITY_GAP] = gap
@@ -193,9 +145,7 @@ def compute_expiry(
             plan[expiry, DUE_NS] = accept_legs(
                 quotes,
                 stamps,
-                ladder,
-                first,
-                count,
+                rows,
                 work,
                 coin,
                 forward,
@@ -204,7 +154,7 @@ def compute_expiry(
                 fact,
                 pairs >= FEWEST_PAIRS,
             )
-            strip_native(ladder, first, count, work, forward, value, fact)
+            strip_native(rows, work, forward, value, fact)
         if mask & (1 << DVOL):
             forget(values, facts, DVOL, expiry, N_NO_FORWARD)
             facts[DVOL, expiry, NEWEST_NS] = fact[NEWEST_NS]
@@ -215,9 +165,7 @@ def compute_expiry(
             if chosen > 0.0:
                 strip_dvol(
                     quotes,
-                    ladder,
-                    first,
-                    count,
+                    rows,
                     work,
                     coin,
                     chosen,
@@ -231,9 +179,7 @@ def compute_expiry(
         minutes = (plan[expiry, EXPIRY_NS] - now_ns) // NANOS_PER_MINUTE
         strip_cboe(
             quotes,
-            ladder,
-            first,
-            count,
+            rows,
             work,
             coin,
             inputs[expiry, RATE],
@@ -271,7 +217,7 @@ def evaluate_expiries(
         values: (METHODS, expiries, VALUE_COLUMNS), NaN not computable.
         facts: (METHODS, expiries, FACT_COLUMNS).
         coin: Premium in the coin; else in the quote currency.
-        mask: Bit m: compute method m.
+        mask: Bit m: compute method m; bit EVERY: all expiries, dirty or not.
         now_ns: The instant; expiries at or before it have no value.
 
     Returns:
@@ -290,7 +236,7 @@ def evaluate_expiries(
                     forget(values, facts, method, expiry, N_NO_INSTRUMENTS)
             continue
         due_ns = plan[expiry, DUE_NS]
-        clocked = mask & (1 << CBOE) != 0 or (due_ns != 0 and due_ns <= now_ns)
+        clocked = mask & ((1 << CBOE) | EVERY) != 0 or (due_ns != 0 and due_ns <= now_ns)
         if dirty[cell] == 0 and not clocked:
             continue
         dirty[cell] = 0

@@ -79,6 +79,8 @@ DVOL = 1
 CBOE = 2
 METHODS = 3
 
+EVERY = 1 << METHODS  # in a mask of methods: compute all expiries, dirty or not
+
 CALL = 0
 PUT = 1
 

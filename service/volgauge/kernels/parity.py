@@ -15,14 +15,33 @@ straddles times sqrt(pi/2) (Brenner and Subrahmanyam 1988): a start that one bad
 
 import math
 
-from volgauge.kernels._jit import F64, inlined, part
-from volgauge.kernels.layout import STRIKE
+from volgauge.kernels._jit import F64, I64, inlined, part
+from volgauge.kernels.layout import (
+    ASK,
+    BID,
+    CALL_SLOT,
+    CALL_TICK,
+    CODE,
+    N_NO_QUOTES,
+    NATIVE,
+    NEWEST_NS,
+    PAIRS,
+    PUT_SLOT,
+    PUT_TICK,
+    R_ABSENT,
+    REASON,
+    RECEIVED_NS,
+    REJECTED,
+    STRIKE,
+    USED,
+)
+from volgauge.kernels.legs import leg_code
 
 WINDOW = 1.5
 STRADDLE = math.sqrt(0.5 * math.pi)
 FEWEST_PAIRS = 3
 
-# Rows of the work array, one column a strike; written by `evaluate.load_expiry`.
+# Rows of the work array, one column a strike; written by `load_expiry`.
 CALL_MID = 0
 CALL_HALF = 1
 PUT_MID = 2
@@ -69,57 +88,115 @@ def weighted_median(work: F64, count: int) -> float:
     return float(work[SORTED, count - 1])
 
 
+@inlined
+def load_expiry(
+    quotes: F64, stamps: I64, ladder: F64, work: F64, coin: bool, facts: I64
+) -> tuple[int, int, int, int]:
+    """Judge both legs of every strike by rule 2, and find the pairs nearest the money.
+
+    Fills CALL_MID..PUT_HALF of the work array, the verdicts, the counts and NEWEST_NS. One flat
+    loop: handing arrays to a helper costs more than what the helper does.
+
+    Returns:
+        (pairs, row0, row1, row2): strikes with both legs, and the three with the smallest |c - p|.
+    """
+    best0 = best1 = best2 = math.inf
+    row0 = row1 = row2 = 0
+    pairs = listed = newest = 0
+    for i in range(ladder.shape[0]):
+        slot = int(ladder[i, CALL_SLOT])
+        call = put = call_half = put_half = math.nan
+        if slot >= 0:
+            listed += 1
+            bid, ask = quotes[slot, BID], quotes[slot, ASK]
+            code = leg_code(
+                bid, ask, ladder[i, CALL_TICK], ladder[i, CALL_TICK + 1], ladder[i, CALL_TICK + 2]
+            )
+            ladder[i, CODE + 2 * NATIVE] = code
+            if code == USED:
+                call, call_half = 0.5 * (bid + ask), 0.5 * (ask - bid)
+            else:
+                facts[REJECTED + code] += 1
+            newest = max(newest, stamps[slot, RECEIVED_NS])
+        slot = int(ladder[i, PUT_SLOT])
+        if slot >= 0:
+            listed += 1
+            bid, ask = quotes[slot, BID], quotes[slot, ASK]
+            code = leg_code(
+                bid, ask, ladder[i, PUT_TICK], ladder[i, PUT_TICK + 1], ladder[i, PUT_TICK + 2]
+            )
+            ladder[i, CODE + 2 * NATIVE + 1] = code
+            if code == USED:
+                put, put_half = 0.5 * (bid + ask), 0.5 * (ask - bid)
+            else:
+                facts[REJECTED + code] += 1
+            newest = max(newest, stamps[slot, RECEIVED_NS])
+        work[CALL_MID, i] = call
+        work[CALL_HALF, i] = call_half
+        work[PUT_MID, i] = put
+        work[PUT_HALF, i] = put_half
+        difference = call - put
+        gap = abs(difference)
+        if gap < math.inf and not (coin and difference >= 1.0):
+            pairs += 1
+            if gap < best0:
+                best2, row2, best1, row1, best0, row0 = best1, row1, best0, row0, gap, i
+            elif gap < best1:
+                best2, row2, best1, row1 = best1, row1, gap, i
+            elif gap < best2:
+                best2, row2 = gap, i
+    facts[NEWEST_NS] = newest
+    facts[PAIRS] = pairs
+    if facts[REJECTED + R_ABSENT] == listed:
+        facts[REASON] = N_NO_QUOTES
+    return pairs, row0, row1, row2
+
+
 @part
+def first_at_or_above(ladder: F64, strike: float) -> int:
+    """Row of the first strike >= `strike`; the number of rows when all are below."""
+    low, high = 0, ladder.shape[0]
+    while low < high:
+        middle = (low + high) >> 1
+        if ladder[middle, STRIKE] < strike:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@inlined
 def parity_forward(
     ladder: F64,
-    first: int,
-    count: int,
     work: F64,
     coin: bool,
-) -> tuple[float, int, float]:
+    pairs: int,
+    row0: int,
+    row1: int,
+    row2: int,
+) -> tuple[float, float]:
     """Find the forward of one expiry.
 
     Args:
-        ladder: (n, LADDER_COLUMNS); rows first .. first + count are the expiry's.
-        first: Row of the lowest strike.
-        count: Strikes.
-        work: (rows, >= count) scratch; CALL_MID..PUT_HALF hold mids and half-spreads in premium
+        ladder: (strikes, LADDER_COLUMNS), the expiry's rows.
+        work: (rows, >= strikes) scratch; CALL_MID..PUT_HALF hold mids and half-spreads in premium
             unit, NaN where a leg is refused.
         coin: Premium in the coin.
+        pairs: Strikes with both legs.
+        row0: The pair with the smallest |c - p|; `row1`, `row2` the next two.
+        row1: See `row0`.
+        row2: See `row0`.
 
     Returns:
-        (forward, pairs, gap): NaN and the number of usable pairs when there are fewer than 3;
-        gap is the relative distance of the forward from I, or minus the relative width by which
-        I is empty, else 0.
+        (forward, gap): NaN when there are fewer than 3 pairs; gap is the relative distance of the
+        forward from I, or minus the relative width by which I is empty, else 0.
     """
-    best0 = best1 = best2 = math.inf
-    row0 = row1 = row2 = -1
-    pairs = 0
-    for i in range(count):
-        gap = abs(work[CALL_MID, i] - work[PUT_MID, i])
-        if not gap < math.inf:
-            continue
-        if coin and not work[CALL_MID, i] - work[PUT_MID, i] < 1.0:
-            continue
-        pairs += 1
-        if gap < best0:
-            best2, row2, best1, row1, best0, row0 = best1, row1, best0, row0, gap, i
-        elif gap < best1:
-            best2, row2, best1, row1 = best1, row1, gap, i
-        elif gap < best2:
-            best2, row2 = gap, i
     if pairs < FEWEST_PAIRS:
-        return math.nan, pairs, 0.0
+        return math.nan, 0.0
     start = median_of_three(
-        implied_forward(
-            ladder[first + row0, STRIKE], work[CALL_MID, row0] - work[PUT_MID, row0], coin
-        ),
-        implied_forward(
-            ladder[first + row1, STRIKE], work[CALL_MID, row1] - work[PUT_MID, row1], coin
-        ),
-        implied_forward(
-            ladder[first + row2, STRIKE], work[CALL_MID, row2] - work[PUT_MID, row2], coin
-        ),
+        implied_forward(ladder[row0, STRIKE], work[CALL_MID, row0] - work[PUT_MID, row0], coin),
+        implied_forward(ladder[row1, STRIKE], work[CALL_MID, row1] - work[PUT_MID, row1], coin),
+        implied_forward(ladder[row2, STRIKE], work[CALL_MID, row2] - work[PUT_MID, row2], coin),
     )
     straddle = median_of_three(
         work[CALL_MID, row0] + work[PUT_MID, row0],
@@ -127,31 +204,36 @@ def parity_forward(
         work[CALL_MID, row2] + work[PUT_MID, row2],
     )
     reach = math.exp(WINDOW * STRADDLE * (straddle if coin else straddle / start))
-    lowest, highest = start / reach, start * reach
-
+    first = first_at_or_above(ladder, start / reach)
+    last = first
+    count = ladder.shape[0]
     inside = 0
-    for i in range(count):
-        strike = ladder[first + i, STRIKE]
-        if lowest <= strike <= highest and work[CALL_MID, i] + work[PUT_MID, i] < math.inf:
+    while last < count and ladder[last, STRIKE] <= start * reach:
+        if work[CALL_MID, last] + work[PUT_MID, last] < math.inf:
             inside += 1
+        last += 1
     whole_window = inside >= FEWEST_PAIRS
+    if not whole_window:
+        first, last = 0, count
     taken = 0
-    floor, ceiling = -math.inf, math.inf
-    for i in range(count):
-        strike = ladder[first + i, STRIKE]
+    # Ends of I as fractions: comparing products spares two divisions a pair.
+    floor_up, floor_down, ceiling_up, ceiling_down = 0.0, 1.0, math.inf, 1.0
+    for i in range(first, last):
         difference = work[CALL_MID, i] - work[PUT_MID, i]
-        if whole_window:
-            if not lowest <= strike <= highest:
-                continue
-        elif i not in (row0, row1, row2):
+        if not (whole_window or i in (row0, row1, row2)):
             continue
         if not abs(difference) < math.inf or (coin and not difference < 1.0):
             continue
+        strike = ladder[i, STRIKE]
         half = work[CALL_HALF, i] + work[PUT_HALF, i]
         value = implied_forward(strike, difference, coin)
-        floor = max(floor, implied_forward(strike, difference - half, coin))
-        if not coin or difference + half < 1.0:
-            ceiling = min(ceiling, implied_forward(strike, difference + half, coin))
+        low, high = difference - half, difference + half
+        up, down = (strike, 1.0 - low) if coin else (strike + low, 1.0)
+        if up * floor_down > floor_up * down:
+            floor_up, floor_down = up, down
+        up, down = (strike, 1.0 - high) if coin else (strike + high, 1.0)
+        if down > 0.0 and up * ceiling_down < ceiling_up * down:
+            ceiling_up, ceiling_down = up, down
         j = taken
         while j > 0 and work[SORTED, j - 1] > value:
             work[SORTED, j] = work[SORTED, j - 1]
@@ -160,11 +242,12 @@ def parity_forward(
         work[SORTED, j] = value
         work[WEIGHT, j] = 1.0 / (half * half)
         taken += 1
+    floor, ceiling = floor_up / floor_down, ceiling_up / ceiling_down
     forward = weighted_median(work, taken)
     if floor > ceiling:
-        return forward, pairs, (ceiling - floor) / forward
+        return forward, (ceiling - floor) / forward
     if forward < floor:
-        return forward, pairs, (floor - forward) / forward
+        return forward, (floor - forward) / forward
     if forward > ceiling:
-        return forward, pairs, (forward - ceiling) / forward
-    return forward, pairs, 0.0
+        return forward, (forward - ceiling) / forward
+    return forward, 0.0

@@ -61,7 +61,7 @@ from volgauge.kernels.layout import (
     USED,
 )
 from volgauge.kernels.legs import MARGIN, SMALLEST_MID, side_code
-from volgauge.kernels.parity import CALL_HALF, CALL_MID, PUT_HALF, PUT_MID
+from volgauge.kernels.parity import CALL_HALF, CALL_MID, PUT_HALF, PUT_MID, first_at_or_above
 from volgauge.kernels.screen import (
     MONEYNESS,
     OTM_ASK,
@@ -79,7 +79,13 @@ PRICE = 12
 PRICE_BID = 13
 PRICE_ASK = 14
 SOLVED = 15
-WORK_ROWS = 16
+KEPT_STRIKE = 16
+"""From here on one column a strike in the sum, ascending."""
+KEPT_PRICE = 17
+KEPT_BID = 18
+KEPT_ASK = 19
+KEPT_BEYOND = 20
+WORK_ROWS = 21
 
 OUT, QUOTED, FILLED, BEYOND = 0.0, 1.0, 2.0, 3.0
 
@@ -95,12 +101,12 @@ FLAGGED_EXTRAPOLATED = 0.10
 
 
 @part
-def highest_strike_at_or_below(ladder: F64, first: int, count: int, forward: float) -> int:
-    """Row of K0 counted from `first`, or -1 when all strikes are above the forward."""
-    i = count - 1
-    while i >= 0 and not ladder[first + i, STRIKE] <= forward:
-        i -= 1
-    return i
+def highest_strike_at_or_below(ladder: F64, forward: float) -> int:
+    """Row of K0, or -1 when all strikes are above the forward (or that is NaN)."""
+    row = first_at_or_above(ladder, forward)
+    if row < ladder.shape[0] and ladder[row, STRIKE] == forward:
+        return row
+    return row - 1
 
 
 @inlined
@@ -116,8 +122,6 @@ def accept_legs(
     quotes: F64,
     stamps: I64,
     ladder: F64,
-    first: int,
-    count: int,
     work: F64,
     coin: bool,
     forward: float,
@@ -129,20 +133,21 @@ def accept_legs(
     """Choose each strike's out-of-the-money leg and refuse what METHODOLOGY section 3 refuses.
 
     Fills MONEYNESS and OTM_* of the work array (units of the forward; NaN refused), the verdicts
-    CODE_NATIVE, the counts, DEVIATION and ACCEPTED. A quote that has no FORWARD_REF yet gets it.
+    the counts, DEVIATION and ACCEPTED. A quote that has no FORWARD_REF yet gets it.
 
     Returns:
         When the first of the quotes that the forward has left behind comes of age (rule 3): the
         expiry must then be computed again though nothing was quoted; 0 never.
     """
+    count = ladder.shape[0]
     scale = 1.0 if coin else 1.0 / forward
     due_ns = 0
     for i in range(count):
-        m = ladder[first + i, STRIKE] / forward
+        m = ladder[i, STRIKE] / forward
         work[MONEYNESS, i] = m
         work[OTM_MID, i] = math.nan
         work[SOLVED, i] = math.nan
-        call, put = int(ladder[first + i, CALL_SLOT]), int(ladder[first + i, PUT_SLOT])
+        call, put = int(ladder[i, CALL_SLOT]), int(ladder[i, PUT_SLOT])
         if call >= 0 and math.isnan(quotes[call, FORWARD_REF]):
             quotes[call, FORWARD_REF] = forward
         if put >= 0 and math.isnan(quotes[put, FORWARD_REF]):
@@ -154,10 +159,10 @@ def accept_legs(
         if slot < 0 or math.isnan(mid):
             continue
         if mid < SMALLEST_MID * (1.0 - MARGIN):
-            judge(ladder, first + i, NATIVE, leg, facts, R_TINY)
+            judge(ladder, i, NATIVE, leg, facts, R_TINY)
             continue
         if mid >= min(1.0, m):
-            judge(ladder, first + i, NATIVE, leg, facts, R_BOUNDS)
+            judge(ladder, i, NATIVE, leg, facts, R_BOUNDS)
             continue
         moved = abs(forward / quotes[slot, FORWARD_REF] - 1.0)
         # |delta| <= 1 decides most quotes without solving for a volatility.
@@ -166,7 +171,7 @@ def accept_legs(
             if moved * (delta + DELTA_FLOOR) > half:
                 ripe_ns = stamps[slot, RECEIVED_NS] + LARGEST_AGE_NS + 1
                 if now_ns >= ripe_ns:
-                    judge(ladder, first + i, NATIVE, leg, facts, R_STALE)
+                    judge(ladder, i, NATIVE, leg, facts, R_STALE)
                     continue
                 if due_ns == 0 or ripe_ns < due_ns:
                     due_ns = ripe_ns
@@ -178,7 +183,7 @@ def accept_legs(
         worst = worst_strike(work, count, across)
         while worst >= 0:
             leg = PUT if work[MONEYNESS, worst] < 1.0 else CALL
-            judge(ladder, first + worst, NATIVE, leg, facts, R_ARBITRAGE)
+            judge(ladder, worst, NATIVE, leg, facts, R_ARBITRAGE)
             work[OTM_MID, worst] = math.nan
             worst = worst_strike(work, count, across)
 
@@ -324,11 +329,34 @@ def take_corridor(count: int, work: F64) -> None:
                 break
 
 
+@inlined
+def integrate(work: F64, row: int, count: int) -> float:
+    """Sum of dK / K^2 Q(K) over the kept strikes, in units of 1 / strike.
+
+    Args:
+        work: KEPT_STRIKE and `row` hold `count` strikes, ascending, and their prices.
+        row: Of the prices.
+        count: Strikes in the sum; fewer than 2 give NaN.
+    """
+    if count < 2:
+        return math.nan
+    last = count - 1
+    strike = work[KEPT_STRIKE, 0]
+    total = (work[KEPT_STRIKE, 1] - strike) / (strike * strike) * work[row, 0]
+    lost = 0.0
+    for j in range(1, last):
+        strike = work[KEPT_STRIKE, j]
+        width = 0.5 * (work[KEPT_STRIKE, j + 1] - work[KEPT_STRIKE, j - 1])
+        total, lost = add(total, lost, width / (strike * strike) * work[row, j])
+    strike = work[KEPT_STRIKE, last]
+    width = strike - work[KEPT_STRIKE, last - 1]
+    total, lost = add(total, lost, width / (strike * strike) * work[row, last])
+    return total + lost
+
+
 @part
 def strip_native(
     ladder: F64,
-    first: int,
-    count: int,
     work: F64,
     forward: float,
     values: F64,
@@ -341,51 +369,36 @@ def strip_native(
     values[FORWARD] = forward
     if facts[REASON] != N_NO_QUOTES:
         facts[REASON] = N_TOO_FEW_STRIKES
-    base = highest_strike_at_or_below(ladder, first, count, forward)
+    count = ladder.shape[0]
+    base = highest_strike_at_or_below(ladder, forward)
     deviation = values[DEVIATION]
     if base < 0 or not deviation > 0.0:
         return
-    k_zero = ladder[first + base, STRIKE]
+    k_zero = ladder[base, STRIKE]
     values[K_ZERO] = k_zero
     take_corridor(count, work)
 
-    previous = -1
-    current = -1
-    taken = quoted = 0
-    total = total_lost = bids = bids_lost = asks = asks_lost = beyond = 0.0
-    shift = 0.5 * (1.0 - k_zero / forward)
-    # One step behind, so that both neighbours are known; i == count closes the strip.
-    for i in range(count + 1):
-        if i < count:
-            if work[TAKEN, i] == OUT:
-                if not math.isnan(work[OTM_MID, i]):
-                    leg = PUT if work[MONEYNESS, i] < 1.0 else CALL
-                    judge(ladder, first + i, NATIVE, leg, facts, R_BELOW_DELTA)
-                continue
-            taken += 1
-        if current >= 0 and taken > 1:
-            strike = ladder[first + current, STRIKE]
-            upper = ladder[first + (i if i < count else current), STRIKE]
-            lower = ladder[first + (previous if previous >= 0 else current), STRIKE]
-            width = upper - lower
-            if i < count and previous >= 0:
-                width *= 0.5
-            weight = width * forward / (strike * strike)
-            extra = shift if current == base else 0.0
-            term = weight * (work[PRICE, current] + extra)
-            total, total_lost = add(total, total_lost, term)
-            bids, bids_lost = add(bids, bids_lost, weight * (work[PRICE_BID, current] + extra))
-            asks, asks_lost = add(asks, asks_lost, weight * (work[PRICE_ASK, current] + extra))
-            if work[TAKEN, current] == QUOTED:
-                quoted += 1
-            elif work[TAKEN, current] == BEYOND:
-                beyond += term
-        if i < count:
-            previous, current = current, i
-    if taken < 2:
+    kept = quoted = 0
+    for i in range(count):
+        taken = work[TAKEN, i]
+        if taken == OUT:
+            if not math.isnan(work[OTM_MID, i]):
+                leg = PUT if work[MONEYNESS, i] < 1.0 else CALL
+                judge(ladder, i, NATIVE, leg, facts, R_BELOW_DELTA)
+            continue
+        extra = 0.5 * (1.0 - k_zero / forward) if i == base else 0.0
+        work[KEPT_STRIKE, kept] = ladder[i, STRIKE]
+        work[KEPT_PRICE, kept] = work[PRICE, i] + extra
+        work[KEPT_BID, kept] = work[PRICE_BID, i] + extra
+        work[KEPT_ASK, kept] = work[PRICE_ASK, i] + extra
+        work[KEPT_BEYOND, kept] = work[PRICE, i] if taken == BEYOND else 0.0
+        kept += 1
+        if taken == QUOTED:
+            quoted += 1
+    if kept < 2:
         return
     correction = (forward / k_zero - 1.0) * (forward / k_zero - 1.0)
-    strip_sum = total + total_lost
+    strip_sum = forward * integrate(work, KEPT_PRICE, kept)
     variance = 2.0 * strip_sum - correction
     values[STRIP_SUM] = strip_sum
     facts[STRIKES] = quoted
@@ -393,9 +406,9 @@ def strip_native(
         facts[REASON] = N_NEGATIVE_VARIANCE
         return
     values[TOTAL_VARIANCE] = variance
-    values[BID_VARIANCE] = 2.0 * (bids + bids_lost) - correction
-    values[ASK_VARIANCE] = 2.0 * (asks + asks_lost) - correction
-    share = 2.0 * beyond / variance
+    values[BID_VARIANCE] = 2.0 * forward * integrate(work, KEPT_BID, kept) - correction
+    values[ASK_VARIANCE] = 2.0 * forward * integrate(work, KEPT_ASK, kept) - correction
+    share = 2.0 * forward * integrate(work, KEPT_BEYOND, kept) / variance
     values[EXTRAPOLATED] = share
     facts[REASON] = -1
     if share > FLAGGED_EXTRAPOLATED:
@@ -434,19 +447,17 @@ def has_gap(work: F64, count: int, deviation: float) -> bool:
 @inlined
 def quote_or_mark(bid: float, ask: float, mark: float) -> tuple[float, bool]:
     """Mid of a two-sided quote, else the venue's mark, else NaN; and whether it is the mark."""
-    if side_code(bid, ask) == USED:
+    if bid > 0.0 and ask > 0.0 and bid + ask < math.inf:
         return 0.5 * (bid + ask), False
     if 0.0 < mark < math.inf:
         return mark, True
     return math.nan, False
 
 
-@part
+@inlined
 def strip_dvol(
     quotes: F64,
     ladder: F64,
-    first: int,
-    count: int,
     work: F64,
     coin: bool,
     forward: float,
@@ -460,86 +471,77 @@ def strip_dvol(
     parity partner, when the other has no price at all).
     """
     values[FORWARD] = forward
-    base = highest_strike_at_or_below(ladder, first, count, forward)
+    base = highest_strike_at_or_below(ladder, forward)
     if base < 0:
         facts[REASON] = N_ONE_SIDED_CHAIN
         return
-    k_zero = ladder[first + base, STRIKE]
+    k_zero = ladder[base, STRIKE]
     values[K_ZERO] = k_zero
+    count = ladder.shape[0]
     scale = 1.0 if coin else 1.0 / forward
-    previous = current = -1
-    taken = puts = calls = 0
-    marked = False
-    total = lost = 0.0
-    for i in range(count + 1):
-        if i < count:
-            strike = ladder[first + i, STRIKE]
-            m = strike / forward
-            leg = PUT if i <= base else CALL
-            slot = int(ladder[first + i, PUT_SLOT if i <= base else CALL_SLOT])
-            other = int(ladder[first + i, CALL_SLOT if i <= base else PUT_SLOT])
-            ladder[first + i, CODE + 2 * DVOL] = USED
-            ladder[first + i, CODE + 2 * DVOL + 1] = USED
-            if slot < 0:
-                continue
-            price, by_mark = quote_or_mark(quotes[slot, BID], quotes[slot, ASK], quotes[slot, MARK])
-            price *= scale
-            call_price, call_by_mark = math.nan, False
-            if i == base and other >= 0:
-                call_price, call_by_mark = quote_or_mark(
+    puts = kept = 0
+    marked = has_base = False
+    for i in range(count):
+        strike = ladder[i, STRIKE]
+        m = strike / forward
+        leg = PUT if i <= base else CALL
+        slot = int(ladder[i, CALL_SLOT + leg])
+        ladder[i, CODE + 2 * DVOL + PUT - leg] = USED
+        if slot < 0:
+            continue
+        bid, ask, mark = quotes[slot, BID], quotes[slot, ASK], quotes[slot, MARK]
+        price, by_mark = quote_or_mark(bid, ask, mark)
+        price *= scale
+        partner, partner_by_mark = math.nan, False
+        if i == base:
+            other = int(ladder[i, CALL_SLOT])
+            if other >= 0:
+                partner, partner_by_mark = quote_or_mark(
                     quotes[other, BID], quotes[other, ASK], quotes[other, MARK]
                 )
-                call_price *= scale
+                partner *= scale
                 if math.isnan(price):
-                    price, by_mark = call_price - (1.0 - m), call_by_mark
+                    price, by_mark = partner - (1.0 - m), partner_by_mark
+        # The exchange's delta is that of its mark; a mid far from it must not widen the strip.
+        bound = m if leg == PUT else 1.0
+        gauge = mark * scale
+        code = USED
+        if not 0.0 < price < bound:
+            code = R_BOUNDS
             if math.isnan(price):
-                code = side_code(quotes[slot, BID], quotes[slot, ASK])
-                judge(ladder, first + i, DVOL, leg, facts, code if code != USED else R_ABSENT)
-                continue
-            if not 0.0 < price < min(1.0, m):
-                judge(ladder, first + i, DVOL, leg, facts, R_BOUNDS)
-                continue
-            # The exchange's delta is that of its mark; a mid far from it must not widen the strip.
-            gauge = quotes[slot, MARK] * scale
-            if not in_corridor(m, gauge if 0.0 < gauge < min(1.0, m) else price):
-                judge(ladder, first + i, DVOL, leg, facts, R_BELOW_DELTA)
-                continue
-            marked = marked or by_mark
-            if i == base:
-                if not math.isnan(call_price):
-                    price = 0.5 * (price + call_price)
-                    marked = marked or call_by_mark
-                else:
-                    price += 0.5 * (1.0 - m)
-            work[PRICE, i] = price
-            if i <= base:
-                puts += 1
+                code = side_code(bid, ask)
+                code = code if code != USED else R_ABSENT
+        elif not in_corridor(m, gauge if 0.0 < gauge < bound else price):
+            code = R_BELOW_DELTA
+        ladder[i, CODE + 2 * DVOL + leg] = code
+        if code != USED:
+            facts[REJECTED + code] += 1
+            continue
+        marked = marked or by_mark
+        if i == base:
+            has_base = True
+            if math.isnan(partner):
+                price += 0.5 * (1.0 - m)
             else:
-                calls += 1
-            taken += 1
-        if current >= 0 and taken > 1:
-            strike = ladder[first + current, STRIKE]
-            upper = ladder[first + (i if i < count else current), STRIKE]
-            lower = ladder[first + (previous if previous >= 0 else current), STRIKE]
-            width = upper - lower
-            if i < count and previous >= 0:
-                width *= 0.5
-            term = width * forward / (strike * strike) * work[PRICE, current]
-            total, lost = add(total, lost, term)
-        if i < count:
-            previous, current = current, i
-    facts[STRIKES] = taken
-    facts[ACCEPTED] = taken
+                price = 0.5 * (price + partner)
+                marked = marked or partner_by_mark
+        if leg == PUT:
+            puts += 1
+        work[KEPT_STRIKE, kept] = strike
+        work[KEPT_PRICE, kept] = price
+        kept += 1
+    facts[STRIKES] = kept
+    facts[ACCEPTED] = kept
     if marked:
         facts[FLAGS] |= F_MARKS_USED
-    if puts == 0 or calls == 0:
+    if puts in (0, kept):
         facts[REASON] = N_ONE_SIDED_CHAIN
         return
-    if ladder[first + base, PUT_SLOT] < 0.0 or ladder[first + base, CODE + 2 * DVOL + 1] != USED:
+    if not has_base:
         facts[REASON] = N_K_ZERO_QUOTE
         return
     ratio = forward / k_zero - 1.0
-    strip_sum = total + lost
+    strip_sum = forward * integrate(work, KEPT_PRICE, kept)
     variance = 2.0 * strip_sum - ratio * ratio
     values[STRIP_SUM] = strip_sum
     if not variance > 0.0:
@@ -554,8 +556,6 @@ def strip_dvol(
 def strip_cboe(
     quotes: F64,
     ladder: F64,
-    first: int,
-    count: int,
     work: F64,
     coin: bool,
     rate: float,
@@ -573,14 +573,15 @@ def strip_cboe(
        nothing left on one side: not calculable. At K0 the mean of both mids.
     7  dK between the strikes that survive.
     """
+    count = ladder.shape[0]
     growth = math.exp(rate * minutes / 525_600.0)
     smallest = math.inf
     forward = math.nan
     for i in range(count):
-        call, put = int(ladder[first + i, CALL_SLOT]), int(ladder[first + i, PUT_SLOT])
+        call, put = int(ladder[i, CALL_SLOT]), int(ladder[i, PUT_SLOT])
         work[PRICE, i] = math.nan
-        ladder[first + i, CODE + 2 * CBOE] = USED
-        ladder[first + i, CODE + 2 * CBOE + 1] = USED
+        ladder[i, CODE + 2 * CBOE] = USED
+        ladder[i, CODE + 2 * CBOE + 1] = USED
         if call < 0 or put < 0:
             continue
         if side_code(quotes[call, BID], quotes[call, ASK]) != USED:
@@ -591,7 +592,7 @@ def strip_cboe(
             quotes[put, BID] + quotes[put, ASK]
         )
         if abs(difference) < smallest:
-            strike = ladder[first + i, STRIKE]
+            strike = ladder[i, STRIKE]
             if not coin:
                 candidate = strike + growth * difference
             elif growth * difference < 1.0:
@@ -604,13 +605,13 @@ def strip_cboe(
         facts[REASON] = N_NO_FORWARD
         return
     scale = forward if coin else 1.0
-    base = highest_strike_at_or_below(ladder, first, count, forward)
+    base = highest_strike_at_or_below(ladder, forward)
     if base < 0:
         facts[REASON] = N_ONE_SIDED_CHAIN
         return
-    k_zero = ladder[first + base, STRIKE]
+    k_zero = ladder[base, STRIKE]
     values[K_ZERO] = k_zero
-    call, put = int(ladder[first + base, CALL_SLOT]), int(ladder[first + base, PUT_SLOT])
+    call, put = int(ladder[base, CALL_SLOT]), int(ladder[base, PUT_SLOT])
     facts[REASON] = N_K_ZERO_QUOTE
     if call < 0 or put < 0:
         return
@@ -622,54 +623,42 @@ def strip_cboe(
         0.25 * scale * (quotes[call, BID] + quotes[call, ASK] + quotes[put, BID] + quotes[put, ASK])
     )
 
-    surviving = 1
     for side in (-1, 1):
         leg = PUT if side < 0 else CALL
         column = PUT_SLOT if side < 0 else CALL_SLOT
-        kept = excluded = 0
+        found = excluded = 0
         i = base + side
         while 0 <= i < count:
-            slot = int(ladder[first + i, column])
+            slot = int(ladder[i, column])
             if slot >= 0:
                 code = side_code(quotes[slot, BID], quotes[slot, ASK])
                 if excluded == 2:
                     # What has no quote anyway is refused for that reason, the rest for the stop.
-                    judge(
-                        ladder, first + i, CBOE, leg, facts, code if code != USED else R_BEYOND_STOP
-                    )
+                    judge(ladder, i, CBOE, leg, facts, code if code != USED else R_BEYOND_STOP)
                 elif code != USED:
                     excluded += 1
-                    judge(ladder, first + i, CBOE, leg, facts, code)
+                    judge(ladder, i, CBOE, leg, facts, code)
                 else:
                     excluded = 0
-                    kept += 1
+                    found += 1
                     work[PRICE, i] = 0.5 * scale * (quotes[slot, BID] + quotes[slot, ASK])
             i += side
-        if kept == 0:
+        if found == 0:
             facts[REASON] = N_ONE_SIDED_CHAIN
             return
-        surviving += kept
 
-    previous = current = -1
-    total = lost = 0.0
-    for i in range(count + 1):
-        if i < count and math.isnan(work[PRICE, i]):
-            continue
-        if current >= 0:
-            strike = ladder[first + current, STRIKE]
-            upper = ladder[first + (i if i < count else current), STRIKE]
-            lower = ladder[first + (previous if previous >= 0 else current), STRIKE]
-            width = upper - lower
-            if i < count and previous >= 0:
-                width *= 0.5
-            total, lost = add(total, lost, width / (strike * strike) * work[PRICE, current])
-        previous, current = current, i
-    strip_sum = growth * (total + lost)
+    kept = 0
+    for i in range(count):
+        if not math.isnan(work[PRICE, i]):
+            work[KEPT_STRIKE, kept] = ladder[i, STRIKE]
+            work[KEPT_PRICE, kept] = work[PRICE, i]
+            kept += 1
+    strip_sum = growth * integrate(work, KEPT_PRICE, kept)
     ratio = forward / k_zero - 1.0
     variance = 2.0 * strip_sum - ratio * ratio
     values[STRIP_SUM] = strip_sum
-    facts[STRIKES] = surviving
-    facts[ACCEPTED] = surviving
+    facts[STRIKES] = kept
+    facts[ACCEPTED] = kept
     if not variance > 0.0:
         facts[REASON] = N_NEGATIVE_VARIANCE
         return

@@ -51,6 +51,7 @@ class Surface:
         self._rates: dict[int, float] = {}
         self._is_coin = True
         self._mask = sum(1 << METHOD_ROW[method] for method in self.methods)
+        self._every = 0
         self._stale_layout = False
         self._generation = -1
         self._plan: I64 = np.zeros((0, col.PLAN_COLUMNS), np.int64)
@@ -98,8 +99,7 @@ class Surface:
 
     def mark_all_dirty(self) -> None:
         """Let the next `evaluate` compute every expiry."""
-        for cell in self._cells.values():
-            self.table.dirty[cell] = 1
+        self._every = col.EVERY
 
     def evaluate(self, now_ns: int) -> int:
         """Compute what changed, as of `now_ns`.
@@ -125,9 +125,10 @@ class Surface:
                 self.values,
                 self.facts,
                 self._is_coin,
-                self._mask,
             )
-        return evaluate_expiries(*self._arguments, now_ns)
+        mask = self._mask | self._every
+        self._every = 0
+        return evaluate_expiries(*self._arguments, mask, now_ns)
 
     def revision(self, row: int) -> int:
         """Rises whenever the expiry of a row is computed: what was derived from it is old then."""
