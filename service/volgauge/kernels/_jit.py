@@ -2,7 +2,7 @@
 
 numba stamps a cached kernel with its own source file only, so an edited helper in another file
 would leave its callers' stale code in use. The cache folder is therefore named by the SHA-256 of
-all kernel sources.
+all kernel sources, and of the enums whose order their constants follow.
 """
 
 import hashlib
@@ -15,6 +15,8 @@ from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar, cast
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from volgauge.domain import index
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,9 +37,9 @@ class Kernel(Protocol[P, R]):
 
 
 def source_digest() -> str:
-    """SHA-256 over the names and bytes of every kernel file."""
+    """SHA-256 over the names and bytes of every file that compiled code depends on."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(index.__file__)):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -63,14 +65,20 @@ def cache_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="volgauge-kernels-"))
 
 
-numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined] # set at run time
+_FOLDER = str(cache_folder())
 
 _compiled: list[Kernel[..., Any]] = []
 
 
 def kernel(function: Callable[P, R]) -> Kernel[P, R]:
     """Compile at first call, keep the code on disk; division by zero gives inf, fastmath is off."""
-    made = cast("Kernel[P, R]", numba.njit(cache=True, error_model="numpy")(function))
+    # numba looks at its setting while it decorates; other users of numba keep their own.
+    before = numba.config.CACHE_DIR  # type: ignore[attr-defined] # set at run time
+    numba.config.CACHE_DIR = _FOLDER  # type: ignore[attr-defined] # set at run time
+    try:
+        made = cast("Kernel[P, R]", numba.njit(cache=True, error_model="numpy")(function))
+    finally:
+        numba.config.CACHE_DIR = before  # type: ignore[attr-defined] # set at run time
     _compiled.append(made)
     return made
 
