@@ -40,7 +40,6 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"expected names of {', '.join(BENCHES)}, received {', '.join(unknown)}")
     options = Options(quick=given.quick, rounds=QUICK_ROUNDS) if given.quick else Options()
-    logs.configure(LogSettings(level="warning"))
     facts = machine_facts()
     print(", ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
 
@@ -73,4 +72,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    logs.configure(LogSettings(level="warning"))
     sys.exit(main())

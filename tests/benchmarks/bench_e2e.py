@@ -285,7 +285,8 @@ def _judge(
         report.add(
             f"{load}, {name}: p50", outcome.p50_ms, "ms",
             f"p99 {outcome.p99_ms:.2f}  p99.9 {outcome.p999_ms:.2f}  "
-            f"CPU {outcome.cpu_us:.1f} us/frame  records {outcome.records:.0f}  merged {outcome.merged:.0f}  "
+            f"CPU {outcome.cpu_us:.1f} us/frame  "
+            f"records {outcome.records:.0f}  merged {outcome.merged:.0f}  "
             f"missing {outcome.missing:.0f}  drift {outcome.drift_ms:.2f} ms  "
             f"generator late {outcome.late_ms:.1f} ms",
         )  # fmt: skip
