@@ -191,6 +191,8 @@ class AssetIndex:
     def _evaluate(self, now_ns: int) -> list[_Book]:
         books = []
         for sink in self._sinks.values():
+            # Before anything is computed: it tells the books whose snapshot has become whole.
+            sink.held(now_ns)
             for surface in sink.books.values():
                 if surface.key.asset == self.asset:
                     surface.evaluate(now_ns)

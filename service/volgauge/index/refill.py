@@ -59,6 +59,11 @@ class Refill:
             if wait.connection in {None, connection}:
                 wait.since_ns = now_ns
 
+    @property
+    def waiting(self) -> frozenset[ExpiryKey]:
+        """The expiries that waited when last asked."""
+        return frozenset(self._waits)
+
     def held(self, stamps: NDArray[np.int64], now_ns: int) -> frozenset[ExpiryKey]:
         """The expiries that still wait.
 

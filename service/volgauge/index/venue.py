@@ -156,7 +156,12 @@ class VenueSink:
 
     def held(self, now_ns: int) -> frozenset[ExpiryKey]:
         """Expiries whose snapshot is not complete; their numbers are of half a chain."""
-        return self._refill.held(self.table.stamps, now_ns)
+        waited = self._refill.waiting
+        held = self._refill.held(self.table.stamps, now_ns)
+        for key, expiry_ns in waited - held:
+            if key in self.books:
+                self.books[key].renew_references(expiry_ns)
+        return held
 
     def is_covered(self) -> bool:
         """The venue accepted everything that was asked for."""

@@ -128,12 +128,15 @@ def accept_legs(
     now_ns: int,
     values: F64,
     facts: I64,
-    across: bool,
+    own: bool,
 ) -> int:
     """Choose each strike's out-of-the-money leg and refuse what METHODOLOGY section 3 refuses.
 
-    Fills MONEYNESS and OTM_* of the work array (units of the forward; NaN refused), the verdicts
-    the counts, DEVIATION and ACCEPTED. A quote that has no FORWARD_REF yet gets it.
+    Fills MONEYNESS and OTM_* of the work array (units of the forward; NaN refused), the verdicts,
+    the counts, DEVIATION and ACCEPTED. `own` says that the forward comes from the expiry's own
+    pairs: only then quotes are held against it (rule 3, and rule 2a across the money), for the step
+    from a borrowed forward to the own one is no move of the market. A quote that has no FORWARD_REF
+    yet gets it.
 
     Returns:
         When the first of the quotes that the forward has left behind comes of age (rule 3): the
@@ -148,9 +151,9 @@ def accept_legs(
         work[OTM_MID, i] = math.nan
         work[SOLVED, i] = math.nan
         call, put = int(ladder[i, CALL_SLOT]), int(ladder[i, PUT_SLOT])
-        if call >= 0 and math.isnan(quotes[call, FORWARD_REF]):
+        if own and call >= 0 and math.isnan(quotes[call, FORWARD_REF]):
             quotes[call, FORWARD_REF] = forward
-        if put >= 0 and math.isnan(quotes[put, FORWARD_REF]):
+        if own and put >= 0 and math.isnan(quotes[put, FORWARD_REF]):
             quotes[put, FORWARD_REF] = forward
         if m < 1.0:
             leg, slot, mid, half = PUT, put, work[PUT_MID, i] * scale, work[PUT_HALF, i] * scale
@@ -166,7 +169,7 @@ def accept_legs(
             continue
         moved = abs(forward / quotes[slot, FORWARD_REF] - 1.0)
         # |delta| <= 1 decides most quotes without solving for a volatility.
-        if moved * (1.0 + DELTA_FLOOR) > half:
+        if own and moved * (1.0 + DELTA_FLOOR) > half:
             delta = otm_delta(m, implied_deviation(m, mid))
             if moved * (delta + DELTA_FLOOR) > half:
                 ripe_ns = stamps[slot, RECEIVED_NS] + LARGEST_AGE_NS + 1
@@ -179,13 +182,13 @@ def accept_legs(
         work[OTM_BID, i] = mid - half
         work[OTM_ASK, i] = mid + half
 
-    if has_conflict(work, count, across):
-        worst = worst_strike(work, count, across)
+    if has_conflict(work, count, own):
+        worst = worst_strike(work, count, own)
         while worst >= 0:
             leg = PUT if work[MONEYNESS, worst] < 1.0 else CALL
             judge(ladder, worst, NATIVE, leg, facts, R_ARBITRAGE)
             work[OTM_MID, worst] = math.nan
-            worst = worst_strike(work, count, across)
+            worst = worst_strike(work, count, own)
 
     accepted = 0
     for i in range(count):

@@ -101,6 +101,20 @@ class Surface:
         """Let the next `evaluate` compute every expiry."""
         self._every = col.EVERY
 
+    def renew_references(self, expiry_ns: int) -> None:
+        """Let the quotes of an expiry be as fresh as its next forward (rule 3).
+
+        While a snapshot comes in, the forward moves because pairs join it, not because the market
+        does; what was noted as a quote's forward then is worth nothing.
+        """
+        cell = self._cells.get(expiry_ns)
+        if cell is None:
+            return
+        for slot, instrument in self.slots.items():
+            if instrument.expiry_ns == expiry_ns:
+                self.table.quotes[slot, col.FORWARD_REF] = nan
+        self.table.dirty[cell] = 1
+
     def evaluate(self, now_ns: int) -> int:
         """Compute what changed, as of `now_ns`.
 

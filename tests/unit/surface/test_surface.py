@@ -234,6 +234,39 @@ def test_a_quote_that_the_market_has_left_behind_is_dropped() -> None:
     assert col.R_STALE == old
 
 
+def test_a_snapshot_that_became_whole_starts_anew() -> None:
+    """A forward that moved while pairs came in has left no quote behind."""
+    quotes = expiry_chain()
+    kept = next(i for i, q in enumerate(quotes) if (q.strike, q.kind.value) == (59_000.0, "P"))
+    surface = build(quotes, AT, methods=(Method.NATIVE,))
+    surface.evaluate(AT)
+    move_forward(surface, quotes, kept, AT + NANOS_PER_SECOND)
+
+    surface.renew_references(quotes[0].expiry_ns)
+    surface.evaluate(AT + 3 * NANOS_PER_SECOND)
+
+    assert col.R_STALE != surface.codes(Method.NATIVE)[kept]
+
+
+def test_a_borrowed_forward_is_no_yardstick() -> None:
+    """The step from the future's price to the expiry's own parity is no move of the market."""
+    quotes = expiry_chain()
+    one_leg = [
+        replace(q, bid=nan, ask=nan) if (q.kind.value == "P") == (q.strike > 60_100.0) else q
+        for q in quotes
+    ]
+    surface = build([replace(q, forward=61_000.0) for q in one_leg], AT, methods=(Method.NATIVE,))
+    surface.evaluate(AT)
+    for slot, (q, before) in enumerate(zip(quotes, one_leg, strict=True)):
+        if isnan(before.bid):
+            quote(surface, slot, q.bid, q.ask, AT + 3 * NANOS_PER_SECOND)
+
+    surface.evaluate(AT + 3 * NANOS_PER_SECOND)
+
+    assert surface.facts[col.NATIVE, 0, col.PAIRS] > 3
+    assert col.R_STALE not in surface.codes(Method.NATIVE).values()
+
+
 def test_an_old_quote_of_a_still_market_stays() -> None:
     """Age alone refuses nothing."""
     surface = build(expiry_chain(), AT, methods=(Method.NATIVE,))
