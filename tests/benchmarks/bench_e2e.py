@@ -184,7 +184,11 @@ class _Bench:
         cpu = measure.cpu_ns(pid) - cpu_before
         sent_ns = array("q")
         sent_ns.frombytes(self.stamps.read_bytes())
-        return _outcome(sent, sent_ns, answer["records"], offset_ns, cpu)
+        outcome = _outcome(sent, sent_ns, answer["records"], offset_ns, cpu)
+        if outcome is None:
+            words = self.pipelines[name].last_words()
+            raise RuntimeError(f"{name}: no record for {count} frames\n{words}")
+        return outcome
 
 
 def _command(name: str, address: str, url: str) -> list[str]:
@@ -227,7 +231,8 @@ def _wait_until_subscribed(blaster: Child, name: str, child: Child) -> None:
 
 def _outcome(
     sent: dict[str, Any], sent_ns: "array[int]", records: list[list[int]], offset_ns: int, cpu: int
-) -> Outcome:
+) -> Outcome | None:
+    """Put frames and records together; None without a record."""
     count = len(sent_ns)
     inputs = _inputs(records, sent["began_ns"] + offset_ns)
     latencies: list[float] = []
@@ -242,7 +247,7 @@ def _outcome(
         latencies += [(received_ns - sent_ns[frame]) / 1e6 for frame in range(included, until)]
         included = until
     if not latencies:
-        raise RuntimeError(f"no record for {count} frames")
+        return None
     third = max(1, len(latencies) // 3)
     p50, p99, p999 = measure.percentiles(latencies, SHARES)
     return Outcome(
