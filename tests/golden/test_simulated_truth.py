@@ -150,9 +150,9 @@ def rule_on_truth(market: Market, truth: Truth, asset: str) -> float:
     tenor_ns = 30 * NANOS_PER_DAY
     near = max(e for e in truth.expiry_ns if e - truth.now_ns <= tenor_ns)
     far = min(e for e in truth.expiry_ns if e - truth.now_ns > tenor_ns)
-    variances = [dvol(chains[expiry], forward[expiry])[0] for expiry in (near, far)]
-    years = [(expiry - truth.now_ns) / NANOS_PER_YEAR for expiry in (near, far)]
-    return points(*variances, *years, tenor_ns / NANOS_PER_YEAR)
+    w_near, w_far = (dvol(chains[expiry], forward[expiry])[0] for expiry in (near, far))
+    t_near, t_far = ((expiry - truth.now_ns) / NANOS_PER_YEAR for expiry in (near, far))
+    return points(w_near, w_far, t_near, t_far, tenor_ns / NANOS_PER_YEAR)
 
 
 def rms(numbers: list[float]) -> float:
