@@ -1,0 +1,262 @@
+"""Deribit as one venue: the listings, and three websockets that share them."""
+
+from collections.abc import Mapping
+from math import inf
+
+import msgspec
+from msgspec import DecodeError
+
+from volgauge.adapters.base import RestRequest
+from volgauge.adapters.deribit import messages, plan
+from volgauge.adapters.deribit.endpoints import (
+    CATALOG_CURRENCIES,
+    COALESCE_NS,
+    INVERSE_ASSETS,
+    LISTING_DELAY_NS,
+    MIN_REFRESH_NS,
+    REST_URL,
+    VENUE,
+    WS_URL,
+)
+from volgauge.adapters.deribit.listing import Listing
+from volgauge.adapters.deribit.normalize import Contract, Future, read_row, to_error
+from volgauge.adapters.deribit.protocol import DeribitProtocol, Hooks
+from volgauge.adapters.deribit.subscriptions import Pacer
+from volgauge.domain.events import EventSink, InstrumentsExpired, InstrumentsListed, OpenInterest
+from volgauge.domain.instrument import Asset, Instrument, Premium
+from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.errors import CatalogError, RateLimited, VenueError, VenueUnavailable
+from volgauge.settings import VenueSettings
+
+_decode_list = msgspec.json.Decoder(messages.ListBody).decode
+_decode_row = msgspec.json.Decoder(messages.InstrumentRow).decode
+_decode_summary = msgspec.json.Decoder(messages.SummaryRow).decode
+
+
+class DeribitAdapter:
+    """Implements VenueAdapter.
+
+    The catalog is, for each currency, public/get_instruments of options and of futures, and
+    public/get_book_summary_by_currency for the open interest: one request a minute instead of a
+    ticker channel for each of a thousand options.
+    """
+
+    venue = VENUE
+
+    def __init__(self, settings: VenueSettings, sink: EventSink) -> None:
+        self.rest_url = settings.rest_url or REST_URL
+        self.catalog_due_ns = 0
+        self._settings = settings
+        self._sink = sink
+        self._listing = Listing()
+        self._catalog_ns = 0
+        pacer = Pacer()
+        hooks = Hooks(self._listing_changed, self._expire)
+        self._protocols = tuple(
+            DeribitProtocol(
+                connection,
+                settings.ws_url or WS_URL,
+                self._listing,
+                sink,
+                pacer,
+                hooks,
+                reconnect_after_seconds=settings.reconnect_after_seconds,
+                compression=settings.compression,
+            )
+            for connection in plan.CONNECTIONS
+        )
+        self._counts = self._protocols[-1].counts
+
+    def catalog_requests(self) -> tuple[RestRequest, ...]:
+        """The bodies that `on_catalog` needs: `{currency}.option`, `.future` and `.summary`."""
+        requests = []
+        for currency in self._currencies():
+            for kind in ("option", "future"):
+                query = f"currency={currency}&kind={kind}&expired=false"
+                path = f"public/get_instruments?{query}"
+                requests.append(RestRequest(f"{currency}.{kind}", path))
+            path = f"public/get_book_summary_by_currency?currency={currency}&kind=option"
+            requests.append(RestRequest(f"{currency}.summary", path))
+        return tuple(requests)
+
+    def catalog_error(self, status: int, body: bytes) -> VenueError:
+        """What a refused catalog request means."""
+        try:
+            error = _decode_list(body).error
+        except DecodeError:
+            error = None
+        if error is not None:
+            mapped = to_error(error)
+            if isinstance(mapped, RateLimited | VenueUnavailable):
+                return mapped
+            return CatalogError(VENUE, f"HTTP {status}: {error.code} {error.message}")
+        if status == 429:
+            return RateLimited(VENUE, "HTTP 429")
+        if status >= 500:
+            return VenueUnavailable(VENUE, f"HTTP {status}")
+        return CatalogError(VENUE, f"HTTP {status}")
+
+    def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
+        """Read the listings: emit what came and what went, renew every connection's plan.
+
+        Raises:
+            CatalogError: A body cannot be read; nothing has changed then.
+        """
+        options: dict[str, Contract] = {}
+        futures: dict[str, Contract] = {}
+        amounts: dict[str, float] = {}
+        refused: list[str] = []
+        for currency in self._currencies():
+            for kind in ("option", "future"):
+                for row in self._rows(bodies, f"{currency}.{kind}"):
+                    reason = self._read(row, now_ns, options, futures)
+                    if reason is not None:
+                        refused.append(reason)
+            for row in self._rows(bodies, f"{currency}.summary"):
+                try:
+                    summary = _decode_summary(row)
+                except (DecodeError, RecursionError):
+                    refused.append("summary")
+                else:
+                    if summary.open_interest is not None and 0.0 <= summary.open_interest < inf:
+                        amounts[summary.instrument_name] = summary.open_interest
+        self._check_not_lost(options, now_ns)
+        for reason in refused:
+            self._counts[f"rejected.listing_{reason}"] += 1
+        self._apply(options, futures, amounts, now_ns)
+
+    def connections(self) -> tuple[DeribitProtocol, ...]:
+        """The websockets to hold open: hot, wings, market."""
+        return self._protocols
+
+    def _currencies(self) -> list[str]:
+        """Of `CATALOG_CURRENCIES`, those that can list an asset that is asked for."""
+        assets = self._settings.assets
+        return [
+            currency
+            for currency in CATALOG_CURRENCIES
+            if not assets
+            or currency in assets
+            or (currency not in INVERSE_ASSETS and not INVERSE_ASSETS.issuperset(assets))
+        ]
+
+    def _rows(self, bodies: Mapping[str, bytes], name: str) -> list[msgspec.Raw]:
+        body = bodies.get(name)
+        if body is None:
+            raise CatalogError(VENUE, f"{name}: no such body")
+        try:
+            answer = _decode_list(body)
+        except (DecodeError, RecursionError) as error:
+            raise CatalogError(VENUE, f"{name}: {error}") from error
+        if answer.result is None:
+            raise CatalogError(VENUE, f"{name}: {answer.error}")
+        return answer.result
+
+    def _read(
+        self,
+        row: msgspec.Raw,
+        now_ns: int,
+        options: dict[str, Contract],
+        futures: dict[str, Contract],
+    ) -> str | None:
+        """Sort one row in; the reason when it is not for us."""
+        try:
+            contract = read_row(_decode_row(row), now_ns)
+        except (DecodeError, RecursionError):
+            return "schema"
+        if isinstance(contract, str):
+            return contract
+        if self._settings.assets and contract.terms.asset not in self._settings.assets:
+            return "asset"
+        if isinstance(contract.terms, Future):
+            futures[contract.name] = contract
+        elif contract.terms.premium is Premium.QUOTE and contract.terms.asset in INVERSE_ASSETS:
+            return "linear_twin"
+        else:
+            options[contract.name] = contract
+        return None
+
+    def _apply(
+        self,
+        options: Mapping[str, Contract],
+        futures: Mapping[str, Contract],
+        amounts: Mapping[str, float],
+        now_ns: int,
+    ) -> None:
+        instruments: dict[str, Instrument] = {}
+        indices: dict[str, tuple[Asset, str]] = {}
+        expiries: set[tuple[Asset, str, int]] = set()
+        for name, contract in options.items():
+            terms = contract.terms
+            if isinstance(terms, Instrument):
+                instruments[name] = terms
+                indices[contract.index_name] = (terms.asset, terms.quote_currency)
+                expiries.add((terms.asset, terms.quote_currency, terms.expiry_ns))
+        wanted = {
+            name: terms
+            for name, contract in futures.items()
+            if isinstance(terms := contract.terms, Future)
+            and (terms.asset, terms.quote_currency, terms.expiry_ns) in expiries
+        }
+        changes = self._listing.update(instruments, wanted, indices)
+        send = self._sink.event
+        if changes.expired:
+            send(InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=changes.expired))
+        if changes.slots:
+            send(
+                InstrumentsListed(
+                    venue=VENUE,
+                    received_ns=now_ns,
+                    slots=changes.slots,
+                    instruments=changes.instruments,
+                )
+            )
+        slots = self._listing.slots
+        known = sorted((slots[name], amount) for name, amount in amounts.items() if name in slots)
+        if known:
+            send(
+                OpenInterest(
+                    venue=VENUE,
+                    received_ns=now_ns,
+                    slots=tuple(slot for slot, _ in known),
+                    amounts=tuple(amount for _, amount in known),
+                )
+            )
+        self._schedule(now_ns)
+        self._plan(changes.renewed, now_ns)
+
+    def _check_not_lost(self, options: Mapping[str, Contract], now_ns: int) -> None:
+        """An asset whose options have not expired cannot have none: such a body is no listing."""
+        held = {i.asset for i in self._listing.instruments.values() if i.expiry_ns > now_ns}
+        lost = held - {contract.terms.asset for contract in options.values()}
+        if lost:
+            raise CatalogError(VENUE, f"expected options of {', '.join(sorted(lost))}, found none")
+
+    def _plan(self, renewed: frozenset[str], now_ns: int) -> None:
+        plans = plan.make_plans(
+            self._listing,
+            hot_days=self._settings.hot_days,
+            with_depth=self._settings.depth_levels > 0,
+            now_ns=now_ns,
+        )
+        for protocol in self._protocols:
+            protocol.set_plan(plans[protocol.connection], renewed, now_ns)
+
+    def _schedule(self, now_ns: int) -> None:
+        """Fetch again after a minute, or when the next expiry has gone and its successors came."""
+        self._catalog_ns = now_ns
+        periodic_ns = now_ns + round(self._settings.catalog_refresh_seconds * NANOS_PER_SECOND)
+        self.catalog_due_ns = min(periodic_ns, self._listing.next_expiry_ns + LISTING_DELAY_NS)
+
+    def _listing_changed(self, received_ns: int) -> None:
+        """Gather the burst for a second; and never fetch more often than the venue refills."""
+        earliest_ns = max(received_ns + COALESCE_NS, self._catalog_ns + MIN_REFRESH_NS)
+        self.catalog_due_ns = min(self.catalog_due_ns, earliest_ns)
+
+    def _expire(self, now_ns: int) -> None:
+        """What has expired is gone at that instant, whatever the REST interface does."""
+        expired = self._listing.expire(now_ns)
+        if expired:
+            self._sink.event(InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=expired))
+            if self._listing.is_loaded:
+                self._plan(frozenset(), now_ns)
