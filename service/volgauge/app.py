@@ -29,17 +29,25 @@ from volgauge.adapters.deribit.adapter import DeribitAdapter
 from volgauge.adapters.deribit.endpoints import is_official
 from volgauge.clock import Clock, SystemClock
 from volgauge.domain.events import EventSink
-from volgauge.domain.index import IndexValue, Source, StatusEvent, SurfaceValue, tenor_label
+from volgauge.domain.index import (
+    METHODOLOGY_VERSION,
+    IndexValue,
+    Source,
+    StatusEvent,
+    SurfaceValue,
+    tenor_label,
+)
 from volgauge.domain.instrument import Venue
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import ConfigError, VenueError, VolgaugeError
 from volgauge.history.candles import PRICE, Candle
 from volgauge.history.keeper import HistoryKeeper
-from volgauge.history.store import HistoryStore
+from volgauge.history.store import HistoryStore, MixedSources, NoHistory, RangeTooLong
 from volgauge.index.asset import Record
 from volgauge.index.engine import Engine
 from volgauge.index.venue import VenueRules
 from volgauge.publish.bundled import BundledRedis
+from volgauge.publish.http import ApiError, HistoryQuery, HttpServer
 from volgauge.publish.hub import Hub
 from volgauge.publish.record import encode
 from volgauge.publish.redis import RedisPublisher
@@ -90,7 +98,7 @@ class Service:
             else None
         )
         self.publisher: RedisPublisher | None = None
-        self.http: Any = None
+        self.http: HttpServer | None = None
         self.redis_url = settings.redis.url
         self.stopping = asyncio.Event()
         self._warm = False
@@ -104,6 +112,8 @@ class Service:
             self.redis_url = bundled.start()
         if self.history is not None:
             await self.history.open()
+        if self.settings.http.enabled:
+            await self._listen()
         try:
             async with asyncio.TaskGroup() as tasks:
                 owned = [tasks.create_task(part, name=name) for name, part in self._parts()]
@@ -118,6 +128,8 @@ class Service:
                 for task in owned:
                     task.cancel()
         finally:
+            if self.http is not None:
+                await self.http.stop()
             if bundled is not None:
                 bundled.stop()
 
@@ -146,6 +158,31 @@ class Service:
         if not self._warm:
             return ["kernels are being compiled"]
         return self.engine.reasons_not_ready()
+
+    async def _listen(self) -> None:
+        """Open the HTTP side before anything is ready: /readyz says why it is not."""
+        settings = self.settings
+        self.http = HttpServer(
+            settings.http,
+            self.hub,
+            self.registry,
+            self.clock,
+            reasons_not_ready=self.reasons_not_ready,
+            history=None if self.history is None else _history_reader(self.history),
+            about={
+                "version": __version__,
+                "methodology": METHODOLOGY_VERSION,
+                "mode": settings.index.method.value,
+                "source": source_of(settings).value,
+            },
+        )
+        try:
+            await self.http.start()
+        except OSError as error:
+            raise ConfigError(
+                f"http.port: cannot listen on {settings.http.host}:{settings.http.port}, "
+                f"{error.strerror or error}"
+            ) from error
 
     def _hand_over(self, record: Record) -> None:
         if isinstance(record, IndexValue):
@@ -177,7 +214,13 @@ class Service:
         if self.history is not None:
             parts.append(("history", self.history.run()))
         if settings.redis.enabled:
-            self.publisher = RedisPublisher(settings.redis, self.clock, self.redis_url)
+            self.publisher = RedisPublisher(
+                settings.redis,
+                self.clock,
+                self.redis_url,
+                headline_tenor=tenor_label(settings.index.headline_tenor_days),
+                on_epoch=self.hub.set_epoch,
+            )
             self.metrics.watch_publisher(self.publisher.stats)
             parts.append(("redis", self.publisher.run()))
         for adapter in self.adapters.values():
@@ -216,6 +259,30 @@ class Service:
                 self.recorder.timer(now_ns)
             self.flush()
             self.metrics.set_ready(not self.reasons_not_ready())
+
+
+def _history_reader(keeper: HistoryKeeper) -> Callable[[HistoryQuery], Awaitable[dict[str, Any]]]:
+    """Let the API read candles; what the store refuses becomes a typed answer."""
+
+    async def read(query: HistoryQuery) -> dict[str, Any]:
+        try:
+            found = await keeper.query(
+                query.asset,
+                query.series,
+                start_s=query.start_s,
+                end_s=query.end_s,
+                resolution_seconds=query.resolution_seconds,
+            )
+        except NoHistory as error:
+            raise ApiError(404, "no_history", str(error)) from error
+        except (RangeTooLong, ValueError) as error:
+            raise ApiError(400, "bad_range", str(error)) from error
+        except MixedSources as error:
+            raise ApiError(409, "mixed_sources", str(error)) from error
+        answer: dict[str, Any] = msgspec.to_builtins(found)
+        return answer
+
+    return read
 
 
 class Past(Struct, frozen=True, kw_only=True):

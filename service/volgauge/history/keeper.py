@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from volgauge.domain.index import IndexValue, Source, SurfaceValue, tenor_label
 from volgauge.history.candles import PRICE, Candle, CandleBuilder, observed
-from volgauge.history.store import HistoryStore
+from volgauge.history.store import CandleSeries, HistoryStore
 
 RESOLUTION_SECONDS = 60
 WRITE_SECONDS = 5.0
@@ -51,6 +51,19 @@ class HistoryKeeper:
                     self._closed.setdefault(series, []).append(candle)
             await self._write()
             await self._store.close()
+
+    async def query(
+        self, asset: str, series: str, *, start_s: int, end_s: int, resolution_seconds: int
+    ) -> CandleSeries:
+        """Read candles, of this service's own source only; the errors are the store's."""
+        return await self._store.query(
+            asset,
+            series,
+            start_s=start_s,
+            end_s=end_s,
+            resolution_seconds=resolution_seconds,
+            source=self._source,
+        )
 
     async def fill(self, candles: Mapping[tuple[str, str, int], list[Candle]]) -> None:
         """Insert whole series, (asset, series, resolution) to candles, e.g. a simulated past."""

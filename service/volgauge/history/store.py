@@ -1,0 +1,275 @@
+"""Candles on disk: one SQLite file in write-ahead mode, all of its I/O in one thread.
+
+Whoever inserts one-minute candles finds the wider ones made of them, up to a day.
+Candles of live, simulated and replayed input may lie in one file; one answer never mixes them.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from volgauge.domain.index import Source
+from volgauge.errors import InputError, VolgaugeError
+from volgauge.history.candles import RESOLUTIONS_SECONDS, Candle
+
+MAX_CANDLES = 5_000
+"""In one answer; a longer range is refused with the advice to take a coarser resolution."""
+BUSY_SECONDS = 5.0
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS candle (
+  asset      TEXT    NOT NULL,
+  series     TEXT    NOT NULL,              -- tenor label (30d) or price
+  source     TEXT    NOT NULL,              -- live, simulated or replay
+  resolution INTEGER NOT NULL,              -- seconds
+  opened     INTEGER NOT NULL,              -- seconds since 1970-01-01 UTC
+  open REAL NOT NULL, high REAL NOT NULL, low REAL NOT NULL, close REAL NOT NULL,
+  PRIMARY KEY (asset, series, source, resolution, opened)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS held (           -- what there is, without a search through it
+  asset TEXT NOT NULL, series TEXT NOT NULL, source TEXT NOT NULL, resolution INTEGER NOT NULL,
+  PRIMARY KEY (asset, series, source, resolution)
+) WITHOUT ROWID;
+"""
+# A second candle of the same span continues the first: a restart in mid-minute loses nothing.
+_CONTINUE = """
+ON CONFLICT DO UPDATE SET
+  high = max(high, excluded.high), low = min(low, excluded.low), close = excluded.close
+"""
+_INSERT = f"INSERT INTO candle VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) {_CONTINUE}"  # noqa: S608 - constants
+_WIDEN = f"""
+WITH fine AS (
+  SELECT opened, open, high, low, close FROM candle
+  WHERE asset = :asset AND series = :series AND source = :source AND resolution = :fine
+    AND opened >= :first / :wide * :wide AND opened < (:last / :wide + 1) * :wide
+), span AS (
+  SELECT opened / :wide * :wide AS started, min(opened) AS first, max(opened) AS last,
+         max(high) AS high, min(low) AS low
+  FROM fine GROUP BY started
+)
+INSERT INTO candle
+SELECT :asset, :series, :source, :wide, span.started, head.open, span.high, span.low, tail.close
+FROM span JOIN fine AS head ON head.opened = span.first JOIN fine AS tail ON tail.opened = span.last
+WHERE true {_CONTINUE}
+"""  # noqa: S608 - constants
+_HOLD = "INSERT OR IGNORE INTO held VALUES (?, ?, ?, ?)"
+_SELECT = """
+SELECT opened, open, high, low, close FROM candle
+WHERE asset = ? AND series = ? AND source = ? AND resolution = ? AND opened >= ? AND opened < ?
+ORDER BY opened
+"""
+_HELD = "SELECT DISTINCT source FROM held WHERE asset = ? AND series = ? AND resolution = ?"
+
+Answer = TypeVar("Answer")
+Row: TypeAlias = tuple[str, str, str, int, int, float, float, float, float]
+
+
+class NoHistory(VolgaugeError):
+    """Nothing is stored of what was asked for."""
+
+
+class MixedSources(VolgaugeError):
+    """Several sources are stored and none was named; `sources` lists them."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        names = [source.value for source in sources]
+        super().__init__(f"expected a source, one of {', '.join(names)}")
+        self.sources = tuple(sources)
+
+
+class RangeTooLong(VolgaugeError):
+    """The answer would exceed MAX_CANDLES."""
+
+
+class CandleSeries(Struct, frozen=True, kw_only=True):
+    """One answer."""
+
+    asset: str
+    series: str
+    source: Source
+    resolution_seconds: int
+    candles: tuple[Candle, ...]
+    """Ascending; a span without any value is absent."""
+
+
+class HistoryStore:
+    """The file. Open it before use, close it at the end."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._connection: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="history")
+
+    async def open(self) -> None:
+        """Open the file, make it when it is absent.
+
+        Raises:
+            InputError: The path is no writable SQLite file of ours.
+        """
+        await self._run(self._open)
+
+    async def close(self) -> None:
+        """Finish what is queued and close; harmless when not open."""
+        await self._run(self._close)
+        self._thread.shutdown()
+
+    async def insert(
+        self,
+        asset: str,
+        series: str,
+        source: Source,
+        resolution_seconds: int,
+        candles: Iterable[Candle],
+    ) -> int:
+        """Store candles, and the wider ones that they belong to; returns how many were given.
+
+        A candle of a span that is stored already continues it: its open is kept, the extremes
+        are widened, the close is replaced.
+
+        Raises:
+            ValueError: The resolution is none of RESOLUTIONS_SECONDS.
+        """
+        _require_resolution(resolution_seconds)
+        key = (asset, series, source.value)
+        rows = [(*key, resolution_seconds, *_row_of(candle)) for candle in candles]
+        if rows:
+            await self._run(lambda: self._insert(key, resolution_seconds, rows))
+        return len(rows)
+
+    async def query(
+        self,
+        asset: str,
+        series: str,
+        *,
+        start_s: int,
+        end_s: int,
+        resolution_seconds: int,
+        source: Source | None = None,
+    ) -> CandleSeries:
+        """Read the candles that open in [start_s, end_s).
+
+        Args:
+            asset: Upper-case ticker.
+            series: Tenor label or `price`.
+            start_s: Seconds since 1970-01-01 UTC.
+            end_s: Excluded.
+            resolution_seconds: One of RESOLUTIONS_SECONDS.
+            source: None is fine as long as the file holds one source of this series.
+
+        Raises:
+            ValueError: The resolution is none of RESOLUTIONS_SECONDS.
+            NoHistory: Nothing is stored of this series, or nothing so fine.
+            MixedSources: Several sources are stored and none was named.
+            RangeTooLong: More than MAX_CANDLES would be returned.
+        """
+        if resolution_seconds not in RESOLUTIONS_SECONDS:
+            raise ValueError(
+                f"expected one of {RESOLUTIONS_SECONDS}, received {resolution_seconds}"
+            )
+        if (end_s - start_s) // resolution_seconds > MAX_CANDLES:
+            raise RangeTooLong(
+                f"expected at most {MAX_CANDLES} candles; take a shorter range or a coarser one"
+            )
+        return await self._run(
+            lambda: self._query(asset, series, start_s, end_s, resolution_seconds, source)
+        )
+
+    async def _run(self, work: Callable[[], Answer]) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _open(self) -> None:
+        try:
+            connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                self._require_version(connection)
+                connection.executescript(_SCHEMA)
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.Error as error:
+            raise InputError(f"{self._path}: {error}") from error
+        self._connection = connection
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    @property
+    def _open_connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise RuntimeError("the history store is not open")
+        return self._connection
+
+    def _require_version(self, connection: sqlite3.Connection) -> None:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version not in {0, SCHEMA_VERSION}:
+            raise InputError(
+                f"{self._path}: expected history version {SCHEMA_VERSION}, received {version}"
+            )
+
+    def _insert(self, key: tuple[str, str, str], resolution_seconds: int, rows: list[Row]) -> None:
+        opened = [row[4] for row in rows]
+        asset, series, source = key
+        span = {
+            "asset": asset,
+            "series": series,
+            "source": source,
+            "first": min(opened),
+            "last": max(opened),
+        }
+        with self._open_connection as transaction:
+            transaction.executemany(_INSERT, rows)
+            transaction.execute(_HOLD, (*key, resolution_seconds))
+            at = RESOLUTIONS_SECONDS.index(resolution_seconds)
+            for fine, wide in pairwise(RESOLUTIONS_SECONDS[at:]):
+                transaction.execute(_WIDEN, {**span, "fine": fine, "wide": wide})
+                transaction.execute(_HOLD, (*key, wide))
+
+    def _query(
+        self,
+        asset: str,
+        series: str,
+        start_s: int,
+        end_s: int,
+        resolution_seconds: int,
+        source: Source | None,
+    ) -> CandleSeries:
+        connection = self._open_connection
+        held = connection.execute(_HELD, (asset, series, resolution_seconds))
+        sources = [Source(row[0]) for row in held]
+        if not sources or (source is not None and source not in sources):
+            kind = f"{source.value} history" if source is not None else "history"
+            raise NoHistory(f"no {kind} of {asset} {series} at {resolution_seconds} s")
+        if source is None:
+            if len(sources) > 1:
+                raise MixedSources(sources)
+            [source] = sources
+        key = (asset, series, source.value, resolution_seconds)
+        found = connection.execute(_SELECT, (*key, start_s, end_s))
+        return CandleSeries(
+            asset=asset,
+            series=series,
+            source=source,
+            resolution_seconds=resolution_seconds,
+            candles=tuple(Candle(*row) for row in found),
+        )
+
+
+def _require_resolution(resolution_seconds: int) -> None:
+    if resolution_seconds not in RESOLUTIONS_SECONDS:
+        raise ValueError(f"expected one of {RESOLUTIONS_SECONDS}, received {resolution_seconds}")
+
+
+def _row_of(candle: Candle) -> tuple[int, float, float, float, float]:
+    return candle.opened_s, candle.open, candle.high, candle.low, candle.close

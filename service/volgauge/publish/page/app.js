@@ -1,0 +1,266 @@
+// The live page: one event stream in, numbers and two charts out. Nothing is computed here but ages.
+import { drawSeries, drawTerm } from "./charts.js";
+
+const LIVE_POINTS = 3000;
+const LIVE_STEP_MS = 100;
+const RANGES = {
+  live: null,
+  day: { seconds: 86_400, resolution: 60 },
+  month: { seconds: 30 * 86_400, resolution: 3600 },
+  year: { seconds: 365 * 86_400, resolution: 86_400 },
+};
+const SILENCE_MS = 15_000;
+
+const $ = (id) => document.getElementById(id);
+const state = {
+  asset: null, range: "live", cursor: null, lastMessage: performance.now(), skew: 0,
+  headline: new Map(), surface: new Map(), live: new Map(), candles: new Map(), records: new Map(), dayAgo: new Map(),
+};
+let dirty = true;
+
+const points = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
+const price = (value) => (value === null || value === undefined ? "–" : value.toLocaleString(undefined, { maximumSignificantDigits: 7 }));
+const nowNs = () => (Date.now() + state.skew) * 1e6;
+
+function put(id, text) {
+  const node = $(id);
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function setLink(kind, text) {
+  document.body.dataset.link = kind;
+  put("link", text);
+}
+
+let stream = null;
+let retryMs = 500;
+
+function connect() {
+  stream = new EventSource("/v1/stream?tenors=30d");
+  stream.addEventListener("open", () => { retryMs = 500; state.lastMessage = performance.now(); setLink("open", "live stream"); });
+  stream.addEventListener("index", (message) => { heard(); takeIndex(JSON.parse(message.data)); });
+  stream.addEventListener("surface", (message) => { heard(); takeSurface(JSON.parse(message.data)); });
+  stream.addEventListener("events", (message) => { heard(); takeEvent(JSON.parse(message.data)); });
+  stream.addEventListener("error", () => {
+    setLink("lost", "connection lost, retrying");
+    dirty = true;
+    if (stream.readyState === EventSource.CLOSED) {
+      stream.close();
+      setTimeout(connect, retryMs);
+      retryMs = Math.min(retryMs * 2, 10_000);
+    }
+  });
+}
+
+function heard() {
+  state.lastMessage = performance.now();
+  if (document.body.dataset.link !== "open") setLink("open", "live stream");
+}
+
+function takeIndex(record) {
+  if (record.tenor_days !== 30) return;
+  state.skew = record.published_ns / 1e6 - Date.now();
+  const known = state.headline.has(record.asset);
+  state.headline.set(record.asset, record);
+  const history = state.live.get(record.asset) ?? [];
+  state.live.set(record.asset, history);
+  const fresh = record.status !== "STALE" && record.status !== "HALTED" && record.reason === null;
+  const point = { t: record.computed_ns / 1e6, mid: fresh ? record.value : null, low: record.bid, high: record.ask };
+  const last = history[history.length - 1];
+  if (last && point.t - last.t < LIVE_STEP_MS && point.mid !== null && last.mid !== null) history[history.length - 1] = { ...point, t: last.t };
+  else history.push(point);
+  if (history.length > LIVE_POINTS) history.splice(0, history.length - LIVE_POINTS);
+  const seen = state.records.get(record.asset) ?? [];
+  seen.push([performance.now(), record.seq]);
+  while (seen.length > 2 && seen[seen.length - 1][0] - seen[0][0] > 5000) seen.shift();
+  state.records.set(record.asset, seen);
+  if (!known) showTabs();
+  dirty = true;
+}
+
+function takeSurface(record) {
+  state.surface.set(record.asset, record);
+  dirty = true;
+}
+
+function takeEvent(event) {
+  if (event.tenor_days !== 30) return;
+  const item = document.createElement("li");
+  const time = new Date(event.computed_ns / 1e6).toLocaleTimeString(undefined, { hour12: false });
+  const why = [event.reason, ...event.flags].filter(Boolean).join(", ");
+  item.textContent = `${time}  ${event.asset}  ${event.before} → ${event.after}${why ? `  (${why})` : ""}`;
+  $("events").prepend(item);
+  while ($("events").childElementCount > 50) $("events").lastElementChild.remove();
+}
+
+function showTabs() {
+  const assets = [...state.headline.keys()];
+  if (!state.asset || !assets.includes(state.asset)) select(location.hash.slice(1) && assets.includes(location.hash.slice(1)) ? location.hash.slice(1) : assets[0]);
+  $("assets").replaceChildren(...assets.map((asset) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.role = "tab";
+    button.textContent = asset;
+    button.ariaSelected = String(asset === state.asset);
+    button.addEventListener("click", () => select(asset));
+    return button;
+  }));
+}
+
+function select(asset) {
+  state.asset = asset;
+  history.replaceState(null, "", `#${asset}`);
+  for (const button of $("assets").children) button.ariaSelected = String(button.textContent === asset);
+  loadDayAgo(asset);
+  loadCandles();
+  dirty = true;
+}
+
+async function fetchCandles(asset, seconds, resolution) {
+  const to = Math.floor(Date.now() / 1000) + 60;
+  const answer = await fetch(`/v1/history/${asset}/30d?from=${to - seconds}&to=${to}&resolution=${resolution}`);
+  if (!answer.ok) return null;
+  return (await answer.json()).candles;
+}
+
+async function loadDayAgo(asset) {
+  if (state.dayAgo.has(asset)) return;
+  const candles = await fetchCandles(asset, 86_400, 60).catch(() => null);
+  state.dayAgo.set(asset, candles && candles.length ? candles[0].open : null);
+  dirty = true;
+}
+
+async function loadCandles() {
+  const range = RANGES[state.range];
+  if (!range || !state.asset) return;
+  const key = `${state.asset} ${state.range}`;
+  const candles = await fetchCandles(state.asset, range.seconds, range.resolution).catch(() => null);
+  state.candles.set(key, (candles ?? []).map((c) => ({ t: c.opened_s * 1000, mid: c.close, low: c.low, high: c.high })));
+  dirty = true;
+}
+
+function setRange(name) {
+  state.range = name;
+  for (const button of document.querySelectorAll(".ranges button")) button.ariaPressed = String(button.dataset.range === name);
+  loadCandles();
+  dirty = true;
+}
+
+function showHeadline(record) {
+  const old = record.status === "STALE" || record.status === "HALTED";
+  $("hero").classList.toggle("old", old);
+  put("code", record.code);
+  put("value", points(record.value));
+  document.title = `${points(record.value)} ${record.asset} 30d – volgauge`;
+  put("status", record.status);
+  $("status").className = `pill ${record.status.toLowerCase()}`;
+  put("band", record.bid === null || record.ask === null ? "–" : `${points(record.bid)} – ${points(record.ask)}`);
+  put("strip", points(record.strip));
+  put("strikes", String(record.n_strikes || "–"));
+  const source = $("source");
+  put("source", record.source);
+  source.className = `badge ${record.source}`;
+  const doubts = [record.reason, ...record.flags].filter(Boolean);
+  $("doubt").hidden = !doubts.length;
+  put("doubt", doubts.length ? `why: ${doubts.join(", ").replaceAll("_", " ")}` : "");
+  const before = state.dayAgo.get(record.asset);
+  const change = $("change");
+  if (before && record.value !== null) {
+    const by = record.value - before;
+    put("change", `${by >= 0 ? "+" : "−"}${Math.abs(by).toFixed(2)} (${by >= 0 ? "+" : "−"}${Math.abs((by / before) * 100).toFixed(1)} %)`);
+    change.className = by >= 0 ? "up" : "down";
+    put("change-since", "in 24 h");
+  } else {
+    put("change", "");
+    put("change-since", "");
+  }
+  const seen = state.records.get(record.asset) ?? [];
+  const [first, last] = [seen[0], seen[seen.length - 1]];
+  const rate = first && last && last[0] > first[0] ? ((last[1] - first[1]) / (last[0] - first[0])) * 1000 : null;
+  put("rate", rate === null ? "–" : rate.toFixed(rate < 10 ? 1 : 0));
+  $("venues").replaceChildren(...Object.entries(record.venues).map(([venue, v]) => row([venue, points(v.value), `${(v.weight * 100).toFixed(0)} %`, v.state], 1)));
+}
+
+function row(cells, leftCells = 1) {
+  const line = document.createElement("tr");
+  cells.forEach((text, i) => {
+    const cell = document.createElement("td");
+    cell.textContent = text;
+    if (i < leftCells || i === 7) cell.className = "left";
+    line.append(cell);
+  });
+  return line;
+}
+
+function showSurface(surface, record) {
+  put("spot", price(surface.index_price));
+  put("venue-index", points(surface.venue_index));
+  const used = new Map((record?.expiries ?? []).map((e) => [e.expiry, e.weight]));
+  $("expiries").replaceChildren(...surface.expiries.map((e) => {
+    const refused = Object.entries(e.rejected).map(([why, n]) => `${n} ${why.replaceAll("_", " ")}`).join(", ");
+    const weight = used.get(e.expiry);
+    const line = row([
+      e.expiry.slice(0, 10), (e.t_years * 365).toFixed(1), price(e.forward), points(e.implied_vol), points(e.strip),
+      String(e.n_strikes), weight === undefined ? "" : weight.toFixed(3), [refused, ...e.flags].filter(Boolean).join("; "),
+    ]);
+    if (weight !== undefined) line.className = "used";
+    return line;
+  }));
+  const tenors = Object.entries(surface.term).map(([label, value]) => ({ days: parseFloat(label), value })).sort((a, b) => a.days - b.days);
+  drawTerm($("term"), tenors, surface.expiries.map((e) => ({ days: e.t_years * 365, value: e.implied_vol })));
+}
+
+function showAge(record) {
+  const banner = $("banner");
+  const silent = performance.now() - state.lastMessage > SILENCE_MS || document.body.dataset.link === "lost";
+  const age = record ? Math.max(0, (nowNs() - record.event_ns) / 1e9) : null;
+  put("age", age === null ? "–" : age < 10 ? `${age.toFixed(1)} s` : `${Math.round(age)} s`);
+  let text = "";
+  if (silent) text = "No connection to the server: the numbers below are old";
+  else if (record?.status === "STALE") text = `STALE: no valid value for ${Math.round(age)} s, the last accepted one is shown`;
+  else if (record?.status === "HALTED") text = `HALTED: ${(record.reason ?? "no value").replaceAll("_", " ")}`;
+  banner.hidden = !text;
+  if (banner.textContent !== text) banner.textContent = text;
+  $("hero").classList.toggle("old", silent || record?.status === "STALE" || record?.status === "HALTED");
+}
+
+function showChart() {
+  const range = RANGES[state.range];
+  const data = range ? state.candles.get(`${state.asset} ${state.range}`) ?? [] : state.live.get(state.asset) ?? [];
+  const nearest = drawSeries($("chart"), data, { gap: range ? range.resolution * 3000 : 5000, cursor: state.cursor });
+  const note = nearest
+    ? `${new Date(nearest.t).toISOString().replace("T", " ").slice(0, range ? 16 : 23)} UTC   ${points(nearest.mid)}   ${points(nearest.low)} – ${points(nearest.high)}`
+    : range ? "band: low and high of each candle" : "";
+  put("chart-note", note);
+}
+
+function frame() {
+  const record = state.headline.get(state.asset);
+  showAge(record);
+  if (dirty && !document.hidden) {
+    dirty = false;
+    if (record) showHeadline(record);
+    const surface = state.surface.get(state.asset);
+    if (surface) showSurface(surface, record);
+    showChart();
+  }
+}
+
+document.querySelector(".ranges").addEventListener("click", (event) => event.target.dataset.range && setRange(event.target.dataset.range));
+$("chart").addEventListener("pointermove", (event) => { state.cursor = event.offsetX; dirty = true; });
+$("chart").addEventListener("pointerleave", () => { state.cursor = null; dirty = true; });
+addEventListener("resize", () => { dirty = true; });
+addEventListener("visibilitychange", () => { dirty = true; });
+matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => { dirty = true; });
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const assets = [...state.headline.keys()];
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (step && assets.length) select(assets[(assets.indexOf(state.asset) + step + assets.length) % assets.length]);
+  const range = Object.keys(RANGES)[Number(event.key) - 1];
+  if (range) setRange(range);
+});
+setInterval(frame, 100);
+setInterval(loadCandles, 60_000);
+fetch("/v1/about").then((answer) => answer.json()).then((about) => put("build", `volgauge ${about.version} · methodology ${about.methodology} · ${about.mode}`)).catch(() => {});
+connect();
