@@ -13,6 +13,7 @@ import pytest
 from fakes.redis_lab import frozen, kill, running_server
 from integration.processes import (
     LATEST,
+    START_SECONDS,
     STREAM,
     Line,
     Process,
@@ -26,6 +27,7 @@ from integration.processes import (
     raw,
     recorded_lines,
     redis_of,
+    result_of,
     stream,
     sure,
     venue,
@@ -43,9 +45,15 @@ LIMITS = {
 """The ladder of METHODOLOGY §6 with short rungs, so that a test sees all of them."""
 SLACK_NS = NANOS // 2
 """A timer's step, a slow machine's pause."""
-FREEZE_SECONDS = float(os.environ.get("VOLGAUGE_TEST_FREEZE_SECONDS", "5"))
+FREEZE_SECONDS = float(os.environ.get("VOLGAUGE_TEST_FREEZE_SECONDS", "4"))
 """How long Redis is frozen; the slow test takes 15."""
 ALLOWED_STALL_SECONDS = 0.05
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm() -> None:
+    """Compile the kernels once: some faults strike a few seconds after the venue's start."""
+    assert result_of("warm")[0] == 0
 
 
 def assert_truthful(records: list[Line]) -> None:
@@ -103,7 +111,7 @@ def test_killed_venue_is_told_and_recovers_by_itself() -> None:
 def test_silent_venue_with_living_heartbeats_is_noticed_and_left() -> None:
     """Data stops, answers go on: the status says so in time, and the socket is renewed."""
     with ExitStack() as stack:
-        simulator = stack.enter_context(venue(flags=("--fault", "silent_after=6")))
+        simulator = stack.enter_context(venue(flags=("--fault", "silent_after=3")))
         service = stack.enter_context(
             Process("run", "--port", "0", environment={**addresses(simulator), **LIMITS})
         )
@@ -112,14 +120,18 @@ def test_silent_venue_with_living_heartbeats_is_noticed_and_left() -> None:
         stale = eventually(lambda: is_status(latest(client), "STALE", "HALTED"), "STALE", 20.0)
         again = wait_for_value(service, client, after_ns=int(stale["computed_ns"]))
         records = [record for _, record in stream(client)]
-        reasons = {line["reason"] for line in service.events("feed.disconnected")}
+        errors = [line["error"] for line in service.events("feed.disconnected")]
 
     assert again["event_ns"] > stale["event_ns"]
     assert_truthful(records)
-    assert "feed_stale" in reasons
+    assert any("no data for" in error for error in errors)
 
 
-@pytest.mark.parametrize("fault", ["garble=0.002", "truncate=0.002"], ids=["garbled", "cut-short"])
+@pytest.mark.parametrize(
+    "fault",
+    ["garble=0.002", pytest.param("truncate=0.002", marks=pytest.mark.slow)],
+    ids=["garbled", "cut-short"],
+)
 def test_broken_frames_end_a_session_and_never_the_service(fault: str) -> None:
     """A frame that is no JSON: the session is renewed, the loss is told, the index comes back."""
     with ExitStack() as stack:
@@ -129,21 +141,14 @@ def test_broken_frames_end_a_session_and_never_the_service(fault: str) -> None:
         )
         client = stack.enter_context(closing(raw(redis_of(service))))
         wait_for_value(service, client)
-        refused = eventually(
-            lambda: [
-                line
-                for line in service.events("feed.disconnected")
-                if line["reason"] == "protocol_violation"
-            ],
-            "a refused frame",
-        )
+        refused = eventually(lambda: lost_sessions(service, "received b'"), "a refused frame")
         wait_for_value(service, client, after_ns=time.time_ns())
         records = [record for _, record in stream(client)]
         code, _ = service.terminate()
         last_words = service.last_words
 
     assert code == 0
-    assert refused[0]["error"]
+    assert refused
     assert "Traceback" not in last_words
     assert_truthful(records)
 
@@ -161,7 +166,7 @@ def test_gaps_in_the_book_are_healed_one_instrument_at_a_time() -> None:
         client = stack.enter_context(closing(raw(redis_of(service))))
         began = wait_for_value(service, client)
         eventually(
-            lambda: (latest(client) or began)["seq"] > began["seq"] + 300, "300 more records"
+            lambda: (latest(client) or began)["seq"] > began["seq"] + 100, "100 more records"
         )
         records = [record for _, record in stream(client)]
         lost = service.events("feed.disconnected")
@@ -169,6 +174,112 @@ def test_gaps_in_the_book_are_healed_one_instrument_at_a_time() -> None:
     assert lost == []
     assert_truthful(records)
     assert sure(records[-1])
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        pytest.param(("half_open_after=3",), "no data for", marks=pytest.mark.slow),
+        (("oversized_after=3",), "1009"),
+        pytest.param(("disconnect_every=3", "close_code=4000"), "4000", marks=pytest.mark.slow),
+    ],
+    ids=["half-open", "too-large-frame", "closed-for-heartbeat"],
+)
+def test_lost_sessions_are_named_and_renewed(flags: tuple[str, ...], words: str) -> None:
+    """Whatever ends a session: the log says what, the record says so, a new value follows."""
+    faults = tuple(word for flag in flags for word in ("--fault", flag))
+    with ExitStack() as stack:
+        simulator = stack.enter_context(venue(flags=faults))
+        service = stack.enter_context(
+            Process("run", "--port", "0", environment={**addresses(simulator), **LIMITS})
+        )
+        client = stack.enter_context(closing(raw(redis_of(service))))
+        wait_for_value(service, client)
+        lost = eventually(lambda: lost_sessions(service, words), words)
+        dark = eventually(
+            lambda: [r for _, r in stream(client) if r["reason"] == "feed_down"], "a told loss"
+        )
+        wait_for_value(service, client, after_ns=int(dark[-1]["computed_ns"]))
+        records = [record for _, record in stream(client)]
+
+    assert lost
+    assert_truthful(records)
+
+
+def test_lost_doubled_and_swapped_frames_do_no_harm() -> None:
+    """Top-of-book frames replace each other: no session ends, the value stays where it was."""
+    noise = ("drop=0.002", "duplicate=0.02", "reorder=0.02", "delay=0.01", "delay_ms=200")
+    flags = tuple(word for fault in noise for word in ("--fault", fault))
+    with ExitStack() as stack:
+        simulator = stack.enter_context(venue(flags=flags))
+        service = stack.enter_context(
+            Process("run", "--port", "0", environment={**addresses(simulator), **LIMITS})
+        )
+        client = stack.enter_context(closing(raw(redis_of(service))))
+        began = wait_for_value(service, client)
+        eventually(
+            lambda: (latest(client) or began)["seq"] > began["seq"] + 100, "100 more records"
+        )
+        records = [record for _, record in stream(client) if sure(record)]
+        lost = service.events("feed.disconnected")
+
+    assert lost == []
+    assert_truthful(records)
+    # A second or two of a calm market: the index cannot have moved by more.
+    assert max(r["value"] for r in records) - min(r["value"] for r in records) < 1.0
+
+
+@pytest.mark.slow
+def test_refused_part_of_a_subscription_is_told() -> None:
+    """One channel in a hundred never acknowledged: DEGRADED by `coverage`, not a silent hole."""
+    with ExitStack() as stack:
+        simulator = stack.enter_context(venue(flags=("--fault", "refuse=0.01")))
+        service = stack.enter_context(
+            Process("run", "--port", "0", environment={**addresses(simulator), **LIMITS})
+        )
+        client = stack.enter_context(closing(raw(redis_of(service))))
+        record = eventually(
+            lambda: sure(latest(client)) and flagged(latest(client), "coverage"),
+            "the flag",
+            START_SECONDS,
+        )
+
+    assert record
+    assert record["status"] == "DEGRADED"
+
+
+def test_locked_index_is_told_and_forgotten() -> None:
+    """The venue locks its price index for a while: DEGRADED by `index_locked`, then well again."""
+    faults = ("--fault", "lock_after=4", "--fault", "lock_seconds=2")
+    with ExitStack() as stack:
+        simulator = stack.enter_context(venue(flags=faults))
+        service = stack.enter_context(
+            Process("run", "--port", "0", environment={**addresses(simulator), **LIMITS})
+        )
+        client = stack.enter_context(closing(raw(redis_of(service))))
+        locked = eventually(lambda: flagged(latest(client), "index_locked"), "the flag")
+        eventually(
+            lambda: sure(latest(client)) and not flagged(latest(client), "index_locked"), "no flag"
+        )
+
+    assert locked["status"] == "DEGRADED"
+
+
+def test_maintenance_of_the_venue_is_waited_out() -> None:
+    """Announced, closed, refused over REST and websocket; then it serves again by itself."""
+    faults = ("--fault", "maintenance_after=5", "--fault", "maintenance_seconds=2")
+    with ExitStack() as stack:
+        simulator = stack.enter_context(venue(flags=faults))
+        service = stack.enter_context(
+            Process("run", "--port", "0", environment={**addresses(simulator), **LIMITS})
+        )
+        client = stack.enter_context(closing(raw(redis_of(service))))
+        wait_for_value(service, client)
+        down = eventually(lambda: is_status(latest(client), "STALE", "HALTED"), "STALE")
+        wait_for_value(service, client, after_ns=int(down["computed_ns"]))
+        records = [record for _, record in stream(client)]
+
+    assert_truthful(records)
 
 
 def test_venue_that_is_not_there_yet_is_waited_for() -> None:
@@ -294,3 +405,17 @@ def longest_stall(folder: Path, from_ns: int, until_ns: int) -> float:
 def is_status(record: Line | None, *wanted: str) -> Line:
     """The record if it has one of these statuses, else an empty one."""
     return record if record is not None and record["status"] in wanted else {}
+
+
+def flagged(record: Line | None, flag: str) -> Line:
+    """The record if it has this flag, else an empty one."""
+    return record if record is not None and flag in record["flags"] else {}
+
+
+def lost_sessions(service: Process, words: str) -> list[Line]:
+    """Log lines of lost sessions with these words in the reason or the error."""
+    return [
+        line
+        for line in service.events("feed.disconnected")
+        if words in f"{line['reason']} {line['error']}"
+    ]
