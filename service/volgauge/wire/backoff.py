@@ -1,31 +1,38 @@
-"""How long to wait before the next attempt: doubling, capped, jittered, reset only by data."""
+"""How long to wait before the next attempt; no clock and no sleep in here."""
 
 from collections.abc import Callable
 
-FIRST_SECONDS = 0.5
-LONGEST_SECONDS = 30.0
+from volgauge.errors import RateLimited
+
+BASE_SECONDS = 0.5
+CAP_SECONDS = 30.0
 FACTOR = 2.0
 
 
 class Backoff:
-    """Full jitter: each wait is uniform between a tenth of the present limit and the limit.
+    """Doubling waits, half of each at random, so that many clients do not come back at once.
 
-    A session that was opened but delivered nothing does not count as a success: a venue that
-    accepts and drops us would otherwise be hammered.
+    Only data resets it: a venue that accepts connections and then says nothing is not well.
     """
 
-    def __init__(self, uniform: Callable[[], float]) -> None:
-        """`uniform` draws from [0, 1)."""
-        self._uniform = uniform
-        self._limit = FIRST_SECONDS
+    def __init__(self, random: Callable[[], float]) -> None:
+        self._random = random
+        self._next_seconds = BASE_SECONDS
 
-    def wait_seconds(self, at_least: float = 0.0) -> float:
-        """The next wait; the limit doubles."""
-        limit = self._limit
-        self._limit = min(LONGEST_SECONDS, limit * FACTOR)
-        jittered = limit * (0.1 + 0.9 * self._uniform())
-        return at_least + jittered if at_least else jittered
+    def wait_seconds(self, error: Exception | None) -> float:
+        """Time to the next attempt: 50 to 100 % of the step, and never less than was asked for.
+
+        Args:
+            error: What ended the last attempt; RateLimited carries the least wait.
+        """
+        step = self._next_seconds
+        self._next_seconds = min(step * FACTOR, CAP_SECONDS)
+        wait = step * (0.5 + 0.5 * self._random())
+        if isinstance(error, RateLimited):
+            # Spread, but upwards only.
+            return error.wait_seconds + wait
+        return wait
 
     def reset(self) -> None:
         """Data came."""
-        self._limit = FIRST_SECONDS
+        self._next_seconds = BASE_SECONDS

@@ -1,80 +1,109 @@
-"""Fetch a venue's listings over REST whenever its adapter wants them."""
+"""Fetches a venue's listings over REST when its adapter says that they are due."""
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import structlog
 
 from volgauge.adapters.base import VenueAdapter
 from volgauge.clock import Clock
-from volgauge.errors import CatalogError, RateLimited, VenueError, VenueUnavailable
+from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.errors import CatalogError, VenueError, VenueUnavailable
 from volgauge.wire.backoff import Backoff
-from volgauge.wire.feed import Recorder
+from volgauge.wire.seams import Recorder
 
-MAX_BODY_BYTES = 64 << 20
-TIMEOUT = aiohttp.ClientTimeout(total=30.0, connect=10.0)
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""The 2,500 linear options of one currency are 2 MB."""
+CHUNK_BYTES = 64 * 1024
+TOTAL_SECONDS = 20.0
+CONNECT_SECONDS = 10.0
 POLL_SECONDS = 0.1
+"""How late a due time can be noticed that a websocket has set."""
+HTTP_OK = 200
 
-log = structlog.get_logger("volgauge.wire")
+log = structlog.get_logger("volgauge")
 
 
 async def run_catalog(
     adapter: VenueAdapter,
     clock: Clock,
     flush: Callable[[], None],
-    recorder: Recorder | None,
+    recorder: Recorder | None = None,
     *,
-    uniform: Callable[[], float] = random.random,
+    jitter: Callable[[], float] = random.random,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Keep the adapter's listings fresh for ever; failures are retried with growing waits."""
-    backoff = Backoff(uniform)
-    bound = log.bind(venue=adapter.venue)
-    async with aiohttp.ClientSession(timeout=TIMEOUT, auto_decompress=True) as session:
+    """Keep a venue's listing fresh for ever; ends by cancellation only.
+
+    Args:
+        adapter: Names the bodies and the time, and reads them.
+        clock: Stamps what is received.
+        flush: Recompute and publish; runs after each listing.
+        recorder: Keeps the bodies that were used.
+        jitter: Random numbers in [0, 1) for the waits.
+        sleep: Waits between two attempts.
+    """
+    backoff = Backoff(jitter)
+    has_failed = False
+    timeout = aiohttp.ClientTimeout(total=TOTAL_SECONDS, connect=CONNECT_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
         while True:
-            if adapter.catalog_due_ns > clock.wall_ns():
-                await asyncio.sleep(POLL_SECONDS)
+            wait = (adapter.catalog_due_ns - clock.wall_ns()) / NANOS_PER_SECOND
+            if wait > 0.0:
+                await sleep(min(wait, POLL_SECONDS))
                 continue
             try:
-                bodies = await _fetch(session, adapter, clock, recorder)
+                bodies = await _fetch(session, adapter)
                 now_ns = clock.wall_ns()
                 if recorder is not None:
+                    for name, body in bodies.items():
+                        recorder.rest(adapter.venue, name, now_ns, body)
                     recorder.catalog(adapter.venue, now_ns)
                 adapter.on_catalog(bodies, now_ns)
             except VenueError as error:
-                at_least = error.wait_seconds if isinstance(error, RateLimited) else 0.0
-                wait = backoff.wait_seconds(at_least)
-                bound.warning("catalog.refused", error=str(error)[:300], wait_seconds=wait)
-                await asyncio.sleep(wait)
-                continue
-            backoff.reset()
-            bound.debug("catalog.refreshed", bytes=sum(map(len, bodies.values())))
-            flush()
+                wait = backoff.wait_seconds(error)
+                if not has_failed:
+                    log.warning(
+                        "catalog.refused",
+                        venue=adapter.venue,
+                        error=str(error),
+                        wait_seconds=round(wait, 3),
+                    )
+                has_failed = True
+                await sleep(wait)
+            else:
+                backoff.reset()
+                if has_failed:
+                    log.info("catalog.refreshed", venue=adapter.venue)
+                has_failed = False
+                flush()
 
 
-async def _fetch(
-    session: aiohttp.ClientSession,
-    adapter: VenueAdapter,
-    clock: Clock,
-    recorder: Recorder | None,
-) -> dict[str, bytes]:
-    """All bodies of one catalog, one after the other: venues count requests a second."""
+async def _fetch(session: aiohttp.ClientSession, adapter: VenueAdapter) -> dict[str, bytes]:
+    """All bodies, one request after another: the venue meters them."""
     bodies = {}
     for request in adapter.catalog_requests():
         url = f"{adapter.rest_url.rstrip('/')}/{request.path}"
         try:
-            async with session.get(url) as response:
-                body = await response.content.read(MAX_BODY_BYTES + 1)
-                while not response.content.at_eof() and len(body) <= MAX_BODY_BYTES:
-                    body += await response.content.read(MAX_BODY_BYTES + 1 - len(body))
+            # A redirect is followed nowhere: it would leave the host that the source rests on.
+            async with session.get(url, allow_redirects=False) as response:
+                body = await _read_body(response, adapter)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise VenueUnavailable(adapter.venue, f"{request.path}: {error!r}") from error
-        if len(body) > MAX_BODY_BYTES:
-            raise CatalogError(adapter.venue, f"{request.path}: more than {MAX_BODY_BYTES} bytes")
-        if response.status != 200:
+            text = str(error) or type(error).__name__
+            raise VenueUnavailable(adapter.venue, f"{request.name}: {text}") from error
+        if response.status != HTTP_OK:
             raise adapter.catalog_error(response.status, body)
-        if recorder is not None:
-            recorder.rest(adapter.venue, request.name, clock.wall_ns(), body)
         bodies[request.name] = body
     return bodies
+
+
+async def _read_body(response: aiohttp.ClientResponse, adapter: VenueAdapter) -> bytes:
+    """The decompressed body, up to the limit."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise CatalogError(adapter.venue, f"body longer than {MAX_BODY_BYTES} bytes")
+    return bytes(body)
