@@ -136,19 +136,21 @@ def run(options: Options) -> Report:
 
 
 def _time(case: Case, report: Report, options: Options) -> None:
-    found: dict[str, list[float]] = {"receive": [], "decode": [], "two": [], "peer": []}
+    peers: list[float] = []
     ours = {
         "receive": case.receive(case.frames),
         "decode": case.decode(case.frames),
         "two": case.receive(case.two_sided),
     }
     with _peer(case, report) as peer:
-        for _ in range(options.rounds):
-            for name, sample in measure.interleave(ours, 1).items():
-                found[name] += sample.rounds_ns
+
+        def ask_peer() -> None:
             if peer is not None:
-                found["peer"].append(peer())
-    samples = {name: Sample(tuple(values)) for name, values in found.items() if values}
+                peers.append(peer())
+
+        samples = measure.interleave(ours, options.rounds, ask_peer)
+    if peers:
+        samples["peer"] = Sample(tuple(peers))
     receive, decode = samples["receive"], samples["decode"]
     report.add(
         "receive: decode, normalise, write", receive.median_ns, "ns", f"MAD {receive.mad_ns:.0f}"

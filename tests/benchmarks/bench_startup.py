@@ -21,6 +21,7 @@ from .report import Options, Report
 CHANNEL = "volgauge:index:BTC:30d"
 LARGEST_SECONDS = 1.5
 READY_SECONDS = 60.0
+POLL_SECONDS = 0.5
 TRAFFIC_SECONDS = 8.0
 """Of which the first two are spent connecting."""
 VENUE_RATE = "2000"
@@ -78,25 +79,24 @@ def _start(url: str, core: int, environment: dict[str, str]) -> tuple[float, flo
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname or "", parts.port or 0)) as connection:
         connection.sendall(f"SUBSCRIBE {CHANNEL}\r\n".encode())
-        connection.settimeout(READY_SECONDS)
-        stream = connection.makefile("rb")
-        # The reply to SUBSCRIBE: three elements, two of them with a length line before.
-        for _ in range(6):
-            stream.readline()
+        connection.settimeout(POLL_SECONDS)
+        received = b""
         began = time.monotonic()
         with Child(volgauge("run"), core=core, environment=environment) as service:
             first = 0.0
-            while True:
+            while time.monotonic() - began < READY_SECONDS and service.process.poll() is None:
                 try:
-                    line = stream.readline()
+                    received += connection.recv(65_536)
                 except TimeoutError:
-                    raise RuntimeError(f"no value: {service.last_words()}") from None
-                if not line.startswith(b"{"):
                     continue
                 now = time.monotonic() - began
-                first = first or now
-                if json.loads(line)["value"] is not None:
+                *lines, received = received.split(b"\r\n")
+                records = [json.loads(line) for line in lines if line.startswith(b"{")]
+                if records:
+                    first = first or now
+                if any(record["value"] is not None for record in records):
                     return first, now
+            raise RuntimeError(f"no value: {service.last_words()}")
 
 
 def _compiled(core: int, environment: dict[str, str]) -> tuple[int, int]:

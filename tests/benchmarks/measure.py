@@ -61,12 +61,17 @@ def ratio(numerator: Sample, denominator: Sample) -> Ratio:
     )
 
 
-def interleave(candidates: Mapping[str, Callable[[], int]], rounds: int) -> dict[str, Sample]:
+def interleave(
+    candidates: Mapping[str, Callable[[], int]],
+    rounds: int,
+    after_round: Callable[[], None] = lambda: None,
+) -> dict[str, Sample]:
     """Time candidates in turns, so that a busy machine is busy for all of them.
 
     Args:
         candidates: Each call does one batch and returns how many units it was.
         rounds: Samples of each.
+        after_round: For what is timed elsewhere, in the same turns.
     """
     repeats: dict[str, int] = {}
     for name, call in candidates.items():
@@ -87,6 +92,7 @@ def interleave(candidates: Mapping[str, Callable[[], int]], rounds: int) -> dict
                 for _ in range(repeats[name]):
                     count += call()
                 found[name].append((time.perf_counter_ns() - began) / count)
+            after_round()
     finally:
         if was_enabled:
             gc.enable()
