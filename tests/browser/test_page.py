@@ -1,0 +1,147 @@
+"""The live page in a real browser."""
+
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from serving import Served, index_record, serve, surface_record
+from volgauge.domain.index import Reason, Status
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """The distribution's Chromium, headless."""
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+async def open_page(
+    browser: Browser, url: str, width: int = 1280, height: int = 900
+) -> tuple[Page, list[str], list[str]]:
+    """A loaded page, its console errors and the hosts it asked."""
+    context = await browser.new_context(viewport={"width": width, "height": height})
+    page = await context.new_page()
+    errors: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    await page.goto(url)
+    return page, errors, requests
+
+
+def feed(served: Served, seq: int, value: float | None, **more: object) -> None:
+    """One record for two assets."""
+    served.hub.offer(index_record(seq, value, **more))  # type: ignore[arg-type] # passed through
+
+
+async def text_becomes(page: Page, selector: str, text: str, seconds: float = 5.0) -> None:
+    """Wait for a text."""
+    await page.wait_for_function(
+        "([s, t]) => document.querySelector(s).textContent.includes(t)",
+        arg=[selector, text],
+        timeout=seconds * 1000,
+    )
+
+
+async def test_a_published_value_is_shown_within_a_second(browser: Browser) -> None:
+    """Value, band, status, source and term; no error, nothing from elsewhere."""
+    async with serve() as served:
+        feed(served, 1, 52.31)
+        served.hub.offer(surface_record())
+        page, errors, requests = await open_page(browser, served.url)
+        await text_becomes(page, "#value", "52.31")
+        feed(served, 2, 53.07)
+        await text_becomes(page, "#value", "53.07", seconds=1.0)
+
+        assert await page.text_content("#source") == "simulated"
+        assert await page.text_content("#status") == "SINGLE_VENUE"
+        assert await page.text_content("#band") == "52.67 \u2013 53.47"
+        assert await page.locator("#expiries tr").count() == 2
+        assert await page.text_content("#venue-index") == "52.40"
+        assert not await page.locator("#banner").is_visible()
+        assert [] == errors
+        assert all(url.startswith(served.url) for url in requests)
+
+
+async def test_stale_and_halted_cannot_be_missed(browser: Browser) -> None:
+    """A red banner, the status, and no number when there is none."""
+    async with serve() as served:
+        feed(served, 1, 52.31)
+        page, _, _ = await open_page(browser, served.url)
+        await text_becomes(page, "#value", "52.31")
+        feed(served, 2, 52.31, status=Status.STALE, reason=Reason.FEED_DOWN, age_ns=8_000_000_000)
+        await text_becomes(page, "#banner", "STALE")
+        assert await page.locator("#banner").is_visible()
+        feed(served, 3, None, status=Status.HALTED, reason=Reason.NO_BRACKET)
+        await text_becomes(page, "#banner", "HALTED: no bracket")
+
+        assert await page.text_content("#value") == "\u2013"
+        feed(served, 4, 51.0)
+        await text_becomes(page, "#value", "51.00")
+        await page.wait_for_selector("#banner", state="hidden")
+
+
+async def test_the_page_survives_a_restart_of_the_server(browser: Browser) -> None:
+    """It says that the link is lost, and comes back by itself."""
+    async with serve() as served:
+        feed(served, 1, 52.31)
+        page, _, _ = await open_page(browser, served.url)
+        await text_becomes(page, "#value", "52.31")
+        port = int(served.url.rpartition(":")[2])
+    await text_becomes(page, "#banner", "No connection")
+    async with serve(port=port) as again:
+        feed(again, 1, 49.99)
+        await text_becomes(page, "#value", "49.99", seconds=15.0)
+        await text_becomes(page, "#link", "live")
+        await page.wait_for_selector("#banner", state="hidden")
+
+
+async def test_assets_and_ranges_by_keyboard(browser: Browser) -> None:
+    """Arrows change the asset, digits the range; history is asked for."""
+    async with serve() as served:
+        feed(served, 1, 52.31)
+        feed(served, 1, 71.5, asset="ETH")
+        page, _, requests = await open_page(browser, served.url)
+        await text_becomes(page, "#value", "52.31")
+        await page.keyboard.press("ArrowRight")
+        await text_becomes(page, "#value", "71.50")
+        await page.keyboard.press("ArrowLeft")
+        await page.keyboard.press("3")
+        await page.wait_for_function(
+            "document.querySelector('[data-range=month]').ariaPressed === 'true'"
+        )
+
+        assert any("resolution=3600" in url for url in requests)
+
+
+async def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser) -> None:
+    """390 pixels wide: nothing is wider than the screen."""
+    async with serve() as served:
+        feed(served, 1, 52.31)
+        served.hub.offer(surface_record())
+        page, _, _ = await open_page(browser, served.url, 390, 844)
+        await text_becomes(page, "#value", "52.31")
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        overlaps = await page.evaluate(
+            "(() => { const b = [...document.querySelectorAll('.facts > div')]"
+            ".map(n => n.getBoundingClientRect()); return b.some(r => r.right > 391); })()"
+        )
+
+        assert (True, False) == (width <= 390, overlaps)

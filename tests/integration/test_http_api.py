@@ -1,0 +1,242 @@
+"""The HTTP side over real sockets."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping
+
+import aiohttp
+import msgspec
+import pytest
+
+from serving import Served, index_record, serve, surface_record
+from volgauge.domain.index import IndexValue, Status, StatusEvent
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    """A server with one asset."""
+    async with serve() as running:
+        running.hub.offer(index_record(1, 52.3))
+        running.hub.offer(surface_record())
+        yield running
+
+
+async def get(url: str, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
+    """Status, headers and body of one GET."""
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
+        return answer.status, answer.headers, await answer.read()
+
+
+async def test_the_newest_record_is_the_record_of_redis(served: Served) -> None:
+    """It decodes to the published type, with its stamps set."""
+    status, headers, body = await get(f"{served.url}/v1/index/BTC/30d")
+
+    record = msgspec.json.decode(body, type=IndexValue)
+    assert (200, 52.3, 1) == (status, record.value, record.seq)
+    assert record.published_ns >= record.computed_ns
+    assert headers["Content-Type"].startswith("application/json")
+
+
+async def test_an_unchanged_record_is_not_sent_again(served: Served) -> None:
+    """ETag and If-None-Match."""
+    _, headers, _ = await get(f"{served.url}/v1/index/BTC/30d")
+    status, _, body = await get(
+        f"{served.url}/v1/index/BTC/30d", **{"If-None-Match": headers["ETag"]}
+    )
+
+    assert (304, b"") == (status, body)
+
+
+async def test_lists_hold_every_series(served: Served) -> None:
+    """All assets, or one."""
+    served.hub.offer(index_record(1, 70.0, asset="ETH"))
+    _, _, everything = await get(f"{served.url}/v1/index")
+    _, _, ether = await get(f"{served.url}/v1/index/ETH")
+
+    assert {"BTC", "ETH"} == {r["asset"] for r in msgspec.json.decode(everything)["indices"]}
+    assert ["ETH"] == [r["asset"] for r in msgspec.json.decode(ether)["indices"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/v1/index/DOGE", 404, "unknown_asset"),
+        ("/v1/index/DOGE/30d", 404, "unknown_index"),
+        ("/v1/index/BTC/30", 400, "bad_tenor"),
+        ("/v1/index/B%20C/30d", 400, "bad_asset"),
+        ("/v1/surface/DOGE", 404, "unknown_asset"),
+        ("/v1/history/ETH/30d", 404, "no_history"),
+        ("/v1/history/BTC/30d?resolution=x", 400, "bad_query"),
+        ("/v1/history/BTC/30d?from=never", 400, "bad_query"),
+        ("/v1/history/BTC/30d?from=20&to=10", 400, "bad_range"),
+        ("/v1/history/BTC/30d?frm=20", 400, "bad_query"),
+        ("/v1/stream?tenors=x", 400, "bad_tenor"),
+        ("/nothing", 404, "not_found"),
+        ("/page/../http.py", 404, "not_found"),
+        ("/page/%2e%2e%2fhttp.py", 404, "not_found"),
+    ],
+)
+async def test_a_bad_request_gets_a_typed_answer(
+    served: Served, path: str, status: int, code: str
+) -> None:
+    """A code to branch on and a message to read."""
+    found, _, body = await get(f"{served.url}{path}")
+
+    assert (status, code) == (found, msgspec.json.decode(body)["error"]["code"])
+
+
+async def test_a_method_that_is_not_served_is_refused(served: Served) -> None:
+    """405 with what is allowed."""
+    async with aiohttp.ClientSession() as session, session.post(f"{served.url}/v1/index") as answer:
+        assert answer.status == 405
+        assert "GET" in answer.headers["Allow"]
+
+
+async def test_ready_says_why_it_is_not(served: Served) -> None:
+    """503 with reasons, then 200; health is another question."""
+    served.reasons.append("BTC: warming")
+    status, _, body = await get(f"{served.url}/readyz")
+    healthy, _, _ = await get(f"{served.url}/healthz")
+    served.reasons.clear()
+    ready, _, _ = await get(f"{served.url}/readyz")
+
+    assert (503, ["BTC: warming"]) == (status, msgspec.json.decode(body)["reasons"])
+    assert (200, 200) == (healthy, ready)
+
+
+async def test_a_foreign_host_header_is_refused(served: Served) -> None:
+    """A page of somebody else's that resolves to loopback must not read us."""
+    status, _, _ = await get(f"{served.url}/v1/index", Host="attacker.example")
+
+    assert status == 421
+
+
+async def test_the_page_may_load_only_what_is_ours(served: Served) -> None:
+    """A strict content security policy, and every file it names is served."""
+    status, headers, body = await get(f"{served.url}/")
+    policy = headers["Content-Security-Policy"]
+
+    assert status == 200
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for name in ("app.js", "charts.js", "style.css", "icon.svg"):
+        assert (await get(f"{served.url}/page/{name}"))[0] == 200
+    assert b"http://" not in body.replace(b"http://www.w3.org", b"")
+    assert b"https://" not in body
+
+
+async def test_metrics_are_prometheus_text(served: Served) -> None:
+    """The index gauge, in points."""
+    served.metrics.record(index_record(1, 52.3))
+    status, headers, body = await get(f"{served.url}/metrics")
+
+    assert (200, True) == (status, headers["Content-Type"].startswith("text/plain"))
+    assert b'volgauge_index_points{asset="BTC",tenor="30d"} 52.3' in body
+
+
+async def read_events(
+    session: aiohttp.ClientSession, url: str, count: int
+) -> list[tuple[str, bytes]]:
+    """(event, data) of so many messages of a stream."""
+    found: list[tuple[str, bytes]] = []
+    kind = ""
+    async with session.get(url) as answer:
+        assert answer.headers["Content-Type"] == "text/event-stream"
+        async for line in answer.content:
+            if line.startswith(b"event: "):
+                kind = line[7:].strip().decode()
+            elif line.startswith(b"data: "):
+                found.append((kind, line[6:].strip()))
+                if len(found) == count:
+                    break
+    return found
+
+
+async def test_a_stream_begins_with_a_snapshot_and_goes_on(served: Served) -> None:
+    """Index and surface first, then what changes."""
+
+    async def later() -> None:
+        await asyncio.sleep(0.3)
+        served.hub.offer(index_record(2, 53.0))
+
+    async with aiohttp.ClientSession() as session, asyncio.timeout(10):
+        offering = asyncio.create_task(later())
+        events = await read_events(session, f"{served.url}/v1/stream", 3)
+        await offering
+
+    assert {"index", "surface"} == {kind for kind, _ in events[:2]}
+    record = msgspec.json.decode(events[2][1], type=IndexValue)
+    assert (53.0, 2, 1) == (record.value, record.seq, record.prev_seq)
+
+
+async def test_a_stream_carries_changes_of_status(served: Served) -> None:
+    """Events are never conflated away."""
+    before = index_record(1, 52.3)
+
+    async def later() -> None:
+        await asyncio.sleep(0.3)
+        for after in (Status.DEGRADED, Status.STALE, Status.HALTED):
+            served.hub.offer(
+                StatusEvent(
+                    asset=before.asset,
+                    tenor_days=30.0,
+                    before=Status.OK,
+                    after=after,
+                    computed_ns=before.computed_ns,
+                    source=before.source,
+                )
+            )
+
+    async with aiohttp.ClientSession() as session, asyncio.timeout(10):
+        offering = asyncio.create_task(later())
+        events = await read_events(session, f"{served.url}/v1/stream", 5)
+        await offering
+
+    found = [msgspec.json.decode(data)["after"] for kind, data in events if kind == "events"]
+    assert ["DEGRADED", "STALE", "HALTED"] == found
+
+
+async def test_a_client_that_does_not_read_slows_nobody(served: Served) -> None:
+    """Hundreds of records pass a stalled reader; another one gets the newest."""
+    host, port = served.url.removeprefix("http://").split(":")
+    stalled = socket.create_connection((host, int(port)))
+    try:
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stalled.sendall(b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        began = time.monotonic()
+        for seq in range(2, 2_000):
+            served.hub.offer(index_record(seq, 50.0 + seq / 1000))
+            if seq % 100 == 0:
+                await asyncio.sleep(0)
+        assert time.monotonic() - began < 5.0
+        async with aiohttp.ClientSession() as session, asyncio.timeout(10):
+            events = await read_events(session, f"{served.url}/v1/stream", 2)
+    finally:
+        stalled.close()
+
+    newest = next(msgspec.json.decode(data) for kind, data in events if kind == "index")
+    assert newest["seq"] == 1_999
+
+
+async def test_stopping_does_not_wait_for_streams() -> None:
+    """A connected browser must not hold up a shutdown."""
+    async with serve() as running:
+        running.hub.offer(index_record(1, 52.3))
+        async with aiohttp.ClientSession() as session:
+            answer = await session.get(f"{running.url}/v1/stream")
+            await answer.content.readline()
+            began = time.monotonic()
+            await running.server.stop()
+            took = time.monotonic() - began
+
+    assert took < 1.5
+
+
+async def test_without_history_the_answer_says_so() -> None:
+    """404 with the key to set."""
+    async with serve(with_history=False) as running:
+        status, _, body = await get(f"{running.url}/v1/history/BTC/30d")
+
+    assert status == 404
+    assert "history.path" in msgspec.json.decode(body)["error"]["message"]
