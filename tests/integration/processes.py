@@ -12,6 +12,8 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import pairwise
@@ -20,6 +22,7 @@ from typing import Any, Self, TypeVar
 
 import redis
 import zstandard
+from prometheus_client.parser import text_string_to_metric_families
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -189,6 +192,33 @@ def redis_of(service: Process) -> str:
     """The Redis URL that the service announced."""
     output = service.wait_for_output("redis-cli -u ")
     return output.partition("redis-cli -u ")[2].split()[0]
+
+
+def page_of(service: Process) -> str:
+    """The root of the HTTP side that the service announced, without a slash at the end."""
+    output = service.wait_for_output("/metrics")
+    return next(line.split()[-1] for line in output.splitlines() if " page " in line).rstrip("/")
+
+
+def fetch(url: str, accept: str = "*/*") -> tuple[int, str, str]:
+    """(status, content type, body) of a page."""
+    request = urllib.request.Request(url, headers={"Accept": accept})  # noqa: S310 - loopback
+    try:
+        with urllib.request.urlopen(request, timeout=10.0) as answer:  # noqa: S310 - loopback
+            return answer.status, answer.headers["Content-Type"], answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers["Content-Type"], error.read().decode()
+
+
+def metric(root: str, name: str, **labels: str) -> float:
+    """Sum of the samples of a metric that have these labels."""
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(fetch(f"{root}/metrics")[2])
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
 
 
 def raw(url: str) -> Any:  # noqa: ANN401 - its stubs know no synchronous client

@@ -1,7 +1,10 @@
 """`volgauge demo` and the command line as a person meets them: real processes, real sockets."""
 
 import json
+import re
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -11,12 +14,16 @@ from integration.processes import (
     CHANNEL,
     LATEST,
     STREAM,
+    Line,
     Process,
     Watcher,
     assert_in_order,
     children_of,
     eventually,
+    fetch,
     is_running,
+    metric,
+    page_of,
     raw,
     redis_of,
     result_of,
@@ -73,16 +80,106 @@ def test_every_record_says_what_it_rests_on(demo: Process) -> None:
     assert sum(expiry["n_strikes"] for expiry in record["expiries"]) == record["n_strikes"]
 
 
+def test_http_serves_the_record_that_redis_has(demo: Process) -> None:
+    """`/v1/index/BTC/30d` is the record of the same number, but for the sink's own stamps."""
+    root = page_of(demo)
+    with closing(raw(redis_of(demo))) as client:
+        wait_for_value(demo, client)
+        status, content_type, body = fetch(f"{root}/v1/index/BTC/30d")
+        shown = json.loads(body)
+        kept = eventually(
+            lambda: [r for _, r in stream(client) if r["seq"] == shown["seq"]], "the same record"
+        )
+
+    assert (status, content_type) == (200, "application/json")
+    for record in (shown, kept[0]):
+        del record["published_ns"], record["prev_seq"]
+    assert shown == kept[0]
+
+
+def test_ready_means_that_there_is_a_value(demo: Process) -> None:
+    """`/readyz` is green once every asset has a value; `/healthz` always."""
+    root = page_of(demo)
+    eventually(lambda: fetch(f"{root}/readyz")[0] == 200, "ready")
+    indices = json.loads(fetch(f"{root}/v1/index")[2])["indices"]
+
+    headline = [record for record in indices if record["tenor_days"] == 30.0]
+    assert {record["asset"] for record in headline} == {"BTC", "ETH", "SOL", "XRP"}
+    assert all(record["value"] is not None for record in headline)
+    assert fetch(f"{root}/healthz")[0] == 200
+
+
+def test_metrics_show_the_index_and_its_traffic(demo: Process) -> None:
+    """The value of `/metrics` is one that was published, and records and frames are counted."""
+    root = page_of(demo)
+    with closing(raw(redis_of(demo))) as client:
+        wait_for_value(demo, client)
+        shown = metric(root, "volgauge_index_points", asset="BTC", tenor="30d")
+        published = {record["value"] for _, record in stream(client)}
+    before = metric(root, "volgauge_publish_records_total", sink="redis")
+
+    assert shown in published
+    assert metric(root, "volgauge_feed_frames_total") > 1_000
+    assert metric(root, "volgauge_feed_connected", venue="deribit") == 1.0
+    eventually(
+        lambda: metric(root, "volgauge_publish_records_total", sink="redis") > before,
+        "more published records",
+    )
+
+
+def test_page_and_its_files_are_served(demo: Process) -> None:
+    """`/` is a page, and every file that it names is there."""
+    root = page_of(demo)
+    status, content_type, page = fetch(f"{root}/")
+    files = re.findall(r'(?:src|href)="(/page/[^"]+)"', page)
+
+    assert (status, content_type) == (200, "text/html; charset=utf-8")
+    assert files
+    for file in files:
+        assert fetch(f"{root}{file}")[0] == 200
+
+
+def test_event_stream_moves(demo: Process) -> None:
+    """`/v1/stream` gives records of the asked series, in order."""
+    url = f"{page_of(demo)}/v1/stream?assets=BTC&tenors=30d"
+    records: list[Line] = []
+    with closing(urllib.request.urlopen(url, timeout=10.0)) as lines:  # noqa: S310 - loopback
+        while len(records) < 20:
+            line = lines.readline()
+            assert line
+            if line.startswith(b"data: ") and b'"code"' in line:
+                records.append(json.loads(line.removeprefix(b"data: ")))
+
+    assert {(record["asset"], record["tenor_days"]) for record in records} == {("BTC", 30.0)}
+    assert_in_order(records)
+
+
+def test_simulated_past_is_there_within_seconds(demo: Process) -> None:
+    """`/v1/history` of the demo reaches back, and says that it is simulated."""
+    root = page_of(demo)
+    url = f"{root}/v1/history/BTC/30d?resolution=86400&from={round(time.time()) - 399 * 86_400}"
+    candles = eventually(
+        lambda: len(json.loads(fetch(url)[2]).get("candles", ())) >= 390, "the past", 60.0
+    )
+
+    assert candles
+    assert "simulated" in fetch(url)[2]
+
+
 def test_sigterm_under_load_ends_everything_within_two_seconds() -> None:
     """5,000 updates a second: exit code 0, and neither venue nor Redis outlives the service."""
     with Process("demo", "--rate", "5000", "--port", "0") as process:
         with closing(raw(redis_of(process))) as client:
             wait_for_value(process, client)
+        url = f"{page_of(process)}/v1/stream"
+        # A reader that stays on the line does not hold up the end.
+        reader = urllib.request.urlopen(url, timeout=10.0)  # noqa: S310 - loopback
         below = children_of(process.running.pid)
         assert len(below) >= 2
         code, seconds = process.terminate()
         eventually(lambda: not any(map(is_running, below)), "the children are gone", 2.0)
         last_words = process.last_words
+        reader.close()
 
     sys.stdout.write(f"SIGTERM at 5,000 updates/s: {seconds:.2f} s\n")
     assert code == 0, last_words
