@@ -108,7 +108,7 @@ def test_half_spread_is_at_least_a_tick() -> None:
 
 def test_mid_noise_is_a_quarter_of_the_half_spread() -> None:
     """Deviation of mids from the truth, in configured half-spreads, is 0.25 or a little more."""
-    market = make_market()
+    market = make_market(half_spread_ratio=0.02)
     board = market.boards[0]
     fair = fair_prices(market, "BTC", board)
     # Where the tick is small against the spread, rounding adds little.
