@@ -32,7 +32,8 @@ class Candle(Struct, frozen=True, gc=False):
 
 def observed(value: IndexValue) -> float | None:
     """The number that a record adds to history; None when it carries an earlier one or none."""
-    return None if value.status in _CARRIED else value.value
+    is_repeated = value.status in _CARRIED or value.reason is not None
+    return None if is_repeated else value.value
 
 
 class CandleBuilder:
