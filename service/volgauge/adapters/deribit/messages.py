@@ -168,7 +168,7 @@ class InstrumentRow(Struct, frozen=True, gc=False):
     instrument_name: str
     kind: str
     base_currency: str
-    expiration_timestamp: Stamp
+    expiration_timestamp: int
     tick_size: float
     quote_currency: str = ""
     counter_currency: str = ""

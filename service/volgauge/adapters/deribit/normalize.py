@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from volgauge.adapters.deribit.endpoints import (
     LIVE_STATES,
+    MAX_STAMP,
     RATE_LIMIT_SECONDS,
     RATE_LIMITED,
     UNAVAILABLE,
@@ -177,9 +178,8 @@ def _reason_against(row: InstrumentRow, now_ns: int) -> str | None:
         return "inactive"
     ticks = [row.tick_size, *(step.tick_size for step in row.tick_size_steps)]
     limits = [step.above_price for step in row.tick_size_steps]
-    if not row.base_currency or not all(map(_positive, ticks + limits)):
-        return "bad_row"
-    return None
+    is_sane = row.base_currency and row.expiration_timestamp <= MAX_STAMP
+    return None if is_sane and all(map(_positive, ticks + limits)) else "bad_row"
 
 
 def _is_inverse(row: InstrumentRow) -> bool:

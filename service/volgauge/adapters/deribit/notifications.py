@@ -345,8 +345,10 @@ class Notifications:
             slot = self._option(row.instrument_name, received_ns)
             if slot is None:
                 continue
-            if not row.mark_price or not normalize.is_in_range(row.mark_price, row.iv):
-                self._counts["rejected.mark"] += 1
+            if not row.mark_price:
+                continue
+            if not normalize.is_in_range(row.mark_price, row.iv):
+                self._counts["rejected.bad_number"] += 1
                 continue
             slots.append(slot)
             prices.append(row.mark_price)

@@ -30,7 +30,9 @@ from volgauge.domain.events import Coverage, EventSink, FeedDown, FeedUp
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import FeedStale, ProtocolViolation
 
-STATUS = "public/status"
+STATUS, TEST = "public/status", "public/test"
+OPTIONAL_METHODS = frozenset({STATUS, TEST})
+"""A session can live without their answer."""
 SHOWN_BYTES = 200
 """Of a refused frame, in a message."""
 
@@ -150,15 +152,19 @@ class DeribitProtocol:
         """Send what may go out now, give up on what was not answered, watch for silence.
 
         Raises:
-            FeedStale: No data frame came inside the liveness limit.
+            FeedStale: No data frame, or no answer, came inside its limit.
         """
         if self._listing.next_expiry_ns <= now_ns:
             self._hooks.expire(now_ns)
         if self.state is State.IDLE:
             return
-        for request_id in [i for i, p in self._pending.items() if p.deadline_ns <= now_ns]:
+        overdue = [i for i, p in self._pending.items() if p.deadline_ns <= now_ns]
+        for request_id in overdue:
             self.counts["request_unanswered"] += 1
-            self._settle(self._pending.pop(request_id), frozenset())
+            pending = self._pending.pop(request_id)
+            if pending.method not in OPTIONAL_METHODS:
+                # What is subscribed now is unknown; only a new session knows it again.
+                raise FeedStale(VENUE, f"{self.connection}: {pending.method} is not answered")
         if self._stale_ns() <= now_ns:
             seconds = (now_ns - self._last_data_ns) / NANOS_PER_SECOND
             raise FeedStale(VENUE, f"{self.connection}: no data for {seconds:.1f} s")
@@ -206,7 +212,7 @@ class DeribitProtocol:
                 self._work(received_ns)
         elif params is not None and message.method == "heartbeat":
             if params.type == "test_request":
-                self._request("public/test", {}, None, received_ns)
+                self._request(TEST, {}, None, received_ns)
             else:
                 self.counts["ignored.heartbeat"] += 1
         elif message.id is not None or message.error is not None:
