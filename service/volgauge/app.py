@@ -5,30 +5,20 @@ Nothing else in the package knows more than its own neighbours; all state is rea
 
 import asyncio
 import gc
-import select
 import signal
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import structlog
-from msgspec import Struct
-from msgspec.structs import replace as with_changes
 from prometheus_client import CollectorRegistry
 
 from volgauge import __version__, kernels
-from volgauge.adapters.base import VenueAdapter
-from volgauge.adapters.deribit.adapter import DeribitAdapter
-from volgauge.adapters.deribit.endpoints import is_official
 from volgauge.clock import Clock, SystemClock
-from volgauge.domain.events import EventSink
 from volgauge.domain.index import (
     METHODOLOGY_VERSION,
     IndexValue,
@@ -37,44 +27,29 @@ from volgauge.domain.index import (
     SurfaceValue,
     tenor_label,
 )
-from volgauge.domain.instrument import Venue
-from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
-from volgauge.errors import ConfigError, VenueError, VolgaugeError
-from volgauge.history.candles import PRICE, Candle
+from volgauge.errors import ConfigError, VolgaugeError
 from volgauge.history.keeper import HistoryKeeper
 from volgauge.history.store import HistoryStore, MixedSources, NoHistory, RangeTooLong
 from volgauge.index.asset import Record
-from volgauge.index.engine import Engine
-from volgauge.index.venue import VenueRules
+from volgauge.pipeline import build_pipeline, source_of
 from volgauge.publish.bundled import BundledRedis
 from volgauge.publish.http import ApiError, HistoryQuery, HttpServer
 from volgauge.publish.hub import Hub
-from volgauge.publish.record import encode
 from volgauge.publish.redis import RedisPublisher
-from volgauge.settings import Settings, VenueSettings, mask_url
-from volgauge.simulator.history import Candles, make_history
-from volgauge.simulator.market import HEADLINE_DAYS, Market, MarketOptions
+from volgauge.settings import Settings, mask_url
 from volgauge.telemetry import logs
 from volgauge.telemetry.latency import Stage
 from volgauge.telemetry.metrics import Metrics
-from volgauge.wire import replay as recordings
 from volgauge.wire.catalog import run_catalog
 from volgauge.wire.feed import run_connection
 from volgauge.wire.recorder import Recorder
 
-ADAPTERS: Mapping[Venue, Callable[[VenueSettings, EventSink], VenueAdapter]] = {
-    Venue("deribit"): DeribitAdapter,
-}
-"""Every venue we can speak to; the names are those of `settings.venues`."""
 TIMER_SECONDS = 0.1
 """How often the engine is told the time; also how late a heartbeat can be."""
-CHILD_READY_SECONDS = 30.0
-"""A simulator that has not said its address by then has failed."""
-
-_SERIES = {"index": tenor_label(HEADLINE_DAYS), "price": PRICE}
-"""The simulator's names of series, and the store's."""
 
 log = structlog.get_logger("volgauge")
+
+Fill: TypeAlias = Callable[[HistoryKeeper], Coroutine[Any, Any, None]]
 
 
 class Service:
@@ -105,8 +80,13 @@ class Service:
         self._recompute_time = self.metrics.histogram(Stage.RECOMPUTE)
         self._publish_time = self.metrics.histogram(Stage.PUBLISH)
 
-    async def run(self, announce: Callable[["Service"], None], past: "Past | None" = None) -> None:
-        """Serve until `stopping` is set; `past` is simulated history to begin with."""
+    async def run(self, announce: Callable[["Service"], None], fill: "Fill | None" = None) -> None:
+        """Serve until `stopping` is set.
+
+        Args:
+            announce: Told once the kernels are warm.
+            fill: Puts a past into the history, beside the running service.
+        """
         bundled = BundledRedis() if self.settings.redis.enabled and not self.redis_url else None
         if bundled is not None:
             self.redis_url = bundled.start()
@@ -119,8 +99,8 @@ class Service:
                 owned = [tasks.create_task(part, name=name) for name, part in self._parts()]
                 await self._warm_up()
                 announce(self)
-                if self.history is not None and past is not None:
-                    owned.append(tasks.create_task(_fill(self.history, past), name="past"))
+                if self.history is not None and fill is not None:
+                    owned.append(tasks.create_task(fill(self.history), name="past"))
                 await self.stopping.wait()
                 log.info("service.stopping")
                 # The feeds end now because we end them: that is no news of the market.
@@ -285,71 +265,12 @@ def _history_reader(keeper: HistoryKeeper) -> Callable[[HistoryQuery], Awaitable
     return read
 
 
-class Past(Struct, frozen=True, kw_only=True):
-    """Which simulated past the demo's history begins with: the market's own seed and start."""
-
-    seed: int
-    start_ns: int
-
-
-class DemoOptions(Struct, frozen=True, kw_only=True):
-    """What `volgauge demo` simulates."""
-
-    chain: Path | None
-    asset: str | None
-    rate: float
-    seed: int
-
-
-def build_pipeline(
-    settings: Settings, source: Source, *, has_connections: bool = True
-) -> tuple[Engine, dict[Venue, VenueAdapter]]:
-    """The engine and one adapter for each enabled venue, pushing into it.
-
-    Args:
-        settings: The whole tree.
-        source: Written into every record.
-        has_connections: The input says when a connection came up, so the engine can wait for all
-            of them; a foreign recording does not.
-
-    Raises:
-        ConfigError: No venue is enabled.
-    """
-    rules = {
-        name: VenueRules(stale_after_ns=round(venue.stale_after_seconds * NANOS_PER_SECOND))
-        for name, venue in _enabled(settings).items()
-    }
-    if not rules:
-        raise ConfigError("venues: expected at least one enabled venue")
-    engine = Engine(settings.index, source=source, version=__version__, venues=rules)
-    adapters: dict[Venue, VenueAdapter] = {}
-    for name, venue in _enabled(settings).items():
-        sink = engine.sink(name)
-        adapter = ADAPTERS[name](venue, sink)
-        adapters[name] = adapter
-        if has_connections:
-            sink.expected = frozenset(protocol.connection for protocol in adapter.connections())
-    return engine, adapters
-
-
-def source_of(settings: Settings) -> Source:
-    """`live` only when every endpoint is an official host; there is no silent mixture."""
-    official = all(
-        is_official(venue.ws_url, venue.rest_url) for venue in _enabled(settings).values()
-    )
-    return Source.LIVE if official else Source.SIMULATED
-
-
-def _enabled(settings: Settings) -> dict[Venue, VenueSettings]:
-    venues = {Venue(name): getattr(settings.venues, name) for name in ADAPTERS}
-    return {name: venue for name, venue in venues.items() if venue.enabled}
-
-
 def serve(
     settings: Settings,
     *,
     stop_after_seconds: float | None = None,
     announce: Callable[[Service], None] | None = None,
+    fill: Fill | None = None,
 ) -> int:
     """Run the service until SIGINT or SIGTERM; the exit code.
 
@@ -357,18 +278,25 @@ def serve(
         settings: The whole tree.
         stop_after_seconds: End by itself after this long.
         announce: Told once the kernels are warm; default says on stdout where to look.
+        fill: Puts a past into the history.
     """
-    lines = logs.configure(settings.log)
-    return _run_loop(_serve(settings, lines, stop_after_seconds, announce=announce or _announce))
+    log_lines = logs.configure(settings.log)
+    # uvloop saves a third of the cost of messages that come singly; Windows has none.
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    with suppress(ImportError):
+        factory = import_module("uvloop").new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(
+            _serve(settings, log_lines, stop_after_seconds, announce or _announce, fill)
+        )
 
 
 async def _serve(
     settings: Settings,
     log_lines: Mapping[str, int],
-    stop_after_seconds: float | None = None,
-    *,
+    stop_after_seconds: float | None,
     announce: Callable[[Service], None],
-    past: Past | None = None,
+    fill: Fill | None,
 ) -> int:
     service = Service(settings, source=source_of(settings), clock=SystemClock())
     service.metrics.watch_logs(log_lines)
@@ -379,7 +307,7 @@ async def _serve(
         loop.call_later(stop_after_seconds, service.stopping.set)
     failures: list[VolgaugeError] = []
     try:
-        await service.run(announce, past)
+        await service.run(announce, fill)
     except* VolgaugeError as group:
         failures += _leaves(group)
     for failure in failures:
@@ -392,32 +320,6 @@ def _leaves(group: BaseExceptionGroup[VolgaugeError]) -> list[VolgaugeError]:
     for error in group.exceptions:
         found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
     return found
-
-
-async def _fill(history: HistoryKeeper, past: Past) -> None:
-    """Give the demo a past: 400 simulated days of index and price, joined to the market's start."""
-
-    def simulate() -> list[Candles]:
-        market = Market(MarketOptions(seed=past.seed, start_ns=past.start_ns))
-        return make_history(market)
-
-    made = await asyncio.to_thread(simulate)
-    await history.fill(
-        {
-            (series.asset, _SERIES[series.series], series.resolution_seconds): [
-                Candle(*row)
-                for row in zip(
-                    (series.open_ns // NANOS_PER_SECOND).tolist(),
-                    series.open.tolist(),
-                    series.high.tolist(),
-                    series.low.tolist(),
-                    series.close.tolist(),
-                    strict=True,
-                )
-            ]
-            for series in made
-        }
-    )
 
 
 def _announce(service: Service) -> None:
@@ -436,131 +338,3 @@ def _announce(service: Service) -> None:
         lines.append(f"  recording into {settings.recorder.path}")
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
-
-
-def demo(settings: Settings, options: DemoOptions) -> int:
-    """The whole pipeline on one machine: a simulated venue in a child process, and the service."""
-    lines = logs.configure(settings.log)
-    start_ns = time.time_ns() // NANOS_PER_MILLI * NANOS_PER_MILLI
-    arguments = ["--rate", str(options.rate), "--seed", str(options.seed), "--exit-with-stdin"]
-    arguments += ["--start", str(start_ns)]
-    if options.chain is not None:
-        arguments += ["--chain", str(options.chain), "--asset", str(options.asset)]
-    with tempfile.TemporaryDirectory(prefix="volgauge-demo-") as folder, _child(arguments) as child:
-        address = _address_of(child)
-        venue = with_changes(
-            settings.venues.deribit,
-            enabled=True,
-            ws_url=address["ws_url"],
-            rest_url=address["rest_url"],
-            assets=tuple(address["assets"]),
-        )
-        simulated = with_changes(
-            settings,
-            venues=with_changes(settings.venues, deribit=venue),
-            history=with_changes(settings.history, path=str(Path(folder) / "simulated.sqlite")),
-        )
-        past = None if options.chain else Past(seed=options.seed, start_ns=start_ns)
-        try:
-            return _run_loop(_serve(simulated, lines, announce=_announce, past=past))
-        finally:
-            # The end of its standard input ends the child.
-            child.communicate(timeout=CHILD_READY_SECONDS)
-
-
-def _child(arguments: list[str]) -> subprocess.Popen[bytes]:
-    """The simulator on the other core; it ends when our end of its standard input closes."""
-    return subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-m", "volgauge", "simulate", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
-
-
-def replay(settings: Settings, folder: Path, *, asset: str | None, tenor_days: float | None) -> int:
-    """Recompute a recording; one JSON record a line on stdout."""
-    logs.configure(settings.log)
-    kernels.warm()
-    engine, adapters = build_pipeline(
-        settings, Source.REPLAY, has_connections=recordings.is_ours(folder)
-    )
-    player = _Player(engine, asset, tenor_days)
-    recordings.replay(folder, adapters, player, player.refused)
-    sys.stdout.flush()
-    log.info("replay.finished", records=player.records, refused=player.refused_count)
-    return 0
-
-
-class _Player:
-    """The engine as a replay drives it, with standard output for a sink."""
-
-    def __init__(self, engine: Engine, asset: str | None, tenor_days: float | None) -> None:
-        self._engine = engine
-        self._asset = asset
-        self._tenor_days = tenor_days
-        self._previous: dict[tuple[str, float], int] = {}
-        self.records = 0
-        self.refused_count = 0
-
-    def timer(self, now_ns: int) -> None:
-        """Time passed."""
-        self._engine.timer(now_ns)
-
-    def flush(self, now_ns: int) -> None:
-        """Recompute and print."""
-        for record in self._engine.recompute(now_ns):
-            if not isinstance(record, IndexValue):
-                continue
-            if self._asset is not None and record.asset != self._asset:
-                continue
-            if self._tenor_days is not None and record.tenor_days != self._tenor_days:
-                continue
-            key = (record.asset, record.tenor_days)
-            stamped = with_changes(
-                record, prev_seq=self._previous.get(key, 0), published_ns=record.computed_ns
-            )
-            self._previous[key] = record.seq
-            self.records += 1
-            sys.stdout.buffer.write(encode(stamped) + b"\n")
-
-    def refused(self, error: VenueError) -> None:
-        """A frame was refused, as it was live."""
-        self.refused_count += 1
-        log.warning("replay.frame_refused", error=str(error))
-
-
-def warm() -> int:
-    """Compile every kernel into the cache."""
-    sys.stdout.write(msgspec.json.encode({"signatures": kernels.warm()}).decode() + "\n")
-    return 0
-
-
-def _run_loop(main: Awaitable[int]) -> int:
-    """Run on uvloop where there is one; it saves a third of the cost of single messages."""
-    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-    with suppress(ImportError):  # absent on Windows
-        factory = import_module("uvloop").new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(_awaited(main))
-
-
-async def _awaited(main: Awaitable[int]) -> int:
-    return await main
-
-
-def _address_of(child: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """The one line that a simulator prints once it listens.
-
-    Raises:
-        VolgaugeError: It ended or stayed silent instead.
-    """
-    if child.stdout is None:
-        raise RuntimeError("the simulator was started without a pipe")
-    readable, _, _ = select.select([child.stdout], [], [], CHILD_READY_SECONDS)
-    line = child.stdout.readline() if readable else b""
-    if not line:
-        child.kill()
-        raise VolgaugeError("the simulated venue did not start; its messages stand above")
-    address: dict[str, Any] = msgspec.json.decode(line)
-    return address

@@ -96,10 +96,10 @@ def demo(
     settings = common.settings({"http.port": port, "redis.url": redis_url})
     if (chain is None) != (asset is None):
         raise ConfigError("--chain and --asset go together")
-    from volgauge import app as service
+    from volgauge import commands
 
-    return service.demo(
-        settings, service.DemoOptions(chain=chain, asset=asset, rate=rate, seed=seed)
+    return commands.demo(
+        settings, commands.DemoOptions(chain=chain, asset=asset, rate=rate, seed=seed)
     )
 
 
@@ -144,9 +144,9 @@ def replay(
         tenor: Only this tenor, in days.
     """
     settings = common.settings()
-    from volgauge import app as service
+    from volgauge import commands
 
-    return service.replay(settings, folder, asset=asset, tenor_days=tenor)
+    return commands.replay(settings, folder, asset=asset, tenor_days=tenor)
 
 
 @app.command
@@ -267,9 +267,9 @@ def warm(*, common: Common = _NO_FLAGS) -> int:
     Example: `volgauge warm`
     """
     common.settings()
-    from volgauge import app as service
+    from volgauge import commands
 
-    return service.warm()
+    return commands.warm()
 
 
 def main(arguments: list[str] | None = None) -> int:

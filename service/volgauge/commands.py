@@ -1,0 +1,190 @@
+"""What the command line does beside serving: the demo, the replay, the warm-up."""
+
+import asyncio
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace as with_changes
+
+from volgauge import kernels
+from volgauge.app import serve
+from volgauge.domain.index import IndexValue, Source, tenor_label
+from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
+from volgauge.errors import VenueError, VolgaugeError
+from volgauge.history.candles import PRICE, Candle
+from volgauge.history.keeper import HistoryKeeper
+from volgauge.index.engine import Engine
+from volgauge.pipeline import build_pipeline
+from volgauge.publish.record import encode
+from volgauge.settings import Settings
+from volgauge.simulator.history import Candles, make_history
+from volgauge.simulator.market import HEADLINE_DAYS, Market, MarketOptions
+from volgauge.telemetry import logs
+from volgauge.wire import replay as recordings
+
+CHILD_READY_SECONDS = 30.0
+"""A simulator that has not said its address by then has failed."""
+
+_SERIES = {"index": tenor_label(HEADLINE_DAYS), "price": PRICE}
+"""The simulator's names of series, and the store's."""
+
+log = structlog.get_logger("volgauge")
+
+
+class DemoOptions(Struct, frozen=True, kw_only=True):
+    """What `volgauge demo` simulates."""
+
+    chain: Path | None
+    asset: str | None
+    rate: float
+    seed: int
+
+
+def demo(settings: Settings, options: DemoOptions) -> int:
+    """The whole pipeline on one machine: a simulated venue in a child process, and the service."""
+    logs.configure(settings.log)
+    start_ns = time.time_ns() // NANOS_PER_MILLI * NANOS_PER_MILLI
+    arguments = ["--rate", str(options.rate), "--seed", str(options.seed), "--exit-with-stdin"]
+    arguments += ["--start", str(start_ns)]
+    if options.chain is not None:
+        arguments += ["--chain", str(options.chain), "--asset", str(options.asset)]
+    with tempfile.TemporaryDirectory(prefix="volgauge-demo-") as folder, _child(arguments) as child:
+        address = _address_of(child)
+        venue = with_changes(
+            settings.venues.deribit,
+            enabled=True,
+            ws_url=address["ws_url"],
+            rest_url=address["rest_url"],
+            assets=tuple(address["assets"]),
+        )
+        simulated = with_changes(
+            settings,
+            venues=with_changes(settings.venues, deribit=venue),
+            history=with_changes(settings.history, path=str(Path(folder) / "simulated.sqlite")),
+        )
+        fill = None if options.chain else partial(_fill, seed=options.seed, start_ns=start_ns)
+        try:
+            return serve(simulated, fill=fill)
+        finally:
+            # The end of its standard input ends the child.
+            child.communicate(timeout=CHILD_READY_SECONDS)
+
+
+def _child(arguments: list[str]) -> subprocess.Popen[bytes]:
+    """The simulator on the other core; it ends when our end of its standard input closes."""
+    return subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "volgauge", "simulate", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def _address_of(child: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """The one line that a simulator prints once it listens.
+
+    Raises:
+        VolgaugeError: It ended or stayed silent instead.
+    """
+    if child.stdout is None:
+        raise RuntimeError("the simulator was started without a pipe")
+    readable, _, _ = select.select([child.stdout], [], [], CHILD_READY_SECONDS)
+    line = child.stdout.readline() if readable else b""
+    if not line:
+        child.kill()
+        raise VolgaugeError("the simulated venue did not start; its messages stand above")
+    address: dict[str, Any] = msgspec.json.decode(line)
+    return address
+
+
+async def _fill(history: HistoryKeeper, *, seed: int, start_ns: int) -> None:
+    """Give the demo a past: 400 simulated days of index and price, joined to the market's start."""
+
+    def simulate() -> list[Candles]:
+        market = Market(MarketOptions(seed=seed, start_ns=start_ns))
+        return make_history(market)
+
+    made = await asyncio.to_thread(simulate)
+    await history.fill(
+        {
+            (series.asset, _SERIES[series.series], series.resolution_seconds): [
+                Candle(*row)
+                for row in zip(
+                    (series.open_ns // NANOS_PER_SECOND).tolist(),
+                    series.open.tolist(),
+                    series.high.tolist(),
+                    series.low.tolist(),
+                    series.close.tolist(),
+                    strict=True,
+                )
+            ]
+            for series in made
+        }
+    )
+
+
+def replay(settings: Settings, folder: Path, *, asset: str | None, tenor_days: float | None) -> int:
+    """Recompute a recording; one JSON record a line on stdout."""
+    logs.configure(settings.log)
+    kernels.warm()
+    engine, adapters = build_pipeline(
+        settings, Source.REPLAY, has_connections=recordings.is_ours(folder)
+    )
+    player = _Player(engine, asset, tenor_days)
+    recordings.replay(folder, adapters, player, player.refused)
+    sys.stdout.flush()
+    log.info("replay.finished", records=player.records, refused=player.refused_count)
+    return 0
+
+
+class _Player:
+    """The engine as a replay drives it, with standard output for a sink."""
+
+    def __init__(self, engine: Engine, asset: str | None, tenor_days: float | None) -> None:
+        self._engine = engine
+        self._asset = asset
+        self._tenor_days = tenor_days
+        self._previous: dict[tuple[str, float], int] = {}
+        self.records = 0
+        self.refused_count = 0
+
+    def timer(self, now_ns: int) -> None:
+        """Time passed."""
+        self._engine.timer(now_ns)
+
+    def flush(self, now_ns: int) -> None:
+        """Recompute and print."""
+        for record in self._engine.recompute(now_ns):
+            if not isinstance(record, IndexValue):
+                continue
+            if self._asset is not None and record.asset != self._asset:
+                continue
+            if self._tenor_days is not None and record.tenor_days != self._tenor_days:
+                continue
+            key = (record.asset, record.tenor_days)
+            stamped = with_changes(
+                record, prev_seq=self._previous.get(key, 0), published_ns=record.computed_ns
+            )
+            self._previous[key] = record.seq
+            self.records += 1
+            sys.stdout.buffer.write(encode(stamped) + b"\n")
+
+    def refused(self, error: VenueError) -> None:
+        """A frame was refused, as it was live."""
+        self.refused_count += 1
+        log.warning("replay.frame_refused", error=str(error))
+
+
+def warm() -> int:
+    """Compile every kernel into the cache."""
+    sys.stdout.write(msgspec.json.encode({"signatures": kernels.warm()}).decode() + "\n")
+    return 0

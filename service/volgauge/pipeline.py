@@ -1,0 +1,65 @@
+"""Adapters and engine put together: what live, record and replay have in common."""
+
+from collections.abc import Callable, Mapping
+
+from volgauge import __version__
+from volgauge.adapters.base import VenueAdapter
+from volgauge.adapters.deribit.adapter import DeribitAdapter
+from volgauge.adapters.deribit.endpoints import is_official
+from volgauge.domain.events import EventSink
+from volgauge.domain.index import Source
+from volgauge.domain.instrument import Venue
+from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.errors import ConfigError
+from volgauge.index.engine import Engine
+from volgauge.index.venue import VenueRules
+from volgauge.settings import Settings, VenueSettings
+
+ADAPTERS: Mapping[Venue, Callable[[VenueSettings, EventSink], VenueAdapter]] = {
+    Venue("deribit"): DeribitAdapter,
+}
+"""Every venue we can speak to; the names are those of `settings.venues`."""
+
+
+def build_pipeline(
+    settings: Settings, source: Source, *, has_connections: bool = True
+) -> tuple[Engine, dict[Venue, VenueAdapter]]:
+    """The engine and one adapter for each enabled venue, pushing into it.
+
+    Args:
+        settings: The whole tree.
+        source: Written into every record.
+        has_connections: The input says when a connection came up, so the engine can wait for all
+            of them; a foreign recording does not.
+
+    Raises:
+        ConfigError: No venue is enabled.
+    """
+    rules = {
+        name: VenueRules(stale_after_ns=round(venue.stale_after_seconds * NANOS_PER_SECOND))
+        for name, venue in _enabled(settings).items()
+    }
+    if not rules:
+        raise ConfigError("venues: expected at least one enabled venue")
+    engine = Engine(settings.index, source=source, version=__version__, venues=rules)
+    adapters: dict[Venue, VenueAdapter] = {}
+    for name, venue in _enabled(settings).items():
+        sink = engine.sink(name)
+        adapter = ADAPTERS[name](venue, sink)
+        adapters[name] = adapter
+        if has_connections:
+            sink.expected = frozenset(protocol.connection for protocol in adapter.connections())
+    return engine, adapters
+
+
+def source_of(settings: Settings) -> Source:
+    """`live` only when every endpoint is an official host; there is no silent mixture."""
+    official = all(
+        is_official(venue.ws_url, venue.rest_url) for venue in _enabled(settings).values()
+    )
+    return Source.LIVE if official else Source.SIMULATED
+
+
+def _enabled(settings: Settings) -> dict[Venue, VenueSettings]:
+    venues = {Venue(name): getattr(settings.venues, name) for name in ADAPTERS}
+    return {name: venue for name, venue in venues.items() if venue.enabled}
