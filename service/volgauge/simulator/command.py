@@ -38,21 +38,27 @@ async def run(options: SimulateOptions) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    async with simulator, asyncio.TaskGroup() as tasks:
+    async with simulator:
         address = {
             "ws_url": simulator.ws_url,
             "rest_url": simulator.rest_url,
             "assets": simulator.assets,
         }
+        # Outside of the group of tasks: that nobody reads any more is no failure of theirs.
         sys.stdout.write(msgspec.json.encode(address).decode() + "\n")
         sys.stdout.flush()
+        await _serve(simulator, options, stopping)
+    return 0
+
+
+async def _serve(simulator: Simulator, options: SimulateOptions, stopping: asyncio.Event) -> None:
+    async with asyncio.TaskGroup() as tasks:
         watching = [tasks.create_task(simulator.wait(), name="simulator")]
         if options.exit_with_stdin:
             watching.append(tasks.create_task(_end_of_stdin(stopping), name="stdin"))
         await stopping.wait()
         for task in watching:
             task.cancel()
-    return 0
 
 
 async def _end_of_stdin(stopping: asyncio.Event) -> None:
