@@ -5,10 +5,13 @@ import select
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 import structlog
@@ -30,6 +33,8 @@ from volgauge.simulator.history import Candles, make_history
 from volgauge.simulator.market import HEADLINE_DAYS, Market, MarketOptions
 from volgauge.telemetry import logs
 from volgauge.wire import replay as recordings
+
+Result = TypeVar("Result")
 
 CHILD_READY_SECONDS = 30.0
 """A simulator that has not said its address by then has failed."""
@@ -113,7 +118,7 @@ async def _fill(history: HistoryKeeper, *, seed: int, start_ns: int) -> None:
         market = Market(MarketOptions(seed=seed, start_ns=start_ns))
         return make_history(market)
 
-    made = await asyncio.to_thread(simulate)
+    made = await _beside(simulate)
     await history.fill(
         {
             (series.asset, _SERIES[series.series], series.resolution_seconds): [
@@ -130,6 +135,32 @@ async def _fill(history: HistoryKeeper, *, seed: int, start_ns: int) -> None:
             for series in made
         }
     )
+
+
+async def _beside(work: Callable[[], Result]) -> Result:
+    """Run in a daemon thread: unlike the executor's, nobody waits for it when the service ends."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Result] = loop.create_future()
+
+    def finish(result: Result | None, error: Exception | None) -> None:
+        if done.cancelled():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(cast("Result", result))
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - raised again where it is awaited
+            failure = error
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(finish, result, failure)
+
+    threading.Thread(target=run, name="past", daemon=True).start()
+    return await done
 
 
 def replay(settings: Settings, folder: Path, *, asset: str | None, tenor_days: float | None) -> int:

@@ -187,6 +187,20 @@ def test_sigterm_under_load_ends_everything_within_two_seconds() -> None:
     assert "Traceback" not in last_words
 
 
+def test_sigterm_while_the_past_is_simulated_is_as_quick() -> None:
+    """The first second of a demo makes 400 days of history; the end does not wait for them."""
+    with Process("demo", "--port", "0") as process:
+        process.wait_for_output("/metrics")
+        below = children_of(process.running.pid)
+        code, seconds = process.terminate()
+        eventually(lambda: not any(map(is_running, below)), "the children are gone", 2.0)
+        last_words = process.last_words
+
+    assert code == 0, last_words
+    assert seconds <= 2.0
+    assert "Traceback" not in last_words
+
+
 def test_killed_demo_leaves_no_orphan() -> None:
     """SIGKILL of the service: the venue and the server end by themselves."""
     with Process("demo", "--port", "0") as process:
