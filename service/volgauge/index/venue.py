@@ -86,7 +86,9 @@ class VenueSink:
         self.vol_index: dict[Asset, float] = {}
         self._write = self.table.write
         self._activities = activities
-        self._activity_of: list[Activity | None] = []
+        self._nobody = Activity()
+        """Takes the inputs of slots that are not listed."""
+        self._activity_of: list[Activity] = []
         self._book_of: list[Surface | None] = []
 
     # The hot path: one call a quote.
@@ -104,11 +106,12 @@ class VenueSink:
         self._write(slot, bid, ask, bid_size, ask_size, exchange_ns, received_ns)
         self.last_data_ns = received_ns
         activity = self._activity_of[slot]
-        if activity is not None:
-            if not activity.ticks:
-                activity.first_ns = received_ns
+        if activity.ticks:
             activity.ticks += 1
-            activity.event_ns = received_ns
+        else:
+            activity.ticks = 1
+            activity.first_ns = received_ns
+        activity.event_ns = received_ns
 
     def event(self, event: AnyEvent) -> None:  # noqa: C901, PLR0912 - one case an event
         """Take one rare event."""
@@ -180,7 +183,7 @@ class VenueSink:
                 )
             while len(self._book_of) <= slot:
                 self._book_of.append(None)
-                self._activity_of.append(None)
+                self._activity_of.append(self._nobody)
             book.add(slot, instrument)
             self._book_of[slot] = book
             activity = self._activities.setdefault(instrument.asset, Activity())
@@ -217,15 +220,14 @@ class VenueSink:
         self._refill.forget(gone)
         self._clear(event.slots, event.received_ns)
         for slot in event.slots:
-            self._book_of[slot] = self._activity_of[slot] = None
+            self._book_of[slot] = None
+            self._activity_of[slot] = self._nobody
 
     def _clear(self, slots: tuple[int, ...], received_ns: int) -> None:
         self.table.clear(slots)
         for slot in slots:
             self.depth.forget(slot)
-            activity = self._activity_of[slot]
-            if activity is not None:
-                activity.note(received_ns)
+            self._activity_of[slot].note(received_ns)
 
     def _forward(self, event: ForwardQuote | ForwardMark, price: float) -> None:
         self.last_data_ns = event.received_ns
@@ -239,9 +241,7 @@ class VenueSink:
         self.last_data_ns = event.received_ns
         self.table.write_marks(event.slots, event.prices)
         for slot in event.slots[:1]:
-            activity = self._activity_of[slot]
-            if activity is not None:
-                activity.note(event.received_ns)
+            self._activity_of[slot].note(event.received_ns)
 
     def _fill_target(self, slot: int) -> float:
         """Amount whose price counts, in units of the underlying (METHODOLOGY §3, rule 1)."""
