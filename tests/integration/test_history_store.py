@@ -36,7 +36,7 @@ async def store(tmp_path: Path) -> AsyncIterator[HistoryStore]:
 
 def minutes(count: int, *, start: int = START, seed: int = 1) -> list[Candle]:
     """Synthetic one-minute candles, some minutes missing."""
-    chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    chance = random.Random(seed)  # noqa: S311 - test data  # noqa: S311 - repeatable, not secret
     made = []
     for index in range(count):
         if chance.random() < 0.1:
@@ -67,7 +67,7 @@ def widened(candles: list[Candle], seconds: int) -> tuple[Candle, ...]:
 async def test_wider_candles_are_made_of_the_minutes(store: HistoryStore, seconds: int) -> None:
     """Inserted in random portions, every resolution equals the slow way."""
     candles = minutes(3 * 1440)
-    chance = random.Random(2)  # noqa: S311 - repeatable, not secret
+    chance = random.Random(2)  # noqa: S311 - test data  # noqa: S311 - repeatable, not secret
     at = 0
     while at < len(candles):
         step = chance.randint(1, 900)
