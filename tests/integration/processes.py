@@ -69,9 +69,17 @@ class Process:
         stdin: int | None = subprocess.DEVNULL,
     ) -> None:
         self.arguments = arguments
-        self._environment = {**os.environ, "VOLGAUGE__LOG__FORMAT": "json", **(environment or {})}
         self._stdin = stdin
-        self._folder = tempfile.TemporaryDirectory(prefix="volgauge-test-")
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="volgauge-test-", ignore_cleanup_errors=True
+        )
+        self._environment = {
+            **os.environ,
+            "VOLGAUGE__LOG__FORMAT": "json",
+            # What a killed process cannot sweep goes with our folder.
+            "TMPDIR": self._folder.name,
+            **(environment or {}),
+        }
         self._out = Path(self._folder.name) / "out"
         self._err = Path(self._folder.name) / "err"
         self.process: subprocess.Popen[bytes] | None = None

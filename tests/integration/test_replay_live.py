@@ -134,6 +134,19 @@ def test_replay_can_be_narrowed(session: Session, replayed: bytes) -> None:
     assert output.splitlines() == wanted
 
 
+def test_record_command_stops_by_itself_and_replays(tmp_path: Path) -> None:
+    """`volgauge record FOLDER --seconds 3`: exit code 0, and the folder replays to values."""
+    folder = tmp_path / "taken"
+    with venue() as simulator:
+        settings = {**addresses(simulator), **SETTINGS}
+        code, _ = result_of("record", str(folder), "--seconds", "3", environment=settings)
+    replay_code, output = result_of("replay", str(folder), environment=SETTINGS)
+    values = [json.loads(line)["value"] for line in output.splitlines()]
+
+    assert (code, replay_code) == (0, 0)
+    assert sum(value is not None for value in values) > 20
+
+
 def test_recording_cut_short_replays_up_to_the_cut(session: Session, tmp_path: Path) -> None:
     """A crash in the middle of a write: whole lines before it count, the rest is no error."""
     for path in session.folder.rglob("*.jsonl.zst"):
