@@ -7,11 +7,12 @@ import asyncio
 import gc
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
 import structlog
@@ -36,7 +37,7 @@ from volgauge.publish.bundled import BundledRedis
 from volgauge.publish.http import ApiError, HistoryQuery, HttpServer
 from volgauge.publish.hub import Hub
 from volgauge.publish.redis import RedisPublisher
-from volgauge.settings import Settings, mask_url
+from volgauge.settings import Settings, describe, mask_url
 from volgauge.telemetry import logs
 from volgauge.telemetry.latency import Stage
 from volgauge.telemetry.metrics import Metrics
@@ -49,6 +50,7 @@ TIMER_SECONDS = 0.1
 
 log = structlog.get_logger("volgauge")
 
+Result = TypeVar("Result")
 Fill: TypeAlias = Callable[[HistoryKeeper], Coroutine[Any, Any, None]]
 
 
@@ -66,6 +68,9 @@ class Service:
         )
         self.engine, self.adapters = build_pipeline(settings, source)
         self.recorder = Recorder(Path(settings.recorder.path)) if settings.recorder.path else None
+        if self.recorder is not None:
+            described = describe(settings)
+            self.recorder.settings({name: described[name] for name in ("index", "venues")})
         self.hub = Hub(clock)
         self.history = (
             HistoryKeeper(HistoryStore(settings.history.path), source)
@@ -97,10 +102,8 @@ class Service:
         try:
             async with asyncio.TaskGroup() as tasks:
                 owned = [tasks.create_task(part, name=name) for name, part in self._parts()]
-                await self._warm_up()
-                announce(self)
-                if self.history is not None and fill is not None:
-                    owned.append(tasks.create_task(fill(self.history), name="past"))
+                ready = self._get_ready(announce, fill)
+                owned.append(tasks.create_task(ready, name="warm-up"))
                 await self.stopping.wait()
                 log.info("service.stopping")
                 # The feeds end now because we end them: that is no news of the market.
@@ -221,14 +224,17 @@ class Service:
                 )
         return parts
 
-    async def _warm_up(self) -> None:
+    async def _get_ready(self, announce: Callable[["Service"], None], fill: "Fill | None") -> None:
         """Compile or load every kernel off the loop, then freeze what will never be garbage."""
-        compiled = await asyncio.to_thread(kernels.warm)
+        compiled = await run_beside(kernels.warm)
         log.info("kernels.warmed", signatures=compiled)
         gc.collect()
         gc.freeze()
         self._warm = True
         self.flush()
+        announce(self)
+        if self.history is not None and fill is not None:
+            await fill(self.history)
 
     async def _tell_the_time(self) -> None:
         while True:
@@ -338,3 +344,29 @@ def _announce(service: Service) -> None:
         lines.append(f"  recording into {settings.recorder.path}")
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+async def run_beside(work: Callable[[], Result]) -> Result:
+    """Run in a daemon thread: unlike the executor's, nobody waits for it when the service ends."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Result] = loop.create_future()
+
+    def finish(result: Result | None, error: Exception | None) -> None:
+        if done.cancelled():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(cast("Result", result))
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - raised again where it is awaited
+            failure = error
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(finish, result, failure)
+
+    threading.Thread(target=run, name="volgauge beside", daemon=True).start()
+    return await done

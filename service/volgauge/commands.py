@@ -1,17 +1,13 @@
 """What the command line does beside serving: the demo, the replay, the warm-up."""
 
-import asyncio
 import select
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -19,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace as with_changes
 
 from volgauge import kernels
-from volgauge.app import serve
+from volgauge.app import run_beside, serve
 from volgauge.domain.index import IndexValue, Source, tenor_label
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import VenueError, VolgaugeError
@@ -118,7 +114,7 @@ async def _fill(history: HistoryKeeper, *, seed: int, start_ns: int) -> None:
         market = Market(MarketOptions(seed=seed, start_ns=start_ns))
         return make_history(market)
 
-    made = await _beside(simulate)
+    made = await run_beside(simulate)
     await history.fill(
         {
             (series.asset, _SERIES[series.series], series.resolution_seconds): [
@@ -137,36 +133,18 @@ async def _fill(history: HistoryKeeper, *, seed: int, start_ns: int) -> None:
     )
 
 
-async def _beside(work: Callable[[], Result]) -> Result:
-    """Run in a daemon thread: unlike the executor's, nobody waits for it when the service ends."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Result] = loop.create_future()
-
-    def finish(result: Result | None, error: Exception | None) -> None:
-        if done.cancelled():
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(cast("Result", result))
-
-    def run() -> None:
-        result, failure = None, None
-        try:
-            result = work()
-        except Exception as error:  # noqa: BLE001 - raised again where it is awaited
-            failure = error
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(finish, result, failure)
-
-    threading.Thread(target=run, name="past", daemon=True).start()
-    return await done
-
-
 def replay(settings: Settings, folder: Path, *, asset: str | None, tenor_days: float | None) -> int:
     """Recompute a recording; one JSON record a line on stdout."""
     logs.configure(settings.log)
     kernels.warm()
+    recorded = recordings.read_settings(folder)
+    if recorded is not None:
+        # The frames that were asked for follow from these: any other would give other records.
+        settings = with_changes(
+            settings,
+            index=msgspec.convert(recorded["index"], type(settings.index), strict=False),
+            venues=msgspec.convert(recorded["venues"], type(settings.venues), strict=False),
+        )
     engine, adapters = build_pipeline(
         settings, Source.REPLAY, has_connections=recordings.is_ours(folder)
     )

@@ -5,6 +5,7 @@ Layout of a recording (the tardis raw layout, plus two series of ours):
     {folder}/{venue}/{connection}/2026-11-21T08-00.jsonl.zst   one line a frame, minute slices
     {folder}/_rest/{venue}/...                                  one line a REST body
     {folder}/_control/control/...                               the global order
+    {folder}/_control/settings                                  JSON of what the frames follow from
 
 A line is a 28-character ISO-8601 receive time (100 ns), a space, the payload. An empty line in a
 connection's series is a disconnect. The control series says what was done with what was received:
@@ -15,6 +16,7 @@ the operation. Nothing here reads a clock; every time is handed in.
 import asyncio
 import io
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,13 @@ import msgspec
 import zstandard
 
 from volgauge.domain.units import NANOS_PER_MINUTE, NANOS_PER_SECOND
+from volgauge.errors import ConfigError
 
 FLUSH_SECONDS = 1.0
 """A crash loses at most this much; each flush is a whole zstd frame."""
 COMPRESSION_LEVEL = 3
 CONTROL = ("_control", "control")
+SETTINGS = "_control/settings"
 
 
 class Control(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,6 +59,19 @@ class Recorder:
         self._lock = asyncio.Lock()
         self.written_bytes = 0
         self.failed_writes = 0
+
+    def settings(self, tree: Mapping[str, Any]) -> None:
+        """Keep what decides which frames are asked for and how they are read; before the first.
+
+        Raises:
+            ConfigError: The folder cannot be written.
+        """
+        path = self._folder / SETTINGS
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(msgspec.json.format(msgspec.json.encode(tree)))
+        except OSError as error:
+            raise ConfigError(f"recorder.path: {error}") from error
 
     def frame(self, venue: str, connection: str, received_ns: int, frame: bytes) -> None:
         """Keep one frame as it came; a line break inside it becomes a space."""

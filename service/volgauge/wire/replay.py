@@ -11,7 +11,7 @@ import heapq
 import io
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import msgspec
 import zstandard
@@ -20,7 +20,7 @@ from volgauge.adapters.base import VenueAdapter, VenueProtocol
 from volgauge.domain.instrument import Venue
 from volgauge.domain.units import parse_instant
 from volgauge.errors import InputError, VenueError
-from volgauge.wire.recorder import CONTROL, Control
+from volgauge.wire.recorder import CONTROL, SETTINGS, Control
 
 STAMP_LENGTH = 28
 
@@ -62,6 +62,22 @@ def read_recording(folder: Path) -> Iterator[Recorded]:
 def is_ours(folder: Path) -> bool:
     """The recording holds the global order, so that the replay is the live program again."""
     return (folder / CONTROL[0]).is_dir()
+
+
+def read_settings(folder: Path) -> dict[str, Any] | None:
+    """The `index` and `venues` sections that a recording was made with; None without any.
+
+    Raises:
+        InputError: They cannot be read.
+    """
+    path = folder / SETTINGS
+    if not path.is_file():
+        return None
+    try:
+        tree: dict[str, Any] = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError) as error:
+        raise InputError(f"{path}: {error}") from error
+    return tree
 
 
 def replay(
