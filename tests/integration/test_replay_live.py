@@ -123,6 +123,15 @@ def test_forced_disconnect_is_part_of_the_replay(session: Session, replayed: byt
     assert None in reasons[down:]
 
 
+def test_replay_uses_the_settings_of_the_recording(session: Session, replayed: bytes) -> None:
+    """Another configuration of the reader's does not change the records, silently or otherwise."""
+    other = {"VOLGAUGE__VENUES__DERIBIT__ASSETS": '["SOL"]', "VOLGAUGE__INDEX__METHOD": "dvol"}
+    code, output = result_of("replay", str(session.folder), environment=other)
+
+    assert code == 0
+    assert output == replayed
+
+
 def test_replay_can_be_narrowed(session: Session, replayed: bytes) -> None:
     """One asset, one tenor: the very lines of the whole, no other."""
     code, output = result_of(
