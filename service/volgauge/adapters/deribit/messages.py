@@ -168,8 +168,9 @@ class InstrumentRow(Struct, frozen=True, gc=False):
     instrument_name: str
     kind: str
     base_currency: str
-    expiration_timestamp: int
     tick_size: float
+    expiration_timestamp: int = 0
+    """Combinations have none."""
     quote_currency: str = ""
     counter_currency: str = ""
     instrument_type: str = ""

@@ -172,14 +172,15 @@ def _reason_against(row: InstrumentRow, now_ns: int) -> str | None:
         return "combo" if row.kind.endswith("combo") else "kind"
     if row.instrument_name.endswith("-PERPETUAL"):
         return "perpetual"
-    if row.expiration_timestamp * NANOS_PER_MILLI <= now_ns:
-        return "expired"
-    if not row.is_active or row.state not in LIVE_STATES:
-        return "inactive"
     ticks = [row.tick_size, *(step.tick_size for step in row.tick_size_steps)]
     limits = [step.above_price for step in row.tick_size_steps]
-    is_sane = row.base_currency and row.expiration_timestamp <= MAX_STAMP
-    return None if is_sane and all(map(_positive, ticks + limits)) else "bad_row"
+    is_dated = 0 < row.expiration_timestamp <= MAX_STAMP
+    if not is_dated or not row.base_currency or not all(map(_positive, ticks + limits)):
+        return "bad_row"
+    if row.expiration_timestamp * NANOS_PER_MILLI <= now_ns:
+        return "expired"
+    is_live = row.is_active and row.state in LIVE_STATES
+    return None if is_live else "inactive"
 
 
 def _is_inverse(row: InstrumentRow) -> bool:
