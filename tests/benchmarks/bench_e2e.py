@@ -44,12 +44,12 @@ sys.exit(main(sys.argv[1:]))
 FRAMES = 20_000
 READY_SECONDS = 60.0
 DRAIN_SECONDS = 20.0
-ROUNDS = 3
+ROUNDS = 4
 QUICK_SCALE = 0.35
 LEAST_CAPACITY = 10.0
 LARGEST_BURST_SHARE = 1.0 / 6.0
 LARGEST_DRIFT_MS = 10.0
-"""A queue that grows by 1 % of 20,000 frames a second for 3 s is 30 ms long."""
+"""A queue that grows by 1 % of 20,000 frames a second for 2 s is 20 ms long."""
 SHARES = (0.5, 0.99, 0.999)
 
 
@@ -67,11 +67,11 @@ class Load(Struct, frozen=True):
 
 
 LOADS = (
-    Load("1k/s singles", 1_000, 1, 3.0, naive=True),
+    Load("1k/s singles", 1_000, 1, 2.0, naive=True),
     Load("5k/s singles", 5_000, 1, 4.0, naive=True),
-    Load("20k/s singles", 20_000, 1, 3.0, naive=False),
+    Load("20k/s singles", 20_000, 1, 2.0, naive=False),
     Load("5k/s bursts of 100", 5_000, 100, 4.0, naive=True),
-    Load("20k/s bursts of 100", 20_000, 100, 3.0, naive=False),
+    Load("20k/s bursts of 100", 20_000, 100, 2.0, naive=False),
     Load("flood", 0, 100, 0.0, naive=True, flood_frames=(120_000, 12_000)),
 )
 WARM_UP = Load("warm-up", 5_000, 100, 1.0, naive=True)
@@ -113,6 +113,8 @@ def run(options: Options) -> Report:
     measure.pin(other_core)
     server = BundledRedis()
     url = server.start()
+    if server.pid is not None and not measure.prefer(server.pid):
+        report.skip("priority: not allowed, so other processes of this machine are in the tails")
     try:
         with ExitStack() as stack:
             bench = _Bench(stack, url, names, core, other_core)

@@ -38,6 +38,7 @@ class Child:
             )
         finally:
             measure.unpin()
+        measure.prefer(self.process.pid)
         self._buffer = b""
 
     @property
