@@ -52,7 +52,7 @@ bench: $(VENV)/.dev  ## Speed: medians and ratios in one run, peers beside us
 fuzz: $(VENV)/.dev  ## Decoders against mutated frames, a million cases
 	@VOLGAUGE_FUZZ_CASES=$${VOLGAUGE_FUZZ_CASES:-1000000} $(BIN)/python -m pytest -q tests/property/test_fuzz_frames.py $(ARGS)
 
-soak: $(VENV)/.dev  ## Half an hour under load: flat memory, no lost record
+soak: $(VENV)/.dev  ## The slow tests: faults at full length
 	@$(BIN)/python -m pytest -q -m slow tests $(ARGS)
 
 lock:  ## Renew the lock files (needs uv)
