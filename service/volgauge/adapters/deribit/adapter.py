@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from math import inf
 
 import msgspec
-from msgspec import DecodeError
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.deribit import messages, plan
@@ -19,6 +18,7 @@ from volgauge.adapters.deribit.endpoints import (
     WS_URL,
 )
 from volgauge.adapters.deribit.listing import Listing
+from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.adapters.deribit.normalize import Contract, Future, read_row, to_error
 from volgauge.adapters.deribit.protocol import DeribitProtocol, Hooks
 from volgauge.adapters.deribit.subscriptions import Pacer
@@ -83,7 +83,7 @@ class DeribitAdapter:
         """What a refused catalog request means."""
         try:
             error = _decode_list(body).error
-        except DecodeError:
+        except UNREADABLE:
             error = None
         if error is not None:
             mapped = to_error(error)
@@ -115,7 +115,7 @@ class DeribitAdapter:
             for row in self._rows(bodies, f"{currency}.summary"):
                 try:
                     summary = _decode_summary(row)
-                except (DecodeError, RecursionError):
+                except UNREADABLE:
                     refused.append("summary")
                 else:
                     if summary.open_interest is not None and 0.0 <= summary.open_interest < inf:
@@ -146,7 +146,7 @@ class DeribitAdapter:
             raise CatalogError(VENUE, f"{name}: no such body")
         try:
             answer = _decode_list(body)
-        except (DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise CatalogError(VENUE, f"{name}: {error}") from error
         if answer.result is None:
             raise CatalogError(VENUE, f"{name}: {answer.error}")
@@ -162,7 +162,7 @@ class DeribitAdapter:
         """Sort one row in; the reason when it is not for us."""
         try:
             contract = read_row(_decode_row(row), now_ns)
-        except (DecodeError, RecursionError):
+        except UNREADABLE:
             return "schema"
         if isinstance(contract, str):
             return contract

@@ -6,11 +6,11 @@ from math import nan
 from typing import TypeVar
 
 import msgspec
-from msgspec import DecodeError
 
 from volgauge.adapters.deribit import messages, normalize
 from volgauge.adapters.deribit.endpoints import MAX_STAMP, VENUE
 from volgauge.adapters.deribit.listing import Listing
+from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.book.sequence import BookSequence, Step
 from volgauge.domain.events import (
     BookDelta,
@@ -403,5 +403,5 @@ T = TypeVar("T")
 def _decode(decode: Callable[[msgspec.Raw], T], data: msgspec.Raw) -> T:
     try:
         return decode(data)
-    except (DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ProtocolViolation(VENUE, str(error)) from error

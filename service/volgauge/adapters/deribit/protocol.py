@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import msgspec
-from msgspec import DecodeError, Struct
+from msgspec import Struct
 
 from volgauge.adapters.base import State
 from volgauge.adapters.deribit import messages, normalize
@@ -16,6 +16,7 @@ from volgauge.adapters.deribit.endpoints import (
     VENUE,
 )
 from volgauge.adapters.deribit.listing import NEVER_NS, Listing
+from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.adapters.deribit.normalize import to_error
 from volgauge.adapters.deribit.notifications import Notifications
 from volgauge.adapters.deribit.plan import Plan
@@ -30,6 +31,7 @@ from volgauge.domain.events import Coverage, EventSink, FeedDown, FeedUp
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import FeedStale, ProtocolViolation
 
+NOT_A_QUOTE = (KeyError, *UNREADABLE)
 STATUS, TEST = "public/status", "public/test"
 OPTIONAL_METHODS = frozenset({STATUS, TEST})
 """A session can live without their answer."""
@@ -120,7 +122,7 @@ class DeribitProtocol:
         try:
             params = _decode_hot(frame).params
             slot = self._slot_of[params.channel]
-        except (DecodeError, KeyError, RecursionError):
+        except NOT_A_QUOTE:
             # Any other frame, or a quote with a number out of range.
             self._receive_other(frame, received_ns)
             return
@@ -199,7 +201,7 @@ class DeribitProtocol:
     def _receive_other(self, frame: bytes, received_ns: int) -> None:
         try:
             message = _decode_frame(frame)
-        except (DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             shown = bytes(frame[:SHOWN_BYTES])
             raise ProtocolViolation(VENUE, f"{error}, received {shown!r}") from error
         params = message.params
@@ -252,7 +254,7 @@ class DeribitProtocol:
     def _decode_accepted(self, result: msgspec.Raw) -> list[str]:
         try:
             return _decode_channels(result)
-        except DecodeError as error:
+        except UNREADABLE as error:
             raise ProtocolViolation(VENUE, f"acknowledgement: {error}") from error
 
     def _settle(self, pending: Pending, accepted: frozenset[str]) -> None:
