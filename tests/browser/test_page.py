@@ -1,13 +1,16 @@
 """The live page in a real browser."""
 
 import shutil
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from serving import Served, index_record, serve, surface_record
-from volgauge.domain.index import Reason, Status
+from volgauge.domain.index import Reason, Source, Status, StatusEvent
+from volgauge.domain.instrument import Asset
+from volgauge.publish import http
 
 FLAGS = [
     "--no-sandbox",
@@ -96,6 +99,58 @@ async def test_stale_and_halted_cannot_be_missed(browser: Browser) -> None:
         feed(served, 4, 51.0)
         await text_becomes(page, "#value", "51.00")
         await page.wait_for_selector("#banner", state="hidden")
+
+
+async def test_an_old_value_shows_its_age_in_red(browser: Browser) -> None:
+    """The age is counted from the newest input by the server's clock, and ticks."""
+    async with serve() as served:
+        feed(served, 1, 52.31, status=Status.STALE, reason=Reason.FEED_DOWN, age_ns=8_000_000_000)
+        page, _, _ = await open_page(browser, served.url)
+        await page.wait_for_selector("#age.late")
+        first = float((await page.text_content("#age") or "").removesuffix(" s"))
+        await page.wait_for_timeout(2_100)
+        second = float((await page.text_content("#age") or "").removesuffix(" s"))
+
+        assert 7.5 < first < 13
+        assert 1 <= second - first <= 4
+
+
+async def test_a_silent_link_is_shown_as_lost(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connected, but nothing comes: after four seconds the page says so, and recovers."""
+    monkeypatch.setattr(http, "STREAM_CLOCK_SECONDS", 1_000.0)
+    async with serve() as served:
+        feed(served, 1, 52.31)
+        page, _, _ = await open_page(browser, served.url)
+        await text_becomes(page, "#value", "52.31")
+        await text_becomes(page, "#banner", "No connection", seconds=8.0)
+        feed(served, 2, 52.5)
+        await text_becomes(page, "#link", "live")
+        await page.wait_for_selector("#banner", state="hidden")
+
+
+async def test_recent_changes_of_status_are_there_at_once(browser: Browser) -> None:
+    """What happened before the page was opened is listed, once, newest first."""
+    async with serve() as served:
+        feed(served, 1, 52.31)
+        for after in (Status.STALE, Status.HALTED):
+            served.hub.offer(
+                StatusEvent(
+                    asset=Asset("BTC"),
+                    tenor_days=30.0,
+                    before=Status.OK,
+                    after=after,
+                    computed_ns=time.time_ns(),
+                    source=Source.SIMULATED,
+                )
+            )
+        page, _, _ = await open_page(browser, served.url)
+        await text_becomes(page, "#events", "HALTED")
+        lines = await page.locator("#events li").all_text_contents()
+
+        assert len(lines) == 2
+        assert "OK → HALTED" in lines[0]
 
 
 async def test_the_page_survives_a_restart_of_the_server(browser: Browser) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 
 import aiohttp
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 
 from serving import Served, index_record, serve, surface_record
 from volgauge.domain.index import IndexValue, Status, StatusEvent
+from volgauge.publish import http, hub
 
 
 @pytest.fixture
@@ -138,7 +140,7 @@ async def test_metrics_are_prometheus_text(served: Served) -> None:
 async def read_events(
     session: aiohttp.ClientSession, url: str, count: int
 ) -> list[tuple[str, bytes]]:
-    """(event, data) of so many messages of a stream."""
+    """(event, data) of so many messages of a stream, its clock left out."""
     found: list[tuple[str, bytes]] = []
     kind = ""
     async with session.get(url) as answer:
@@ -146,7 +148,7 @@ async def read_events(
         async for line in answer.content:
             if line.startswith(b"event: "):
                 kind = line[7:].strip().decode()
-            elif line.startswith(b"data: "):
+            elif line.startswith(b"data: ") and kind != "clock":
                 found.append((kind, line[6:].strip()))
                 if len(found) == count:
                     break
@@ -172,21 +174,11 @@ async def test_a_stream_begins_with_a_snapshot_and_goes_on(served: Served) -> No
 
 async def test_a_stream_carries_changes_of_status(served: Served) -> None:
     """Events are never conflated away."""
-    before = index_record(1, 52.3)
 
     async def later() -> None:
         await asyncio.sleep(0.3)
         for after in (Status.DEGRADED, Status.STALE, Status.HALTED):
-            served.hub.offer(
-                StatusEvent(
-                    asset=before.asset,
-                    tenor_days=30.0,
-                    before=Status.OK,
-                    after=after,
-                    computed_ns=before.computed_ns,
-                    source=before.source,
-                )
-            )
+            served.hub.offer(change(after))
 
     async with aiohttp.ClientSession() as session, asyncio.timeout(10):
         offering = asyncio.create_task(later())
@@ -195,6 +187,185 @@ async def test_a_stream_carries_changes_of_status(served: Served) -> None:
 
     found = [msgspec.json.decode(data)["after"] for kind, data in events if kind == "events"]
     assert ["DEGRADED", "STALE", "HALTED"] == found
+
+
+def change(after: Status) -> StatusEvent:
+    """One change of status of BTC."""
+    record = index_record(1, 52.3)
+    return StatusEvent(
+        asset=record.asset,
+        tenor_days=30.0,
+        before=Status.OK,
+        after=after,
+        computed_ns=record.computed_ns,
+        source=record.source,
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "resumed_after", "expected"),
+    [
+        ("", None, []),
+        ("?events=recent", None, ["DEGRADED", "STALE", "HALTED"]),
+        ("", "{run}-2", ["HALTED"]),
+        ("", "12345-2", ["DEGRADED", "STALE", "HALTED"]),
+    ],
+    ids=["fresh", "recent", "resumed", "resumed from another process"],
+)
+async def test_a_returning_client_gets_the_events_it_missed(
+    served: Served, query: str, resumed_after: str | None, expected: list[str]
+) -> None:
+    """Last-Event-ID goes on where the client stopped; another process's numbers do not count."""
+    for after in (Status.DEGRADED, Status.STALE, Status.HALTED):
+        served.hub.offer(change(after))
+    headers = {}
+    if resumed_after is not None:
+        headers["Last-Event-ID"] = resumed_after.format(run=served.hub.run_id)
+    async with aiohttp.ClientSession(headers=headers) as session, asyncio.timeout(10):
+        count = 2 + len(expected)
+        events = await read_events(session, f"{served.url}/v1/stream{query}", count)
+
+    found = [msgspec.json.decode(data)["after"] for kind, data in events if kind == "events"]
+    assert found == expected
+
+
+async def test_a_stream_tells_our_time(served: Served) -> None:
+    """Every second, so that a client can tell an age and a dead link."""
+    async with (
+        asyncio.timeout(10),
+        aiohttp.ClientSession() as session,
+        session.get(f"{served.url}/v1/stream?assets=NONE") as answer,
+    ):
+        lines = first_lines(answer.content, b"data: ", 3)
+        times = [msgspec.json.decode(line[6:])["now_ns"] async for line in lines]
+
+    assert abs(times[0] - time.time_ns()) < 5e9
+    assert 0.9e9 < times[1] - times[0] < 2.5e9
+
+
+async def first_lines(
+    content: aiohttp.StreamReader, prefix: bytes, count: int
+) -> AsyncIterator[bytes]:
+    """The first lines that begin so."""
+    async for line in content:
+        if line.startswith(prefix):
+            yield line
+            count -= 1
+            if count == 0:
+                return
+
+
+async def test_a_record_asked_for_late_does_not_look_new(served: Served) -> None:
+    """`published_ns` is when the record came, not when somebody asked."""
+    await asyncio.sleep(0.3)
+    _, _, body = await get(f"{served.url}/v1/index/BTC/30d")
+    record = msgspec.json.decode(body, type=IndexValue)
+
+    assert record.published_ns - record.computed_ns < 0.25e9
+
+
+async def test_a_client_that_never_reads_is_dropped(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the time limit of a write it is gone, and counted."""
+    monkeypatch.setattr(http, "STREAM_WRITE_SECONDS", 0.2)
+    host, port = served.url.removeprefix("http://").split(":")
+    with socket.socket() as stalled:
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stalled.connect((host, int(port)))
+        stalled.sendall(b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        async with asyncio.timeout(20):
+            seq = 1
+            while served.hub.stats.clients_dropped == 0:
+                for asset in range(40):
+                    seq += 1
+                    served.hub.offer(index_record(seq, 50.0, asset=f"A{asset}"))
+                await asyncio.sleep(0.02)
+
+    assert (served.hub.stats.clients_dropped, served.hub.stats.client_count) == (1, 0)
+    assert served.hub.stats.conflated > 0
+
+
+async def test_streams_are_limited(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One too many is told so."""
+    monkeypatch.setattr(hub, "MAX_CLIENTS", 1)
+    async with aiohttp.ClientSession() as session, session.get(f"{served.url}/v1/stream") as first:
+        await first.content.readline()
+        status, _, body = await get(f"{served.url}/v1/stream")
+
+    assert status == 503
+    assert msgspec.json.decode(body)["error"]["code"] == "too_many_streams"
+
+
+async def test_connections_are_limited_and_come_free_again(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Idle connections cannot use up the file descriptors; when they end, others are served."""
+    monkeypatch.setattr(http, "MAX_CONNECTIONS", 20)
+    host, port = served.url.removeprefix("http://").split(":")
+    idle = []
+    for _ in range(25):
+        idle.append(socket.create_connection((host, int(port))))
+        await asyncio.sleep(0.005)
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await get(f"{served.url}/healthz")
+    for connection in idle:
+        connection.close()
+    await asyncio.sleep(0.1)
+
+    status, _, _ = await get(f"{served.url}/healthz")
+    assert status == 200
+
+
+async def test_a_request_that_never_ends_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a header, one byte at a time, does not hold a connection for ever."""
+    monkeypatch.setattr(http, "IDLE_SECONDS", 0.5)
+    async with serve() as running, asyncio.timeout(10):
+        host, port = running.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /healthz HTTP/1.1\r\nX-Slow: ")
+        while not reader.at_eof():
+            writer.write(b"x")
+            with suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await reader.read(1024)
+        writer.close()
+
+
+async def test_a_huge_header_is_refused(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    """A megabyte of header gets an error, not memory, and no stranger fills our log."""
+    host, port = served.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    with suppress(ConnectionError):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Big: " + b"x" * 1_000_000)
+        await writer.drain()
+    with suppress(ConnectionError):
+        async with asyncio.timeout(5):
+            answer = await reader.read(4096)
+            assert b" 400 Bad Request" in answer[:40]
+    writer.close()
+
+    assert caplog.records == []
+
+
+async def test_many_scrapes_at_once_are_rendered_one_by_one(served: Served) -> None:
+    """Two hundred scrapes together leave the event loop free."""
+    longest = 0.0
+    async with aiohttp.ClientSession() as session:
+
+        async def scrape() -> int:
+            async with session.get(f"{served.url}/metrics") as answer:
+                await answer.read()
+                return answer.status
+
+        tasks = [asyncio.create_task(scrape()) for _ in range(200)]
+        before = time.monotonic()
+        while not all(task.done() for task in tasks):
+            await asyncio.sleep(0.001)
+            longest, before = max(longest, time.monotonic() - before), time.monotonic()
+
+    assert {await task for task in tasks} == {200}
+    assert longest < 0.5
 
 
 async def test_a_client_that_does_not_read_slows_nobody(served: Served) -> None:

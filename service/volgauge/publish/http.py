@@ -7,6 +7,7 @@ loopback (DNS rebinding).
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
@@ -15,6 +16,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
@@ -26,12 +28,18 @@ from volgauge.domain.units import NANOS_PER_SECOND, parse_instant
 from volgauge.publish.hub import Hub, HubClient
 from volgauge.settings import HttpSettings
 
-STREAM_IDLE_SECONDS = 10.0
-"""A comment line goes out after this much silence, so that proxies and clients see life."""
+STREAM_CLOCK_SECONDS = 1.0
+"""Our time goes out this often: it proves the link alive, and lets a client tell an age."""
 STREAM_WRITE_SECONDS = 5.0
 """A client that does not take a chunk for this long is dropped."""
 RECONNECT_MS = 1_000
+MAX_CONNECTIONS = 512
+"""File descriptors are shared with the venues' sockets and Redis."""
+IDLE_SECONDS = 30.0
+"""A connection without a complete request for this long is closed."""
 MAX_HEADER_BYTES = 16_384
+RESUME = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+"""`Last-Event-ID`: the process and the number of its events so far."""
 SHUTDOWN_SECONDS = 0.5
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 NAME = re.compile(r"[A-Za-z0-9]{1,16}")
@@ -123,6 +131,8 @@ class HttpServer:
         self._about = dict(about)
         self._page = _load_page()
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
+        self._rendering = asyncio.Lock()
 
     async def start(self) -> None:
         """Bind and listen.
@@ -146,22 +156,35 @@ class HttpServer:
         self._runner = web.AppRunner(
             app,
             access_log=None,
+            logger=_logger(),
+            keepalive_timeout=IDLE_SECONDS,
             shutdown_timeout=SHUTDOWN_SECONDS,
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
+        self._listener = await asyncio.get_running_loop().create_server(
+            self._accept, self._settings.host, self._settings.port
+        )
+        host, port = self._listener.sockets[0].getsockname()[:2]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def stop(self) -> None:
         """End the streams and close."""
         self._hub.close()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    def _accept(self) -> asyncio.Protocol:
+        """Serve a connection, or close it at once when there are too many."""
+        server = self._runner.server if self._runner is not None else None
+        if server is None or len(server.connections) >= MAX_CONNECTIONS:
+            return _TurnedAway()
+        return server()
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -187,9 +210,15 @@ class HttpServer:
             raise ApiError(421, "misdirected_request", "expected a loopback Host header")
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        encoder, content_type = choose_encoder(request.headers.get("Accept", ""))
-        # Rendering hundreds of series takes milliseconds: not on the loop of the ticks.
-        body = await asyncio.to_thread(encoder, self._registry)
+        try:
+            encoder, content_type = choose_encoder(request.headers.get("Accept", ""))
+        except (TypeError, ValueError) as error:
+            # Its way to say that a version is no number.
+            raise ApiError(400, "bad_accept", "Accept: expected a numeric version") from error
+        # Rendering hundreds of series takes milliseconds: not on the loop of the ticks, and one
+        # at a time, however many ask.
+        async with self._rendering:
+            body = await asyncio.to_thread(encoder, self._registry)
         response = web.Response(body=body, headers={"Content-Type": content_type})
         response.enable_compression()
         return response
@@ -212,7 +241,7 @@ class HttpServer:
             _check(NAME, wanted, "asset")
         lines = [
             line
-            for key in self._hub.keys()  # noqa: SIM118 - a hub is no dict
+            for key in self._hub.series()
             if key.kind is Kind.INDEX
             and wanted in {None, key.asset}
             and (line := self._hub.latest(Kind.INDEX, key.asset, key.tenor)) is not None
@@ -264,9 +293,7 @@ class HttpServer:
         """Server-sent events: a snapshot, then whatever changes; newest only."""
         assets = _names(request, "assets", NAME)
         tenors = _names(request, "tenors", TENOR)
-        last = request.headers.get("Last-Event-ID", "")
-        events_after = int(last) if last.isdigit() and len(last) < 19 else None
-        client = self._hub.join(assets, tenors, events_after)
+        client = self._hub.join(assets, tenors, self._events_after(request))
         if client is None:
             raise ApiError(503, "too_many_streams", "too many streaming clients")
         response = web.StreamResponse(
@@ -293,16 +320,33 @@ class HttpServer:
             self._hub.leave(client, is_dropped=is_dropped)
         return response
 
+    def _events_after(self, request: web.Request) -> int | None:
+        """Where the client's status events go on; None: with the next one."""
+        last = request.headers.get("Last-Event-ID", "")
+        resumed = RESUME.fullmatch(last)
+        if resumed is not None and int(resumed[1]) == self._hub.run_id:
+            return int(resumed[2])
+        # After a restart of ours the numbers begin anew: all that we keep is new to the client.
+        return 0 if last or request.query.get("events") == "recent" else None
+
     async def _feed(self, client: HubClient, response: web.StreamResponse) -> None:
+        loop = asyncio.get_running_loop()
+        clock_due = 0.0
         while not self._hub.is_closed:
-            deliveries = await client.next(STREAM_IDLE_SECONDS)
-            chunk = b"".join(
-                b"id: %d\nevent: %s\ndata: %s\n\n"
-                % (self._hub.event_count, delivery.kind.value.encode(), delivery.line)
+            deliveries = await client.next(max(0.0, clock_due - loop.time()))
+            resume = b"%d-%d" % (self._hub.run_id, self._hub.event_count)
+            chunks = [
+                b"id: %b\nevent: %b\ndata: %b\n\n"
+                % (resume, delivery.kind.value.encode(), delivery.line)
                 for delivery in deliveries
-            )
-            async with asyncio.timeout(STREAM_WRITE_SECONDS):
-                await response.write(chunk or b": alive\n\n")
+            ]
+            if loop.time() >= clock_due:
+                clock_due = loop.time() + STREAM_CLOCK_SECONDS
+                now_ns = self._clock.wall_ns()
+                chunks.insert(0, b'event: clock\ndata: {"now_ns":%d}\n\n' % now_ns)
+            if chunks:
+                async with asyncio.timeout(STREAM_WRITE_SECONDS):
+                    await response.write(b"".join(chunks))
 
     async def _index_page(self, request: web.Request) -> web.Response:
         return self._serve("index.html", request)
@@ -322,6 +366,24 @@ class HttpServer:
         )
         response.enable_compression()
         return response
+
+
+class _TurnedAway(asyncio.Protocol):
+    """One connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # type: ignore[explicit-override]  # 3.11 has no override
+        transport.close()
+
+
+def _logger() -> logging.Logger:
+    """Where aiohttp tells of errors in our handlers; a malformed request is no news."""
+    logger = logging.getLogger("volgauge.http")
+    logger.addFilter(_is_our_fault)
+    return logger
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _load_page() -> dict[str, _Asset]:

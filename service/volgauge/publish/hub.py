@@ -14,7 +14,7 @@ from msgspec import Struct
 from volgauge.clock import Clock
 from volgauge.domain.channels import Kind
 from volgauge.domain.index import StatusEvent
-from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import PublishError
 from volgauge.publish.record import Record, encode, restamp, stamp, topic_of
 
@@ -123,11 +123,12 @@ class HubClient:
 class _Latest:
     """The newest record of a series; encoded when first asked for."""
 
-    __slots__ = ("_hub", "_line", "is_encoded", "prev_seq", "record")
+    __slots__ = ("_hub", "_line", "is_encoded", "prev_seq", "published_ns", "record")
 
-    def __init__(self, hub: "Hub", record: Record, prev_seq: int) -> None:
+    def __init__(self, hub: "Hub", record: Record, prev_seq: int, published_ns: int) -> None:
         self.record = record
         self.prev_seq = prev_seq
+        self.published_ns = published_ns
         self.is_encoded = False
         self._hub = hub
         self._line: bytes | None = None
@@ -137,7 +138,9 @@ class _Latest:
         """The JSON; None when the record cannot be encoded (counted)."""
         if not self.is_encoded:
             self.is_encoded = True
-            self._line = self._hub.encode(self.record, self.record.seq, self.prev_seq)
+            self._line = self._hub.encode(
+                self.record, self.record.seq, self.prev_seq, self.published_ns
+            )
         return self._line
 
 
@@ -148,6 +151,8 @@ class Hub:
         self.stats = HubStats()
         self.epoch = clock.wall_ns() // NANOS_PER_SECOND
         """Replaced by the one that Redis gives (`RedisPublisher(on_epoch=hub.set_epoch)`)."""
+        self.run_id = clock.wall_ns() // NANOS_PER_MILLI
+        """Tells this process's event numbers from another's, when a client resumes."""
         self.is_closed = False
         self._clock = clock
         self._latest: dict[SeriesKey, _Latest] = {}
@@ -176,7 +181,8 @@ class Hub:
             key = self._keys[fast] = SeriesKey(*topic_of(record))
         before = self._latest.get(key)
         prev_seq = before.record.seq if before is not None else 0
-        self._latest[key] = _Latest(self, record, prev_seq)
+        # Stamped now, encoded later: a record that is asked for late must not look new.
+        self._latest[key] = _Latest(self, record, prev_seq, self._clock.wall_ns())
         if self._clients:
             self._dirty[key] = None
             if self._timer is None:
@@ -188,7 +194,7 @@ class Hub:
         found = self._latest.get(SeriesKey(kind, asset, tenor))
         return found.line if found is not None else None
 
-    def keys(self) -> Iterator[SeriesKey]:
+    def series(self) -> Iterator[SeriesKey]:
         """Every series seen so far, in the order of their first record."""
         return iter(tuple(self._latest))
 
@@ -200,7 +206,8 @@ class Hub:
         Args:
             assets: Empty for all.
             tenors: Labels such as `30d`; empty for all.
-            events_after: `event_count` where the client stopped; None sends no old events.
+            events_after: `event_count` where the client stopped, 0 for all that are kept;
+                None sends no old events.
 
         Returns:
             The client, or None when there are too many.
@@ -234,19 +241,13 @@ class Hub:
         for client in self._clients:
             client.wake()
 
-    def encode(self, record: Record, seq: int, prev_seq: int) -> bytes | None:
+    def encode(self, record: Record, seq: int, prev_seq: int, published_ns: int) -> bytes | None:
         """Stamp and encode; None (counted) when the record holds NaN or infinity."""
-        published_ns = self._clock.wall_ns()
+        stamped = stamp(
+            record, seq=seq, prev_seq=prev_seq, epoch=self.epoch, published_ns=published_ns
+        )
         try:
-            return encode(
-                stamp(
-                    record,
-                    seq=seq,
-                    prev_seq=prev_seq,
-                    epoch=self.epoch,
-                    published_ns=published_ns,
-                )
-            )
+            return encode(stamped)
         except PublishError:
             self.stats.refused += 1
             return None
@@ -255,7 +256,7 @@ class Hub:
         # As in the Redis sink: one series of events an asset, numbered by the sink.
         count = self._event_counts.get(event.asset, 0) + 1
         self._event_counts[event.asset] = count
-        line = self.encode(event, count, count - 1)
+        line = self.encode(event, count, count - 1, self._clock.wall_ns())
         if line is None:
             return
         self.event_count += 1

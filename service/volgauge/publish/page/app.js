@@ -9,17 +9,24 @@ const RANGES = {
   month: { seconds: 30 * 86_400, resolution: 3600 },
   year: { seconds: 365 * 86_400, resolution: 86_400 },
 };
-const SILENCE_MS = 15_000;
+const SILENCE_MS = 4_000; // the server tells its time every second
+const REOPEN_MS = 15_000; // a dead link that nobody closed: open another
+const OLD_SECONDS = 5;
 
 const $ = (id) => document.getElementById(id);
 const state = {
   asset: null, range: "live", cursor: null, lastMessage: performance.now(), skew: 0,
   headline: new Map(), surface: new Map(), live: new Map(), candles: new Map(), records: new Map(), dayAgo: new Map(),
+  events: new Set(),
 };
 let dirty = true;
 
 const points = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
-const price = (value) => (value === null || value === undefined ? "–" : value.toLocaleString(undefined, { maximumSignificantDigits: 7 }));
+function price(value) {
+  if (value === null || value === undefined) return "–";
+  const decimals = Math.max(0, Math.min(6, 5 - Math.floor(Math.log10(Math.abs(value) || 1))));
+  return value.toLocaleString(undefined, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
 const nowNs = () => (Date.now() + state.skew) * 1e6;
 
 function put(id, text) {
@@ -36,8 +43,9 @@ let stream = null;
 let retryMs = 500;
 
 function connect() {
-  stream = new EventSource("/v1/stream?tenors=30d");
+  stream = new EventSource("/v1/stream?tenors=30d&events=recent");
   stream.addEventListener("open", () => { retryMs = 500; state.lastMessage = performance.now(); setLink("open", "live stream"); });
+  stream.addEventListener("clock", (message) => { heard(); state.skew = JSON.parse(message.data).now_ns / 1e6 - Date.now(); });
   stream.addEventListener("index", (message) => { heard(); takeIndex(JSON.parse(message.data)); });
   stream.addEventListener("surface", (message) => { heard(); takeSurface(JSON.parse(message.data)); });
   stream.addEventListener("events", (message) => { heard(); takeEvent(JSON.parse(message.data)); });
@@ -52,6 +60,13 @@ function connect() {
   });
 }
 
+function reopen() {
+  stream.close();
+  setLink("lost", "connection lost, retrying");
+  state.lastMessage = performance.now() - SILENCE_MS;
+  connect();
+}
+
 function heard() {
   state.lastMessage = performance.now();
   if (document.body.dataset.link !== "open") setLink("open", "live stream");
@@ -59,7 +74,6 @@ function heard() {
 
 function takeIndex(record) {
   if (record.tenor_days !== 30) return;
-  state.skew = record.published_ns / 1e6 - Date.now();
   const known = state.headline.has(record.asset);
   state.headline.set(record.asset, record);
   const history = state.live.get(record.asset) ?? [];
@@ -84,7 +98,9 @@ function takeSurface(record) {
 }
 
 function takeEvent(event) {
-  if (event.tenor_days !== 30) return;
+  const name = `${event.epoch} ${event.asset} ${event.seq}`;
+  if (event.tenor_days !== 30 || state.events.has(name)) return;
+  state.events.add(name);
   const item = document.createElement("li");
   const time = new Date(event.computed_ns / 1e6).toLocaleTimeString(undefined, { hour12: false });
   const why = [event.reason, ...event.flags].filter(Boolean).join(", ");
@@ -212,9 +228,13 @@ function showSurface(surface, record) {
 
 function showAge(record) {
   const banner = $("banner");
-  const silent = performance.now() - state.lastMessage > SILENCE_MS || document.body.dataset.link === "lost";
+  const silence = performance.now() - state.lastMessage;
+  if (silence > REOPEN_MS && stream.readyState === EventSource.OPEN) reopen();
+  if (silence > SILENCE_MS && document.body.dataset.link === "open") setLink("lost", "no news from the server");
+  const silent = document.body.dataset.link === "lost";
   const age = record ? Math.max(0, (nowNs() - record.event_ns) / 1e9) : null;
   put("age", age === null ? "–" : age < 10 ? `${age.toFixed(1)} s` : `${Math.round(age)} s`);
+  $("age").className = age !== null && age > OLD_SECONDS ? "late" : "";
   let text = "";
   if (silent) text = "No connection to the server: the numbers below are old";
   else if (record?.status === "STALE") text = `STALE: no valid value for ${Math.round(age)} s, the last accepted one is shown`;

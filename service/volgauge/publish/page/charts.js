@@ -28,7 +28,7 @@ function niceStep(span, count) {
 }
 
 function axis(draw, low, high, y, left, right, paint) {
-  const step = niceStep(high - low, 4);
+  const step = niceStep(high - low, 5);
   const digits = Math.max(0, -Math.floor(Math.log10(step)));
   draw.strokeStyle = paint.grid;
   draw.fillStyle = paint.dim;
