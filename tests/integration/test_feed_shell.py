@@ -1,382 +1,391 @@
-"""The socket pump against a real websocket server that misbehaves, with both client libraries."""
+"""The socket pump against a venue on loopback that drops, garbles, stalls and floods."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from http import HTTPStatus
-from typing import Self
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from fakes.redis_lab import wait_for
-from volgauge.adapters.base import State
-from volgauge.clock import SystemClock
-from volgauge.domain.instrument import Venue
-from volgauge.errors import FeedStale, ProtocolViolation
-from volgauge.wire.feed import run_connection
-from volgauge.wire.sockets import Library, load
+from fakes.scripted import ScriptedProtocol, pumped
+from volgauge.wire.recorder import Recorder
+from volgauge.wire.replay import read_recording
+from volgauge.wire.sockets import Library, load, load_fastest
 
-VENUE = Venue("deribit")
-LIMIT_BYTES = 4096
-SILENCE_NS = 300_000_000
-Handler = Callable[[ServerConnection], Awaitable[None]]
+LIBRARIES = ["websockets", "picows.websockets"]
 
 
-class Echo:
-    """A venue whose every text frame is data, except for a few words."""
-
-    def __init__(self, url: str, *, compression: bool = False) -> None:
-        self.venue = VENUE
-        self.connection = "hot"
-        self.url = url
-        self.max_frame_bytes = LIMIT_BYTES
-        self.compression = compression
-        self.state = State.IDLE
-        self.next_timeout_ns: int | None = None
-        self.counts: Counter[str] = Counter()
-        self.frames: list[bytes] = []
-        self.starts = 0
-        self.ends: list[str] = []
-        self._outbox: list[bytes] = []
-
-    def start(self, now_ns: int) -> None:
-        """Ask for everything."""
-        self.starts += 1
-        self.state = State.SUBSCRIBING
-        self._outbox = [b"subscribe"]
-        self.next_timeout_ns = now_ns + SILENCE_NS
-
-    def receive(self, frame: bytes, received_ns: int) -> None:
-        """Keep it; two words have a meaning."""
-        if frame == b"garbled":
-            raise ProtocolViolation(VENUE, "expected a word, received garbled")
-        if frame == b"bug":
-            raise ZeroDivisionError("a mistake of ours")
-        if frame == b"test":
-            self._outbox.append(b"answer")
-        self.frames.append(frame)
-        self.state = State.LIVE
-        self.next_timeout_ns = received_ns + SILENCE_NS
-
-    def frames_to_send(self) -> list[bytes]:
-        """What waits."""
-        waiting, self._outbox = self._outbox, []
-        return waiting
-
-    def on_timeout(self, now_ns: int) -> None:
-        """Silence is a loss."""
-        if self.next_timeout_ns is not None and self.next_timeout_ns <= now_ns:
-            raise FeedStale(VENUE, "no data")
-
-    def disconnected(self, now_ns: int, reason: str) -> None:  # noqa: ARG002 - the contract
-        """Remember why."""
-        self.state = State.IDLE
-        self.next_timeout_ns = None
-        self.ends.append(reason)
-
-
-@pytest.fixture(params=["websockets.asyncio.client", "picows.websockets"])
+@pytest.fixture(params=LIBRARIES)
 def library(request: pytest.FixtureRequest) -> Library:
-    """Both client libraries behind the same names."""
-    name = "websockets" if request.param.startswith("websockets") else request.param
-    if name != "websockets":
-        pytest.importorskip(name, reason="the extra `fast` is not installed")
-    return load(name)
+    """Each client library: the pump must behave the same over both."""
+    pytest.importorskip(request.param)
+    return load(request.param)
 
 
-@asynccontextmanager
-async def listening(
-    handler: Handler, *, compression: str | None = None
-) -> AsyncIterator[tuple[Server, str]]:
-    """A server and its address."""
-    async with serve(handler, "127.0.0.1", 0, compression=compression) as server:
-        port = next(iter(server.sockets)).getsockname()[1]
-        yield server, f"ws://127.0.0.1:{port}"
+async def idle(connection: ServerConnection) -> None:
+    """Stay until the client leaves."""
+    await connection.wait_closed()
 
 
-class Pumping:
-    """A running pump; `waits` are the waits that it asked for, which are not waited."""
+def test_fastest_library_is_the_compiled_one_where_it_is_installed() -> None:
+    """The one import switch."""
+    pytest.importorskip("picows.websockets")
 
-    def __init__(self, protocol: Echo, library: Library) -> None:
-        self.protocol = protocol
-        self.flushes = 0
-        self.waits: list[float] = []
-        self.task = asyncio.create_task(
-            run_connection(
-                protocol,
-                SystemClock(),
-                self._flush,
-                None,
-                library=library,
-                jitter=lambda: 0.0,
-                sleep=self._sleep,
-            )
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.task.cancel()
-        with suppress(asyncio.CancelledError, ZeroDivisionError):
-            await self.task
-
-    def _flush(self) -> None:
-        self.flushes += 1
-
-    async def _sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        await asyncio.sleep(0.01)
+    assert load_fastest().name == "picows.websockets"
 
 
-def misbehaves_once(fault: Handler) -> Handler:
-    """The first connection meets the fault; every later one gets data."""
-    seen: list[ServerConnection] = []
+async def test_session_greets_and_delivers_in_order(library: Library) -> None:
+    """Start, what the protocol wants said, then frames as bytes whatever their type."""
+    heard: list[object] = []
 
-    async def handle(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send("hello")
-        seen.append(socket)
-        if len(seen) == 1:
-            await fault(socket)
-        else:
-            with suppress(ConnectionClosed):
-                while True:
-                    await socket.send("again")
-                    await asyncio.sleep(0.05)
+    async def script(connection: ServerConnection, _: int) -> None:
+        heard.append(await connection.recv())
+        await connection.send("one")
+        await connection.send(b"two")
+        await connection.send("!answer")
+        heard.append(await connection.recv())
+        await idle(connection)
 
-    return handle
+    async with pumped(script, library) as run:
+        await run.until(lambda: len(heard) == 2)
 
-
-async def drop(socket: ServerConnection) -> None:
-    """Cut without a close frame."""
-    socket.transport.abort()
+    assert heard == ["hello", "answer"]
+    assert run.protocol.frames == [b"one", b"two"]
 
 
-async def garble(socket: ServerConnection) -> None:
-    """A frame that the venue's schema does not know."""
-    await socket.send("garbled")
-    await socket.wait_closed()
+async def test_burst_is_applied_whole_before_its_flush(library: Library) -> None:
+    """Two hundred frames in one packet: a handful of flushes, the last one has them all."""
+
+    async def script(connection: ServerConnection, _: int) -> None:
+        await connection.recv()
+        for number in range(200):
+            await connection.send(f"frame {number}")
+        await idle(connection)
+
+    async with pumped(script, library, compression=None) as run:
+        await run.until(lambda: run.flushes and run.flushes[-1] == 200)
+
+    assert len(run.flushes) < 60
+    assert run.protocol.counts["frames"] == 200
 
 
-async def stall(socket: ServerConnection) -> None:
-    """Silence, with the connection up."""
-    await socket.wait_closed()
+async def test_flood_does_not_starve_the_flush(library: Library) -> None:
+    """A venue that never pauses: others get a turn at least every 256 frames."""
 
+    async def script(connection: ServerConnection, _: int) -> None:
+        await connection.recv()
+        blob = [f"frame {number}" for number in range(20_000)]
+        for text in blob:
+            await connection.send(text)
+        await idle(connection)
 
-async def too_large(socket: ServerConnection) -> None:
-    """One byte more than the limit."""
-    await socket.send("x" * (LIMIT_BYTES + 1))
-    await socket.wait_closed()
+    async with pumped(script, library, compression=None) as run:
+        await run.until(lambda: run.flushes and run.flushes[-1] == 20_000)
 
-
-async def bad_text(socket: ServerConnection) -> None:
-    """A reserved opcode: no websocket frame."""
-    socket.transport.write(b"\x83\x01x")
-    await socket.wait_closed()
-
-
-def closes(code: int) -> Handler:
-    """Ends the session with this code."""
-
-    async def close(socket: ServerConnection) -> None:
-        await socket.close(code, "bye")
-
-    return close
+    steps = [b - a for a, b in zip([0, *run.flushes], run.flushes, strict=False)]
+    assert max(steps) <= 300
 
 
 @pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        (drop, "lost"),
-        (garble, "protocol_violation"),
-        (stall, "feed_stale"),
-        (too_large, "too_large"),
-        (bad_text, "garbled"),
-        (closes(1001), "closed"),
-        (closes(1012), "restart"),
-        (closes(4000), "heartbeat"),
-        (closes(4777), "closed_other"),
-    ],
-    ids=["drop", "garble", "stall", "too-large", "bad-opcode", "1001", "1012", "4000", "4777"],
+    ("code", "reason"),
+    [(4000, "heartbeat"), (1001, "closed"), (1012, "restart"), (1008, "closed_other")],
 )
-async def test_lost_session_is_named_and_followed_by_another(
-    library: Library, fault: Handler, reason: str
+async def test_close_codes_are_named_and_the_socket_is_opened_anew(
+    library: Library, code: int, reason: str
 ) -> None:
-    """The protocol is told once, the reason is counted, the next session brings data."""
-    async with listening(misbehaves_once(fault)) as (_, url):
-        protocol = Echo(url)
-        async with Pumping(protocol, library):
-            await wait_for(lambda: b"again" in protocol.frames)
+    """Every end of a session is told to the protocol, counted, and followed by another."""
 
-    assert protocol.ends[0] == reason
-    assert protocol.counts[f"reconnects.{reason}"] == 1
-    assert protocol.starts == 2
+    async def script(connection: ServerConnection, number: int) -> None:
+        await connection.send(f"session {number}")
+        await connection.recv()
+        await connection.close(code, "as told")
 
+    async with pumped(script, library) as run:
+        await run.until(lambda: len(run.protocol.reasons) >= 2)
 
-async def test_what_waits_is_sent_as_text(library: Library) -> None:
-    """The subscription when it begins, the answer to a test at once."""
-    received: list[str | bytes] = []
-
-    async def handle(socket: ServerConnection) -> None:
-        received.append(await socket.recv())
-        await socket.send("test")
-        received.append(await socket.recv())
-        await socket.wait_closed()
-
-    async with listening(handle) as (_, url), Pumping(Echo(url), library):
-        await wait_for(lambda: len(received) == 2)
-
-    assert received == ["subscribe", "answer"]
+    assert set(run.protocol.reasons) - {"cancelled"} == {reason}
+    assert run.protocol.counts[f"reconnects.{reason}"] >= 2
+    assert run.protocol.frames[:2] == [b"session 0", b"session 1"]
 
 
-async def test_burst_is_applied_whole_and_flushed_a_few_times(library: Library) -> None:
-    """A thousand frames in one write: every one arrives in order, and the flushes are few."""
+async def test_connection_cut_without_a_close_frame_is_lost(library: Library) -> None:
+    """A reset in the middle of a session."""
 
-    async def handle(socket: ServerConnection) -> None:
-        await socket.recv()
-        # One write of a thousand unmasked text frames, as a busy venue's socket holds them.
-        socket.transport.write(b"".join(b"\x81\x04%04d" % number for number in range(1000)))
-        await socket.wait_closed()
+    async def script(connection: ServerConnection, _: int) -> None:
+        await connection.send("data")
+        await connection.recv()
+        connection.transport.abort()
 
-    async with listening(handle) as (_, url):
-        protocol = Echo(url)
-        async with Pumping(protocol, library) as pumping:
-            await wait_for(lambda: len(protocol.frames) == 1000)
-            await wait_for(lambda: protocol.counts["frames"] == 1000)
-            flushes = pumping.flushes
+    async with pumped(script, library) as run:
+        await run.until(lambda: len(run.protocol.reasons) >= 2)
 
-    assert protocol.frames == [b"%04d" % number for number in range(1000)]
-    assert 1 <= flushes <= 60
+    assert run.protocol.reasons[0] == "lost"
 
 
-@pytest.mark.parametrize("compression", [True, False], ids=["deflate", "plain"])
-async def test_compression_is_offered_only_when_asked(
-    library: Library, *, compression: bool
+@pytest.mark.parametrize("compression", [None, "deflate"], ids=["plain", "deflate"])
+async def test_frame_over_the_limit_ends_the_session(
+    library: Library, compression: str | None
 ) -> None:
-    """permessage-deflate by the protocol's word; the frames are the same either way."""
+    """10,001 bytes against a limit of 10,000; compressed to a few dozen it is as long."""
+
+    async def script(connection: ServerConnection, number: int) -> None:
+        if number == 0:
+            await connection.send("x" * 10_000)
+            await connection.send("x" * 10_001)
+        else:
+            await connection.send("after")
+        await idle(connection)
+
+    async with pumped(script, library, compression=compression) as run:
+        await run.until(lambda: b"after" in run.protocol.frames)
+
+    assert run.protocol.frames == [b"x" * 10_000, b"after"]
+    assert run.protocol.reasons[0] == "too_large"
+
+
+async def test_deflated_frames_arrive_whole(library: Library) -> None:
+    """permessage-deflate is offered when the settings say so, and only then."""
     offered: list[str] = []
 
-    async def handle(socket: ServerConnection) -> None:
-        assert socket.request is not None
-        offered.append(socket.request.headers.get("Sec-WebSocket-Extensions", ""))
-        await socket.recv()
-        await socket.send("word " * 100)
-        await socket.wait_closed()
+    async def script(connection: ServerConnection, _: int) -> None:
+        assert connection.request is not None
+        offered.append(connection.request.headers.get("Sec-WebSocket-Extensions", ""))
+        for _ in range(3):
+            await connection.send('{"a":1}' * 300)
+        await idle(connection)
 
-    async with listening(handle, compression="deflate") as (_, url):
-        protocol = Echo(url, compression=compression)
-        async with Pumping(protocol, library):
-            await wait_for(lambda: protocol.frames)
+    async with pumped(script, library) as run:
+        await run.until(lambda: len(run.protocol.frames) == 3)
+    plain = ScriptedProtocol()
+    plain.compression = False
+    async with pumped(script, library, protocol=plain) as other:
+        await other.until(lambda: len(plain.frames) == 3)
 
-    assert ("permessage-deflate" in offered[0]) is compression
-    assert protocol.frames[0] == b"word " * 100
-
-
-async def test_small_frame_that_unfolds_beyond_the_limit_is_refused(library: Library) -> None:
-    """A compressed bomb is measured unfolded."""
-
-    async def bomb(socket: ServerConnection) -> None:
-        await socket.send("0" * (LIMIT_BYTES * 50))
-        await socket.wait_closed()
-
-    async with listening(misbehaves_once(bomb), compression="deflate") as (_, url):
-        protocol = Echo(url, compression=True)
-        async with Pumping(protocol, library):
-            await wait_for(lambda: b"again" in protocol.frames)
-
-    assert protocol.ends[0] == "too_large"
-    assert max(map(len, protocol.frames)) <= LIMIT_BYTES
+    assert run.protocol.frames == plain.frames == [b'{"a":1}' * 300] * 3
+    assert "permessage-deflate" in offered[0]
+    assert "permessage-deflate" not in offered[1]
 
 
-async def test_refused_attempts_wait_longer_and_longer(library: Library) -> None:
-    """Nobody listens: the waits double, and no session begins."""
-    async with listening(drop) as (server, url):
-        server.close()
-        await server.wait_closed()
-    protocol = Echo(url)
-    async with Pumping(protocol, library) as pumping:
-        await wait_for(lambda: len(pumping.waits) >= 4)
+async def test_broken_schema_ends_the_session_and_not_the_service(library: Library) -> None:
+    """A protocol violation: the socket is closed by us and opened anew."""
 
-    assert pumping.waits[:4] == [0.25, 0.5, 1.0, 2.0]
-    assert protocol.starts == 0
-    assert protocol.ends == []
-    assert protocol.counts["reconnects.refused"] >= 4
+    async def script(connection: ServerConnection, number: int) -> None:
+        await connection.send("!violation" if number == 0 else "well")
+        await idle(connection)
+
+    async with pumped(script, library) as run:
+        await run.until(lambda: run.protocol.frames == [b"well"])
+
+    assert run.protocol.reasons[0] == "protocol_violation"
 
 
-async def test_session_without_data_does_not_reset_the_wait(library: Library) -> None:
-    """A venue that accepts and drops us at once is not hammered."""
-    async with listening(drop) as (_, url):
-        protocol = Echo(url)
-        async with Pumping(protocol, library) as pumping:
-            await wait_for(lambda: len(pumping.waits) >= 3)
+async def test_silence_is_noticed_by_the_protocols_own_deadline(library: Library) -> None:
+    """The socket lives, nothing comes."""
 
-    assert pumping.waits[:3] == [0.25, 0.5, 1.0]
+    async def script(connection: ServerConnection, _: int) -> None:
+        await connection.send("data")
+        await idle(connection)
 
+    protocol = ScriptedProtocol(stale_seconds=0.2)
+    async with pumped(script, library, protocol=protocol) as run:
+        await run.until(lambda: len(protocol.reasons) >= 2)
 
-async def test_session_with_data_resets_the_wait(library: Library) -> None:
-    """Data came each time: each wait is the first one."""
-
-    async def handle(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send("hello")
-        await socket.close(1001)
-
-    async with listening(handle) as (_, url):
-        protocol = Echo(url)
-        async with Pumping(protocol, library) as pumping:
-            await wait_for(lambda: len(pumping.waits) >= 3)
-
-    assert pumping.waits[:3] == [0.25, 0.25, 0.25]
+    assert protocol.reasons[:2] == ["feed_stale", "feed_stale"]
 
 
-async def test_http_429_is_waited_out(library: Library) -> None:
-    """Told to slow down in the handshake: a long wait, counted as rate limited."""
+async def test_venue_that_does_not_answer_our_close_is_left(library: Library) -> None:
+    """It reads nothing any more: we leave after a moment."""
 
-    def refuse(socket: ServerConnection, _: Request) -> Response:
-        return socket.respond(HTTPStatus.TOO_MANY_REQUESTS, "slow down\n")
+    async def script(connection: ServerConnection, _: int) -> None:
+        await connection.send("!violation")
+        connection.transport.pause_reading()
+        await asyncio.sleep(1.0)
 
-    async with serve(drop, "127.0.0.1", 0, process_request=refuse) as server:
-        port = next(iter(server.sockets)).getsockname()[1]
-        protocol = Echo(f"ws://127.0.0.1:{port}")
-        async with Pumping(protocol, library) as pumping:
-            await wait_for(lambda: pumping.waits)
+    async with pumped(script, library, close_timeout=0.1) as run:
+        await run.until(lambda: len(run.protocol.reasons) >= 2)
 
-    assert pumping.waits[0] >= 1.0
-    assert protocol.counts["reconnects.rate_limited"] >= 1
+    assert run.protocol.reasons[:2] == ["protocol_violation", "protocol_violation"]
 
 
-async def test_mistake_of_ours_ends_the_service(library: Library) -> None:
-    """An error that no venue causes is raised, not retried for ever."""
+async def test_waits_double_until_data_come(library: Library) -> None:
+    """A venue that accepts and says nothing is not well; one frame of data resets the wait."""
 
-    async def handle(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send("bug")
-        await socket.wait_closed()
+    async def script(connection: ServerConnection, number: int) -> None:
+        await connection.recv()
+        if number == 4:
+            await connection.send("data")
+        await connection.close(1001)
 
-    async with listening(handle) as (_, url), Pumping(Echo(url), library) as pumping:
-        with pytest.raises(ZeroDivisionError):
-            await asyncio.wait_for(pumping.task, 5.0)
+    async with pumped(script, library) as run:
+        await run.until(lambda: len(run.waits) >= 7)
+
+    assert run.waits[:7] == [0.5, 1.0, 2.0, 4.0, 0.5, 1.0, 2.0]
 
 
-async def test_cancellation_closes_the_socket_at_once(library: Library) -> None:
-    """The service ends: within a second the venue sees the connection closed."""
-    gone = asyncio.Event()
+async def test_limited_client_waits_as_long_as_it_is_told(library: Library) -> None:
+    """The frame that says so, and HTTP 429 at the handshake."""
 
-    async def handle(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.send("hello")
-        await socket.wait_closed()
-        gone.set()
+    async def script(connection: ServerConnection, _: int) -> None:
+        await connection.send("!limited")
+        await idle(connection)
 
-    async with listening(handle) as (_, url):
-        protocol = Echo(url)
-        async with Pumping(protocol, library) as pumping:
-            await wait_for(lambda: protocol.frames)
-            pumping.task.cancel()
-            async with asyncio.timeout(1.0):
-                await gone.wait()
+    async with pumped(script, library) as run:
+        await run.until(lambda: run.waits)
+    assert run.waits[0] >= 7.0
+
+    def refuse(connection: ServerConnection, request: Request) -> Response:
+        del request
+        return connection.respond(429, "slow down")
+
+    async with pumped(script, library, process_request=refuse) as run:
+        await run.until(lambda: run.waits)
+    assert run.waits[0] >= 30.0
+    assert run.protocol.counts["reconnects.rate_limited"] >= 1
+    assert run.protocol.log == []
+
+
+@pytest.fixture
+async def raw_server() -> AsyncIterator[str]:
+    """A server that answers the handshake with something else."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    server.close()
+    await server.wait_closed()
+
+
+async def test_server_that_is_no_websocket_is_retried(library: Library, raw_server: str) -> None:
+    """The handshake fails; nothing was started, so nothing is told to the protocol."""
+    protocol = ScriptedProtocol(raw_server)
+
+    async def script(connection: ServerConnection, _: int) -> None:
+        await idle(connection)
+
+    async with pumped(script, library, protocol=protocol) as run:
+        await run.until(lambda: len(run.waits) >= 2)
+
+    assert protocol.counts["reconnects.handshake"] >= 2
+    assert protocol.log == []
+
+
+async def test_no_tls_is_no_reason_to_go_without(library: Library) -> None:
+    """A secure address that answers in the clear is left; nothing is ever said to it."""
+    heard = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal heard
+        heard += b"GET " in await reader.read(1_000)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    protocol = ScriptedProtocol(f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+
+    async def script(connection: ServerConnection, _: int) -> None:
+        await idle(connection)
+
+    async with pumped(script, library, protocol=protocol) as run:
+        await run.until(lambda: len(run.waits) >= 2)
+    server.close()
+
+    assert protocol.counts["reconnects.tls"] >= 2
+    assert heard == 0
+
+
+async def test_closed_port_is_retried(library: Library) -> None:
+    """Nobody listens there."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        protocol = ScriptedProtocol(f"ws://127.0.0.1:{held.getsockname()[1]}/")
+
+        async def script(connection: ServerConnection, _: int) -> None:
+            await idle(connection)
+
+        async with pumped(script, library, protocol=protocol) as run:
+            await run.until(lambda: len(run.waits) >= 2)
+
+    assert protocol.counts["reconnects.refused"] >= 2
+
+
+async def test_unknown_host_is_retried(library: Library) -> None:
+    """A name that cannot exist."""
+    protocol = ScriptedProtocol("ws://venue.invalid/")
+
+    async def script(connection: ServerConnection, _: int) -> None:
+        await idle(connection)
+
+    async with pumped(script, library, protocol=protocol) as run:
+        await run.until(lambda: len(run.waits) >= 1)
+
+    assert protocol.counts["reconnects.dns"] >= 1
+
+
+async def test_mistake_of_ours_is_raised(library: Library) -> None:
+    """A bug in a protocol must not look like bad weather."""
+
+    async def script(connection: ServerConnection, _: int) -> None:
+        await connection.send("!bug")
+        await idle(connection)
+
+    async with pumped(script, library) as run:
+        await asyncio.wait([run.task], timeout=5.0)
+
+    with pytest.raises(ZeroDivisionError):
+        run.task.result()
+
+
+async def test_mistake_in_the_flush_is_raised(library: Library) -> None:
+    """What runs between two frames is not lost in the event loop."""
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    async def script(connection: ServerConnection, _: int) -> None:
+        await connection.recv()
+        await connection.send("data")
+        await idle(connection)
+
+    async with pumped(script, library) as run:
+        run.then = broken
+        await asyncio.wait([run.task], timeout=5.0)
+
+    with pytest.raises(ZeroDivisionError):
+        run.task.result()
+
+
+async def test_cancelled_session_is_told_as_an_end(library: Library) -> None:
+    """Whoever reads the book after us must not take it for alive."""
+
+    async def script(connection: ServerConnection, _: int) -> None:
+        await connection.send("data")
+        await idle(connection)
+
+    async with pumped(script, library) as run:
+        await run.until(lambda: run.protocol.frames)
+
+    assert run.task.cancelled()
+    assert run.protocol.reasons == ["cancelled"]
+
+
+async def test_recorder_gets_every_frame_and_every_end(library: Library, tmp_path: Path) -> None:
+    """As they came, before they are decoded: also the one that breaks the protocol."""
+    recorder = Recorder(tmp_path)
+
+    async def script(connection: ServerConnection, number: int) -> None:
+        await connection.send(f"session {number}")
+        await connection.send("!violation")
+        await idle(connection)
+
+    async with pumped(script, library, recorder=recorder) as run:
+        await run.until(lambda: len(run.protocol.reasons) >= 2)
+    await recorder.write()
+
+    frames = [recorded.frame for recorded in read_recording(tmp_path)]
+    assert frames[:6] == [b"session 0", b"!violation", None, b"session 1", b"!violation", None]
