@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -177,6 +178,31 @@ async def test_a_number_that_is_none_is_refused_and_counted(server: BundledRedis
     assert [(r["seq"], r["prev_seq"]) for r in entries(server.url)] == [(1, 0), (3, 2)]
 
 
+async def test_the_last_records_go_out_at_shutdown(server: BundledRedis) -> None:
+    """A cancelled publisher still delivers what it was offered, also above its write limit."""
+    publisher = new_publisher(server.url)
+    async with running(publisher):
+        for _ in range(3 * MAX_IN_FLIGHT):
+            publisher.offer(status_event(before=Status.OK, after=Status.STALE))
+        publisher.offer(index_value(1))
+
+    events = entries(server.url, "volgauge:stream:events:BTC")
+    assert [event["seq"] for event in events] == list(range(1, 3 * MAX_IN_FLIGHT + 1))
+    assert [record["seq"] for record in entries(server.url)] == [1]
+
+
+async def test_a_frozen_server_does_not_hold_up_the_shutdown(server: BundledRedis) -> None:
+    """The last flush has a deadline."""
+    with ExitStack() as stack:
+        async with running(new_publisher(server.url)) as publisher:
+            stack.enter_context(frozen(server))
+            publisher.offer(index_value(1))
+            began = time.monotonic()
+        took = time.monotonic() - began
+
+    assert took < 1.0
+
+
 async def test_a_frozen_server_never_stalls_the_loop(server: BundledRedis) -> None:
     """Three seconds of SIGSTOP: the loop turns, memory is bounded, the newest value arrives."""
     async with running(new_publisher(server.url)) as publisher:
@@ -308,17 +334,18 @@ async def test_a_wrong_password_is_reported_without_it(server: BundledRedis) -> 
 async def test_a_subscriber_that_does_not_read_harms_nobody(server: BundledRedis) -> None:
     """The server cuts it off; records go on to be acknowledged."""
     with raw_client(server.url) as client:
-        client.config_set("client-output-buffer-limit", "pubsub 100kb 100kb 1")
+        client.config_set("client-output-buffer-limit", "pubsub 20kb 20kb 1")
     _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
     writer.write(f"SUBSCRIBE {CHANNEL}\r\n".encode())
     async with running(new_publisher(server.url)) as publisher:
         await asyncio.sleep(0.1)
         count = 0
         while publisher.stats.receivers or count < 100:
-            count += 1
-            publisher.offer(index_value(count))
+            for _ in range(MAX_IN_FLIGHT // 2):
+                count += 1
+                publisher.offer(index_value(count))
             assert await publisher.flush(2)
-            assert count < 20_000
+            assert count < 40_000
     writer.close()
 
     assert publisher.stats.published == count

@@ -12,6 +12,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha1
 
 import hiredis
@@ -33,6 +34,8 @@ MAX_EVENTS = 1024
 """Status events kept for one asset while Redis is away; then the oldest go, counted."""
 BACKOFF_SECONDS = (0.05, 0.5)
 CONNECT_SECONDS = 1.0
+LAST_FLUSH_SECONDS = 0.3
+"""At the end; a server that answers at all does so within the reply's limit."""
 OTHERS_SHARE = 10
 """All streams but the headline tenor's keep a tenth of its length."""
 
@@ -156,7 +159,19 @@ class RedisPublisher:
         series.node.send_waiting()
 
     async def run(self) -> None:
-        """Keep the connection until cancelled."""
+        """Keep the connection until cancelled; then what waits still has a moment to go out."""
+        serving = asyncio.create_task(self._serve(), name="redis publisher")
+        try:
+            # The shield keeps the connection for the last records.
+            await asyncio.shield(serving)
+        finally:
+            if self.stats.connected:
+                await self.flush(LAST_FLUSH_SECONDS)
+            serving.cancel()
+            with suppress(asyncio.CancelledError):
+                await serving
+
+    async def _serve(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
