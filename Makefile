@@ -46,7 +46,13 @@ lint: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, spelling
 format: $(VENV)/.dev  ## Rewrite to the house format
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
 
-bench: $(VENV)/.dev  ## Speed: medians and ratios in one run, peers beside us
+# Peers are measured in an environment of their own: nothing of theirs may meet our lock.
+.venv-bench/.peers: requirements-bench.txt | $(BIN)/python
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip --disable-pip-version-check -q install --require-hashes --no-deps -r requirements-bench.txt
+	@touch $@
+
+bench: $(VENV)/.dev .venv-bench/.peers  ## Speed: medians and ratios in one run, peers beside us
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 fuzz: $(VENV)/.dev  ## Decoders against mutated frames, a million cases
@@ -58,6 +64,7 @@ soak: $(VENV)/.dev  ## The slow tests: faults at full length
 lock:  ## Renew the lock files (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group build pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group dev --all-extras pyproject.toml -o requirements-dev.txt
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group bench -o requirements-bench.txt
 
 clean:  ## Remove what the targets made
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench build dist .mypy_cache .ruff_cache .hypothesis

@@ -102,6 +102,8 @@ class Service:
         try:
             async with asyncio.TaskGroup() as tasks:
                 owned = [tasks.create_task(part, name=name) for name, part in self._parts()]
+                if bundled is not None:
+                    owned.append(tasks.create_task(bundled.watch(), name="valkey"))
                 ready = self._get_ready(announce, fill)
                 owned.append(tasks.create_task(ready, name="warm-up"))
                 await self.stopping.wait()

@@ -24,6 +24,26 @@ NO_CELL = 0
 """Flags of slots that belong to no expiry go here; nobody reads them."""
 
 
+class Activity:
+    """What came in for one asset since its last recompute."""
+
+    __slots__ = ("event_ns", "first_ns", "ticks")
+
+    def __init__(self) -> None:
+        self.ticks = 0
+        self.first_ns = 0
+        """Receipt of the oldest input not yet computed."""
+        self.event_ns = 0
+        """Receipt of the newest input."""
+
+    def note(self, received_ns: int) -> None:
+        """One more input that is no quote."""
+        if not self.ticks:
+            self.first_ns = received_ns
+        self.ticks += 1
+        self.event_ns = received_ns
+
+
 class QuoteTable:
     """Top of book by dense slot, and one dirty flag an expiry (its cell).
 
@@ -41,6 +61,11 @@ class QuoteTable:
         """The same memory as int64."""
         self.dirty: U8 = np.zeros(INITIAL_CELLS, np.uint8)
         """(cells,) 1: a quote of this expiry has changed since its evaluation."""
+        self.last_received_ns = 0
+        """Receipt of the newest quote."""
+        self._nobody = Activity()
+        """Takes the inputs of slots that nobody watches."""
+        self._activity_of: list[Activity] = [self._nobody] * INITIAL_SLOTS
         self._cell_of: list[int] = [NO_CELL] * INITIAL_SLOTS
         self._free_cells: list[int] = []
         self._cell_count = NO_CELL + 1
@@ -57,7 +82,7 @@ class QuoteTable:
         exchange_ns: int,
         received_ns: int,
     ) -> None:
-        """Replace the top of book of one listed option; the hot path."""
+        """Replace the top of book of one listed option; the hot path, from the adapter directly."""
         _pack_quote(
             self._bytes,
             slot * _ROW_BYTES,
@@ -70,6 +95,22 @@ class QuoteTable:
             nan,
         )
         self._flags[self._cell_of[slot]] = 1
+        self.last_received_ns = received_ns
+        activity = self._activity_of[slot]
+        if activity.ticks:
+            activity.ticks += 1
+        else:
+            activity.ticks = 1
+            activity.first_ns = received_ns
+        activity.event_ns = received_ns
+
+    def watch(self, slot: int, activity: Activity) -> None:
+        """Count what is written to a slot from now on."""
+        self._activity_of[slot] = activity
+
+    def activity(self, slot: int) -> Activity:
+        """Where the inputs of a slot are counted."""
+        return self._activity_of[slot]
 
     def write_marks(self, slots: Sequence[int], prices: Sequence[float]) -> None:
         """Replace the venue's marks, premium unit."""
@@ -85,7 +126,8 @@ class QuoteTable:
         """Forget the quotes of these slots: a sequence gap or a lost feed."""
         for slot in slots:
             if slot < len(self._cell_of):
-                self.write(slot, nan, nan, nan, nan, 0, 0)
+                _pack_quote(self._bytes, slot * _ROW_BYTES, nan, nan, nan, nan, 0, 0, nan)
+                self._flags[self._cell_of[slot]] = 1
 
     def read(self, slot: int) -> tuple[float, float, float, float, int, int]:
         """(bid, ask, bid_size, ask_size, exchange_ns, received_ns) of one slot."""
@@ -124,6 +166,7 @@ class QuoteTable:
     def detach(self, slot: int) -> None:
         """End a slot: whatever is written to it from now on is nobody's."""
         self.dirty[self._cell_of[slot]] = 1
+        self._activity_of[slot] = self._nobody
         self._cell_of[slot] = NO_CELL
         self._clear_rows(slot, slot + 1)
 
@@ -142,6 +185,7 @@ class QuoteTable:
         self.quotes = larger
         self.open_interest = np.concatenate([self.open_interest, np.full(capacity - old, nan)])
         self._cell_of.extend([NO_CELL] * (capacity - old))
+        self._activity_of.extend([self._nobody] * (capacity - old))
         self._clear_rows(old, capacity)
         self.generation += 1
         self._take_views()

@@ -11,6 +11,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
+from volgauge.book.quotes import Activity
 from volgauge.domain.index import (
     ExpiryValue,
     Flag,
@@ -46,7 +47,7 @@ from volgauge.index.maturity import (
     vol_points,
 )
 from volgauge.index.quality import Limits, Shown, is_wide, judge
-from volgauge.index.venue import Activity, VenueSink
+from volgauge.index.venue import VenueSink
 from volgauge.kernels import layout as col
 from volgauge.settings import IndexSettings
 from volgauge.surface.surface import METHOD_ROW, Surface

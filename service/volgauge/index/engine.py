@@ -11,10 +11,11 @@ of which a recording holds.
 
 from collections.abc import Mapping
 
+from volgauge.book.quotes import Activity
 from volgauge.domain.index import Source
 from volgauge.domain.instrument import Asset, Venue
 from volgauge.index.asset import AssetIndex, Record
-from volgauge.index.venue import Activity, VenueRules, VenueSink
+from volgauge.index.venue import VenueRules, VenueSink
 from volgauge.settings import IndexSettings
 
 

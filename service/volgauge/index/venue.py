@@ -6,7 +6,7 @@ from math import isnan, nan
 from msgspec import Struct
 
 from volgauge.book.depth import DepthBook
-from volgauge.book.quotes import QuoteTable
+from volgauge.book.quotes import Activity, QuoteTable
 from volgauge.domain.events import (
     AnyEvent,
     BookDelta,
@@ -44,26 +44,6 @@ class VenueRules(Struct, frozen=True):
     """Rules by which its expiries are computed."""
 
 
-class Activity:
-    """What came in for one asset since its last recompute."""
-
-    __slots__ = ("event_ns", "first_ns", "ticks")
-
-    def __init__(self) -> None:
-        self.ticks = 0
-        self.first_ns = 0
-        """Receipt of the oldest input not yet computed."""
-        self.event_ns = 0
-        """Receipt of the newest input."""
-
-    def note(self, received_ns: int) -> None:
-        """One more input."""
-        if not self.ticks:
-            self.first_ns = received_ns
-        self.ticks += 1
-        self.event_ns = received_ns
-
-
 class VenueSink:
     """Implements EventSink for one venue; owns its QuoteTable and its option books."""
 
@@ -74,7 +54,7 @@ class VenueSink:
         self.books: dict[BookKey, Surface] = {}
         self.depth = DepthBook()
         self.counts: Counter[str] = Counter()
-        self.last_data_ns = 0
+        self._last_event_ns = 0
         self.expected: frozenset[str] = frozenset()
         """Connections that feed us; none for a file, which is whole from the start."""
         self.connections_up: set[str] = set()
@@ -84,34 +64,15 @@ class VenueSink:
         self.maintenance = False
         self.index_price: dict[Asset, float] = {}
         self.vol_index: dict[Asset, float] = {}
-        self._write = self.table.write
+        self.quote = self.table.write
+        """The hot path has no station between the adapter and the table."""
         self._activities = activities
-        self._nobody = Activity()
-        """Takes the inputs of slots that are not listed."""
-        self._activity_of: list[Activity] = []
         self._book_of: list[Surface | None] = []
 
-    # The hot path: one call a quote.
-    def quote(
-        self,
-        slot: int,
-        bid: float,
-        ask: float,
-        bid_size: float,
-        ask_size: float,
-        exchange_ns: int,
-        received_ns: int,
-    ) -> None:
-        """Replace the top of book of one option."""
-        self._write(slot, bid, ask, bid_size, ask_size, exchange_ns, received_ns)
-        self.last_data_ns = received_ns
-        activity = self._activity_of[slot]
-        if activity.ticks:
-            activity.ticks += 1
-        else:
-            activity.ticks = 1
-            activity.first_ns = received_ns
-        activity.event_ns = received_ns
+    @property
+    def last_data_ns(self) -> int:
+        """Receipt of the newest data of any kind; 0 before the first."""
+        return max(self._last_event_ns, self.table.last_received_ns)
 
     def event(self, event: AnyEvent) -> None:  # noqa: C901, PLR0912 - one case an event
         """Take one rare event."""
@@ -121,14 +82,14 @@ class VenueSink:
             case ForwardMark():
                 self._forward(event, event.price)
             case IndexPrice():
-                self.last_data_ns = event.received_ns
+                self._last_event_ns = event.received_ns
                 self.index_price[event.asset] = event.price
             case MarkQuote():
                 self._marks(event)
             case OpenInterest():
                 self.table.write_open_interest(event.slots, event.amounts)
             case VenueVolIndex():
-                self.last_data_ns = event.received_ns
+                self._last_event_ns = event.received_ns
                 self.vol_index[event.asset] = event.value
             case BookSnapshot() | BookDelta():
                 self._depth(event)
@@ -139,7 +100,7 @@ class VenueSink:
             case Gap():
                 self._clear(event.slots, event.received_ns)
             case FeedUp():
-                self.last_data_ns = event.received_ns
+                self._last_event_ns = event.received_ns
                 self.connections_up.add(event.connection)
                 self._refill.came_up(event.connection, event.received_ns)
             case FeedDown():
@@ -183,11 +144,10 @@ class VenueSink:
                 )
             while len(self._book_of) <= slot:
                 self._book_of.append(None)
-                self._activity_of.append(self._nobody)
             book.add(slot, instrument)
             self._book_of[slot] = book
             activity = self._activities.setdefault(instrument.asset, Activity())
-            self._activity_of[slot] = activity
+            self.table.watch(slot, activity)
             activity.note(event.received_ns)
 
     def _lose(self, event: FeedDown) -> None:
@@ -216,21 +176,21 @@ class VenueSink:
             book = self._book_of[slot]
             if book is not None:
                 gone.add((book.key, book.slots[slot].expiry_ns))
+                self.table.activity(slot).note(event.received_ns)
                 book.remove(slot)
         self._refill.forget(gone)
         self._clear(event.slots, event.received_ns)
         for slot in event.slots:
             self._book_of[slot] = None
-            self._activity_of[slot] = self._nobody
 
     def _clear(self, slots: tuple[int, ...], received_ns: int) -> None:
         self.table.clear(slots)
         for slot in slots:
             self.depth.forget(slot)
-            self._activity_of[slot].note(received_ns)
+            self.table.activity(slot).note(received_ns)
 
     def _forward(self, event: ForwardQuote | ForwardMark, price: float) -> None:
-        self.last_data_ns = event.received_ns
+        self._last_event_ns = event.received_ns
         book = self.books.get(BookKey(event.venue, event.asset, event.quote_currency))
         if book is not None and book.set_forward(event.expiry_ns, price):
             self._activities[event.asset].note(event.received_ns)
@@ -238,10 +198,10 @@ class VenueSink:
     def _marks(self, event: MarkQuote) -> None:
         # A cross-check arrives whole chain at once; it does not count as a tick of the index,
         # but `strip` may fall back to it, so the touched expiries are computed again.
-        self.last_data_ns = event.received_ns
+        self._last_event_ns = event.received_ns
         self.table.write_marks(event.slots, event.prices)
         for slot in event.slots[:1]:
-            self._activity_of[slot].note(event.received_ns)
+            self.table.activity(slot).note(event.received_ns)
 
     def _fill_target(self, slot: int) -> float:
         """Amount whose price counts, in units of the underlying (METHODOLOGY §3, rule 1)."""
