@@ -1,6 +1,7 @@
 """The book state of one venue: top of book of every option, as arrays by slot.
 
-A write costs one packing call and one dirty flag; kernels read the arrays in place. Times are int
+A write keeps the quote by its slot; `settle` packs the newest of each into the arrays, once a
+recompute, and raises the dirty flags. Kernels read the arrays in place. Times are int
 nanoseconds, prices in the venue's premium unit, an absent value is NaN.
 """
 
@@ -63,6 +64,8 @@ class QuoteTable:
         """(cells,) 1: a quote of this expiry has changed since its evaluation."""
         self.last_received_ns = 0
         """Receipt of the newest quote."""
+        self._waiting: dict[int, tuple[float, float, float, float, int, int]] = {}
+        """Written, not yet in the arrays; at most one quote a slot."""
         self._nobody = Activity()
         """Takes the inputs of slots that nobody watches."""
         self._activity_of: list[Activity] = [self._nobody] * INITIAL_SLOTS
@@ -82,19 +85,11 @@ class QuoteTable:
         exchange_ns: int,
         received_ns: int,
     ) -> None:
-        """Replace the top of book of one listed option; the hot path, from the adapter directly."""
-        _pack_quote(
-            self._bytes,
-            slot * _ROW_BYTES,
-            bid,
-            ask,
-            bid_size,
-            ask_size,
-            exchange_ns,
-            received_ns,
-            nan,
-        )
-        self._flags[self._cell_of[slot]] = 1
+        """Replace the top of book of one listed option; the hot path, from the adapter directly.
+
+        The arrays hold it after `settle`: of a burst only the newest quote of a slot is packed.
+        """
+        self._waiting[slot] = (bid, ask, bid_size, ask_size, exchange_ns, received_ns)
         self.last_received_ns = received_ns
         activity = self._activity_of[slot]
         if activity.ticks:
@@ -103,6 +98,17 @@ class QuoteTable:
             activity.ticks = 1
             activity.first_ns = received_ns
         activity.event_ns = received_ns
+
+    def settle(self) -> None:
+        """Bring the arrays up to what was written; whoever reads them calls this first."""
+        if not self._waiting:
+            return
+        memory, flags, cells = self._bytes, self._flags, self._cell_of
+        for slot, quote in self._waiting.items():
+            # A new quote has not met a forward yet: FORWARD_REF begins as NaN.
+            _pack_quote(memory, slot * _ROW_BYTES, *quote, nan)
+            flags[cells[slot]] = 1
+        self._waiting.clear()
 
     def watch(self, slot: int, activity: Activity) -> None:
         """Count what is written to a slot from now on."""
@@ -125,12 +131,14 @@ class QuoteTable:
     def clear(self, slots: Iterable[int]) -> None:
         """Forget the quotes of these slots: a sequence gap or a lost feed."""
         for slot in slots:
+            self._waiting.pop(slot, None)
             if slot < len(self._cell_of):
                 _pack_quote(self._bytes, slot * _ROW_BYTES, nan, nan, nan, nan, 0, 0, nan)
                 self._flags[self._cell_of[slot]] = 1
 
     def read(self, slot: int) -> tuple[float, float, float, float, int, int]:
         """(bid, ask, bid_size, ask_size, exchange_ns, received_ns) of one slot."""
+        self.settle()
         return _unpack_quote(self._bytes, slot * _ROW_BYTES)[:6]
 
     def open_cell(self) -> int:
@@ -154,6 +162,7 @@ class QuoteTable:
 
     def attach(self, slot: int, cell: int) -> None:
         """Start a slot: an empty row, bound to the flag of its expiry."""
+        self._waiting.pop(slot, None)
         capacity = len(self._cell_of)
         if slot >= capacity:
             while slot >= capacity:
@@ -165,6 +174,7 @@ class QuoteTable:
 
     def detach(self, slot: int) -> None:
         """End a slot: whatever is written to it from now on is nobody's."""
+        self._waiting.pop(slot, None)
         self.dirty[self._cell_of[slot]] = 1
         self._activity_of[slot] = self._nobody
         self._cell_of[slot] = NO_CELL

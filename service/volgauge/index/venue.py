@@ -121,6 +121,7 @@ class VenueSink:
     def held(self, now_ns: int) -> frozenset[ExpiryKey]:
         """Expiries whose snapshot is not complete; their numbers are of half a chain."""
         waited = self._refill.waiting
+        self.table.settle()
         held = self._refill.held(self.table.stamps, now_ns)
         for key, expiry_ns in waited - held:
             if key in self.books:

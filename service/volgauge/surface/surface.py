@@ -124,6 +124,7 @@ class Surface:
         Returns:
             How many expiries were computed.
         """
+        self.table.settle()
         if self._stale_layout:
             self._rebuild()
         if self._generation != self.table.generation:

@@ -4,7 +4,7 @@ from math import isnan, nan
 
 import numpy as np
 
-from volgauge.book.quotes import INITIAL_CELLS, INITIAL_SLOTS, QuoteTable
+from volgauge.book.quotes import Activity, QuoteTable
 from volgauge.kernels import layout as col
 
 
@@ -30,6 +30,7 @@ def test_a_write_raises_the_flag_of_its_expiry_only() -> None:
     table.dirty[:] = 0
 
     table.write(1, 0.01, 0.02, 1.0, 1.0, 0, 0)
+    table.settle()
 
     assert (table.dirty[first], table.dirty[second]) == (0, 1)
 
@@ -119,3 +120,33 @@ def test_marks_flag_their_expiry() -> None:
 
     assert table.quotes[0, col.MARK] == 0.015
     assert table.dirty[cell] == 1
+
+
+def test_the_newest_quote_of_a_slot_is_settled_and_a_cleared_one_never() -> None:
+    """Of a burst the last one counts; what was cleared or detached meanwhile does not come back."""
+    table = QuoteTable()
+    cell = table.open_cell()
+    for slot in range(3):
+        table.attach(slot, cell)
+        table.write(slot, 0.01, 0.02, 1.0, 1.0, 1, 1)
+        table.write(slot, 0.03, 0.04, 2.0, 2.0, 2, 2)
+    table.clear([1])
+    table.detach(2)
+    table.settle()
+
+    assert table.read(0) == (0.03, 0.04, 2.0, 2.0, 2, 2)
+    assert isnan(table.read(1)[0])
+    assert isnan(table.read(2)[0])
+
+
+def test_activity_counts_every_quote_and_remembers_the_oldest_and_the_newest() -> None:
+    """Merged ticks are counted although only the newest is packed."""
+    table = QuoteTable()
+    table.attach(0, table.open_cell())
+    activity = Activity()
+    table.watch(0, activity)
+    for received_ns in (5, 6, 7):
+        table.write(0, 0.01, 0.02, 1.0, 1.0, 0, received_ns)
+
+    assert (activity.ticks, activity.first_ns, activity.event_ns) == (3, 5, 7)
+    assert table.last_received_ns == 7
