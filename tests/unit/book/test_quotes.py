@@ -4,7 +4,7 @@ from math import isnan, nan
 
 import numpy as np
 
-from volgauge.book.quotes import Activity, QuoteTable
+from volgauge.book.quotes import INITIAL_CELLS, INITIAL_SLOTS, Activity, QuoteTable
 from volgauge.kernels import layout as col
 
 
