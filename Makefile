@@ -47,9 +47,9 @@ format: $(VENV)/.dev  ## Rewrite to the house format
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
 
 # Peers are measured in an environment of their own: nothing of theirs may meet our lock.
-.venv-bench/.peers: requirements-bench.txt | $(BIN)/python
+.venv-bench/.peers: tests/benchmarks/requirements.txt | $(BIN)/python
 	@$(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python -m pip --disable-pip-version-check -q install --require-hashes --no-deps -r requirements-bench.txt
+	@.venv-bench/bin/python -m pip --disable-pip-version-check -q install --require-hashes --no-deps -r tests/benchmarks/requirements.txt
 	@touch $@
 
 bench: $(VENV)/.dev .venv-bench/.peers  ## Speed: medians and ratios in one run, peers beside us
@@ -64,7 +64,7 @@ soak: $(VENV)/.dev  ## The slow tests: faults at full length
 lock:  ## Renew the lock files (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group build pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group dev --all-extras pyproject.toml -o requirements-dev.txt
-	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group bench -o requirements-bench.txt
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group bench -o tests/benchmarks/requirements.txt
 
 clean:  ## Remove what the targets made
 	rm -rf $(VENV) .venv-bench build dist .mypy_cache .ruff_cache .hypothesis
