@@ -12,7 +12,7 @@ import pytest
 from volgauge import __version__
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("requirements.txt", "requirements-dev.txt")
+LOCKS = ("requirements.txt", "requirements-dev.txt", "tests/benchmarks/requirements.txt")
 
 
 @cache
