@@ -6,20 +6,9 @@ from contextlib import asynccontextmanager
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
+from fakes.records import index_value, surface_value
 from volgauge.clock import SystemClock
-from volgauge.domain.index import (
-    ExpirySurface,
-    ExpiryValue,
-    IndexValue,
-    Method,
-    Reason,
-    Source,
-    Status,
-    SurfaceValue,
-    VenueValue,
-    index_code,
-)
-from volgauge.domain.instrument import Asset, Venue
+from volgauge.domain.index import IndexValue, Reason, Status, SurfaceValue
 from volgauge.publish.http import ApiError, HistoryQuery, HttpServer
 from volgauge.publish.hub import Hub
 from volgauge.settings import HttpSettings
@@ -54,65 +43,25 @@ def index_record(
 ) -> IndexValue:
     """A 30-day record as the engine would emit it now."""
     now_ns = CLOCK.wall_ns()
-    expiry = ExpiryValue(
-        expiry="2026-12-18T08:00:00Z",
-        t_years=0.0739,
-        minutes=38_880,
-        forward=98_123.5,
-        k_zero=98_000.0,
-        n_strikes=31,
-        strip_sum=0.01,
-        total_variance=0.0201,
-        variance=0.272,
-        weight=1.0,
-        n_rejected=2,
-        rejected={"no_bid": 2},
-    )
-    return IndexValue(
-        code=index_code(asset, 30.0),
-        asset=Asset(asset),
-        tenor_days=30.0,
-        seq=seq,
-        value=value,
+    return replace(
+        index_value(seq, asset=asset, value=value, status=status, computed_ns=now_ns),
         bid=None if value is None else value - 0.4,
         ask=None if value is None else value + 0.4,
-        strip=value,
-        status=status,
         reason=reason,
         event_ns=now_ns - age_ns,
-        computed_ns=now_ns,
-        n_strikes=31,
-        source=Source.SIMULATED,
-        expiries=(expiry,),
-        venues={Venue("deribit"): VenueValue(value=value, weight=1.0, state="in")},
-        mode=Method.NATIVE,
-        heartbeat_ms=1000,
     )
 
 
 def surface_record(asset: str = "BTC") -> SurfaceValue:
     """Two expiries and three tenors."""
-    row = ExpirySurface(
-        venue=Venue("deribit"),
-        expiry="2026-12-18T08:00:00Z",
-        t_years=0.0739,
-        forward=98_123.5,
-        total_variance=0.0201,
-        implied_vol=52.2,
-        strip=52.1,
-        n_strikes=31,
-        n_rejected=2,
-        rejected={"no_bid": 2},
-    )
-    return SurfaceValue(
-        asset=Asset(asset),
-        seq=1,
+    record = surface_value(1, asset=asset)
+    row = record.expiries[0]
+    return replace(
+        record,
         event_ns=CLOCK.wall_ns(),
         computed_ns=CLOCK.wall_ns(),
-        source=Source.SIMULATED,
         expiries=(row, replace(row, expiry="2027-01-29T08:00:00Z", t_years=0.19, implied_vol=54.0)),
         term={"7d": 51.0, "30d": 52.3, "60d": None},
-        index_price=98_000.0,
         venue_index=52.4,
     )
 
