@@ -83,6 +83,14 @@ class Flag(enum.Enum):
     """The venue locked its price index."""
     COVERAGE = "coverage"
     """The venue refused part of the subscription."""
+    QUAD = "quad"
+    """`full` and its tail-free form differ by more than 0.05 points."""
+    BUTTERFLY = "butterfly"
+    """The fitted smile has a negative density somewhere."""
+    FIT = "fit"
+    """No smile could be fitted; one volatility stands for all strikes."""
+    BLENDED = "blended"
+    """An expiry is entering or leaving the bracket by weight."""
     SKIPPED_EXPIRY = "skipped_expiry"
     """A listed expiry nearer to the tenor was not eligible, so one farther away stood in."""
 
@@ -198,6 +206,7 @@ class IndexValue(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Fals
     smoothed: float | None = None
     extrapolated: float | None = None
     candidate: float | None = None
+    """GUARD and STALE: the number that was refused."""
     status: Status
     flags: tuple[str, ...] = ()
     reason: Reason | None = None

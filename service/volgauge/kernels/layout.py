@@ -55,7 +55,23 @@ DEVIATION = 7  # sw = sqrt(total variance at the money)
 EXTRAPOLATED = 8  # share of the variance beyond the quoted strikes
 OWN_FORWARD = 9  # forward from the expiry's own pairs or its listed future; NaN: needs neighbours
 PARITY_GAP = 10  # relative distance of the parity forward from the arbitrage interval
-VALUE_COLUMNS = 11
+# The rest belongs to NATIVE alone.
+FULL_VARIANCE = 11  # whole line, a = 1; the mean of the two tails
+TAIL_LO_VARIANCE = 12
+TAIL_HI_VARIANCE = 13
+COIN_VARIANCE = 14  # a = 0
+SVIX_VARIANCE = 15  # a = -1
+SKEWNESS = 16
+KURTOSIS = 17
+EXT_VARIANCE = 18  # |fit - flat edge| over the part of the corridor without quotes
+SVI_A = 19  # w(k) = a + b (rho (k - m) + sqrt((k - m)^2 + s^2)), the tapered fit
+SVI_B = 20
+SVI_RHO = 21
+SVI_M = 22
+SVI_S = 23
+CORRIDOR_LOW = 24  # k where the fit has |delta| = 5 %
+CORRIDOR_HIGH = 25
+VALUE_COLUMNS = 26
 
 # facts
 MINUTES = 0
