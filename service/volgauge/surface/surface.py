@@ -7,6 +7,7 @@ flag in the QuoteTable; `evaluate` computes the flagged expiries in one compiled
 from collections.abc import Sequence
 from hashlib import sha256
 from math import isnan, nan
+from struct import Struct
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from volgauge.kernels._jit import F64, I64
 from volgauge.kernels.evaluate import evaluate_expiries
 from volgauge.kernels.replication import WORK_ROWS
 
+_pack_basis = Struct("<?d").pack
 METHOD_ROW = {Method.NATIVE: col.NATIVE, Method.DVOL: col.DVOL, Method.CBOE: col.CBOE}
 
 
@@ -46,6 +48,8 @@ class Surface:
         """(METHODS, expiries, FACT_COLUMNS) int64."""
         self.slots: dict[int, Instrument] = {}
         """What is listed, by slot."""
+        self.layout = 0
+        """Rises whenever the ladders are packed anew: rows, expiries and slots are others then."""
         self._cells: dict[int, int] = {}
         self._forwards: dict[int, float] = {}
         self._rates: dict[int, float] = {}
@@ -58,6 +62,26 @@ class Surface:
         self._inputs: F64 = np.full((0, col.INPUT_COLUMNS), nan)
         self._ladder: F64 = np.zeros((0, col.LADDER_COLUMNS))
         self._work: F64 = np.zeros((WORK_ROWS, 1))
+
+    @property
+    def plan(self) -> I64:
+        """(expiries, PLAN_COLUMNS) int64, to be read only."""
+        return self._plan
+
+    @property
+    def ladder(self) -> F64:
+        """(strikes, LADDER_COLUMNS) float64, to be read only."""
+        return self._ladder
+
+    @property
+    def inputs(self) -> F64:
+        """(expiries, INPUT_COLUMNS) float64, to be read only."""
+        return self._inputs
+
+    @property
+    def is_coin(self) -> bool:
+        """Premiums are in the coin; else in the quote currency."""
+        return self._is_coin
 
     def add(self, slot: int, instrument: Instrument) -> None:
         """List an option; its slot starts without a quote."""
@@ -149,18 +173,37 @@ class Surface:
         """Rises whenever the expiry of a row is computed: what was derived from it is old then."""
         return int(self._plan[row, col.REVISION])
 
+    def borrowed_forward(self, row: int) -> float:
+        """The neighbours' forward that an expiry without its own was computed with; else NaN."""
+        own = float(self.values[col.NATIVE, row, col.OWN_FORWARD])
+        if own > 0.0:
+            return nan
+        borrower = col.NATIVE if self._mask & (1 << col.NATIVE) else col.DVOL
+        borrowed = float(self.values[borrower, row, col.FORWARD])
+        return borrowed if borrowed > 0.0 else nan
+
     def digest(self, row: int) -> bytes:
-        """SHA-256 of everything that the value of one expiry rests on (METHODOLOGY rule 22)."""
+        """SHA-256 of everything that the value of one expiry rests on (METHODOLOGY rule 22).
+
+        In this order, little-endian, an absent number being the NaN 0x7ff8000000000000: expiry
+        (int64 ns); 1 for a premium in the coin, else 0 (one byte); the borrowed forward; the inputs
+        (venue's forward, rate); all strikes, ascending; of each strike the tick rules of call and
+        put (smallest step, limit, step above it); of each strike one byte for the call and one for
+        the put, 1 listed; of each listed option, strike by strike, call before put, the quote: bid,
+        ask, bid size, ask size (float64), venue's time, our receipt (int64 ns), the forward that it
+        met first, mark (float64).
+        """
         first, last = self._plan[row, col.FIRST], self._plan[row, col.LAST]
         ladder = self._ladder[first:last]
         slots = ladder[:, col.CALL_SLOT : col.PUT_SLOT + 1].astype(np.int64)
+        listed = slots >= 0
         digest = sha256(self._plan[row, col.EXPIRY_NS].tobytes())
+        digest.update(_pack_basis(self._is_coin, self.borrowed_forward(row)))
         digest.update(self._inputs[row].tobytes())
         digest.update(ladder[:, col.STRIKE].tobytes())
         digest.update(ladder[:, col.CALL_TICK : col.CODE].tobytes())
-        # An option that is not listed (-1) reads some other row: the mask says so.
-        digest.update((slots >= 0).tobytes())
-        digest.update(self.table.quotes[slots.ravel(), : col.MARK + 1].tobytes())
+        digest.update(listed.tobytes())
+        digest.update(self.table.quotes[slots[listed]].tobytes())
         return digest.digest()
 
     def codes(self, method: Method) -> dict[int, int]:
@@ -232,3 +275,4 @@ class Surface:
         self._work = np.zeros((WORK_ROWS, max(longest, 1)))
         self._stale_layout = False
         self._generation = -1
+        self.layout += 1
