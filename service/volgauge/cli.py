@@ -161,6 +161,8 @@ def simulate(
     seed: int = 7,
     port: int = 0,
     start: str | None = None,
+    smile: Literal["ssvi", "mixture", "mixed"] = "mixed",
+    roll_in: float | None = None,
     fault: tuple[str, ...] = (),
     exit_with_stdin: bool = False,
     common: Common = _NO_FLAGS,
@@ -179,6 +181,9 @@ def simulate(
         seed: Of the market.
         port: 0 takes a free one.
         start: Instant at which the simulated market begins; default now.
+        smile: Family of the market's smiles; `mixed` deals both to the books in turn.
+        roll_in: Contracts expire this many seconds after the start instead of at 08:00 UTC, so
+            that a daily roll can be watched.
         fault: `name=value`; see `volgauge.simulator` for the list.
         exit_with_stdin: Stop when standard input closes, so that no orphan outlives its parent.
     """
@@ -200,6 +205,8 @@ def simulate(
                 seed=seed,
                 port=port,
                 start=start,
+                smile=smile,
+                roll_in=roll_in,
                 faults=fault,
                 exit_with_stdin=exit_with_stdin,
             )

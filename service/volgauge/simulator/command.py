@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -13,6 +13,8 @@ from volgauge.domain.units import parse_instant
 from volgauge.errors import ConfigError
 from volgauge.simulator.faults import parse_faults
 from volgauge.simulator.server import Simulator, SimulatorOptions
+
+SECONDS_PER_DAY = 86_400
 
 
 class SimulateOptions(Struct, frozen=True, kw_only=True):
@@ -27,6 +29,8 @@ class SimulateOptions(Struct, frozen=True, kw_only=True):
     seed: int
     port: int
     start: str | None
+    smile: Literal["ssvi", "mixture", "mixed"]
+    roll_in: float | None
     faults: tuple[str, ...]
     exit_with_stdin: bool
 
@@ -99,4 +103,10 @@ def _simulator_options(options: SimulateOptions) -> SimulatorOptions:
         return SimulatorOptions(
             source="recording", path=str(options.recording), speed=options.speed, **common
         )
-    return SimulatorOptions(source="market", **common)
+    if options.roll_in is not None and not 0.0 < options.roll_in <= SECONDS_PER_DAY:
+        raise ConfigError(
+            f"--roll-in: expected 0 to {SECONDS_PER_DAY} s, received {options.roll_in}"
+        )
+    return SimulatorOptions(
+        source="market", smile=options.smile, roll_in_seconds=options.roll_in, **common
+    )

@@ -23,6 +23,8 @@ FINE_NS = 15 * NANOS_PER_SECOND
 _CHUNK = 8192
 _NODES = 12
 """A side: the error stays below 1e-4 points."""
+_DEGREE = 8
+_SMALLEST_RANGE = 1e-3
 _OFFSET_DAYS = 1.0
 
 
@@ -70,7 +72,7 @@ def make_history(market: Market, days: float = 400.0, fine_days: float = 1.0) ->
     for number, board in enumerate(market.boards):
         mine = states[:, number]
         series = {
-            "index": _volatility(market, board.terms.prefix, mine, times),
+            "index": _volatility(market, number, mine, times),
             "price": np.exp(mine[:, process.LOG_SPOT]),
         }
         for name, values in series.items():
@@ -83,19 +85,56 @@ def make_history(market: Market, days: float = 400.0, fine_days: float = 1.0) ->
     return found
 
 
-def _volatility(market: Market, name: str, states: F64, times: I64) -> F64:
+def _volatility(market: Market, number: int, states: F64, times: I64) -> F64:
     """30-day corridor volatility in points along the path."""
     years = np.array(HEADLINE_DAYS * NANOS_PER_DAY / NANOS_PER_YEAR)
-    parts = []
-    for first in range(0, len(states), _CHUNK):
-        smile = process.smile_at(states[first : first + _CHUNK], years)
-        parts.append(pricing.corridor_variance(smile, nodes_a_side=_NODES))
-    points = 100.0 * np.sqrt(np.concatenate(parts) / years)
+    if market.families[number] == "ssvi":
+        parts = []
+        for first in range(0, len(states), _CHUNK):
+            smile = process.smile_at(states[first : first + _CHUNK], years)
+            parts.append(pricing.corridor_variance(smile, nodes_a_side=_NODES))
+        w = np.concatenate(parts)
+    else:
+        w = _interpolated_corridor(market, number, states, years)
+    points = 100.0 * np.sqrt(w / years)
     # The published index interpolates between listed expiries: meet it at the start.
+    name = market.boards[number].terms.prefix
     seam = market.opening[name] - market.opening_exact[name]
     age_days = (market.options.start_ns - times) / NANOS_PER_DAY
     joined: F64 = points + seam * np.exp2(-age_days / _OFFSET_DAYS)
     return joined
+
+
+def _interpolated_corridor(market: Market, number: int, states: F64, years: F64) -> F64:
+    """Corridor variance of many states by a Chebyshev polynomial in what it depends on.
+
+    At one tenor a mixture knows of its state the level theta, the skew and the curvature; the
+    ratio of corridor to level is smooth in the three (error below 1e-3 points).
+    """
+    theta = process.level_at(states, years)
+    inputs = [np.log(theta), states[:, process.SKEW], states[:, process.CURVATURE]]
+    middle = [0.5 * (values.max() + values.min()) for values in inputs]
+    half = [max(0.5 * (values.max() - values.min()), _SMALLEST_RANGE) for values in inputs]
+    node = np.cos(np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1))
+    grid = np.meshgrid(*([node] * 3), indexing="ij")
+    at = [
+        centre + width * axis.ravel()
+        for centre, width, axis in zip(middle, half, grid, strict=True)
+    ]
+    # A state whose level is that of the node at this tenor: short and long variance alike.
+    model = np.zeros((len(at[0]), process.N_FACTORS))
+    model[:, process.LOG_SHORT] = model[:, process.LOG_LONG] = at[0] - np.log(years)
+    model[:, process.SKEW], model[:, process.CURVATURE] = at[1], at[2]
+    ratio = market.slices_at(number, model, years).corridor() / np.exp(at[0])
+    inverse = np.linalg.inv(np.polynomial.chebyshev.chebvander(node, _DEGREE))
+    cube = ratio.reshape((_DEGREE + 1,) * 3)
+    coefficients = np.einsum("ai,bj,ck,ijk->abc", inverse, inverse, inverse, cube)
+    x, y, z = (
+        (values - centre) / width
+        for values, centre, width in zip(inputs, middle, half, strict=True)
+    )
+    w: F64 = theta * np.polynomial.chebyshev.chebval3d(x, y, z, coefficients)
+    return w
 
 
 def _candles(asset: str, series: str, resolution: int, times: I64, values: F64) -> Candles:

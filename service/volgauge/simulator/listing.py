@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_HOUR, NANOS_PER_SECOND
 
-EXPIRY_HOUR = 8
+ROLL_OF_DAY_NS = 8 * NANOS_PER_HOUR
+"""Contracts expire at this time of day, UTC."""
 LISTING_DELAY_NS = 13 * NANOS_PER_SECOND
 """New contracts appear this long after 08:00 UTC."""
 _FRIDAY = 4
@@ -113,15 +114,13 @@ class Expiry(Struct, frozen=True):
         return "month" if self.kind == "quarter" else self.kind
 
 
-def list_expiries(now_ns: int) -> list[Expiry]:
+def list_expiries(now_ns: int, roll_of_day_ns: int = ROLL_OF_DAY_NS) -> list[Expiry]:
     """All expiries alive at an instant: 4 dailies, 3 weeklies, 3 monthlies, 4 quarterlies.
 
     They overlap (a last Friday is weekly and monthly): 11 or 12 remain; the widest class wins.
     """
-    today = datetime.fromtimestamp(now_ns // NANOS_PER_SECOND, UTC)
-    first = today.replace(hour=EXPIRY_HOUR, minute=0, second=0, microsecond=0)
-    if _instant(first) <= now_ns:
-        first += timedelta(days=1)
+    midnight_ns = next_roll_ns(now_ns, roll_of_day_ns) - roll_of_day_ns
+    first = datetime.fromtimestamp(midnight_ns // NANOS_PER_SECOND, UTC)
     kinds: dict[datetime, str] = {}
     for days in range(_DAILIES):
         kinds[first + timedelta(days=days)] = "day"
@@ -136,14 +135,12 @@ def list_expiries(now_ns: int) -> list[Expiry]:
     kinds |= dict.fromkeys(months[:_MONTHLIES], "month")
     quarters = [last for last in months if last.month % 3 == 0]
     kinds |= dict.fromkeys(quarters[:_QUARTERLIES], "quarter")
-    return [
-        Expiry(
-            _instant(moment),
-            kind,
-            min(_instant(moment) - _LEAD_DAYS[kind] * NANOS_PER_DAY + LISTING_DELAY_NS, now_ns),
-        )
-        for moment, kind in sorted(kinds.items())
-    ]
+    found = []
+    for moment, kind in sorted(kinds.items()):
+        expiry_ns = int(moment.timestamp()) * NANOS_PER_SECOND + roll_of_day_ns
+        listed_ns = expiry_ns - _LEAD_DAYS[kind] * NANOS_PER_DAY + LISTING_DELAY_NS
+        found.append(Expiry(expiry_ns, kind, min(listed_ns, now_ns)))
+    return found
 
 
 def strike_grid(kind: str, forward: float, vol: float) -> set[float]:
@@ -179,10 +176,9 @@ def expiry_code(expiry_ns: int) -> str:
     return f"{day.day}{_MONTHS[day.month - 1]}{day:%y}"
 
 
-def next_roll_ns(now_ns: int) -> int:
-    """The first 08:00 UTC after an instant."""
-    shift = EXPIRY_HOUR * NANOS_PER_HOUR
-    return ((now_ns - shift) // NANOS_PER_DAY + 1) * NANOS_PER_DAY + shift
+def next_roll_ns(now_ns: int, roll_of_day_ns: int = ROLL_OF_DAY_NS) -> int:
+    """The first roll after an instant."""
+    return ((now_ns - roll_of_day_ns) // NANOS_PER_DAY + 1) * NANOS_PER_DAY + roll_of_day_ns
 
 
 def _last_friday(year: int, month: int, like: datetime) -> datetime:
@@ -190,10 +186,6 @@ def _last_friday(year: int, month: int, like: datetime) -> datetime:
     after = like.replace(year=year + month // 12, month=month % 12 + 1, day=1)
     last = after - timedelta(days=1)
     return last - timedelta(days=(last.weekday() - _FRIDAY) % 7)
-
-
-def _instant(moment: datetime) -> int:
-    return int(moment.timestamp()) * NANOS_PER_SECOND
 
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")

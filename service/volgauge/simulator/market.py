@@ -5,7 +5,7 @@ start give the same quotes to the last bit, whatever the machine does meanwhile.
 """
 
 import math
-from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from msgspec import Struct
@@ -17,7 +17,7 @@ from volgauge.domain.units import (
     NANOS_PER_SECOND,
     NANOS_PER_YEAR,
 )
-from volgauge.simulator import pricing, process
+from volgauge.simulator import process
 from volgauge.simulator.board import (
     F64,
     I64,
@@ -30,12 +30,15 @@ from volgauge.simulator.board import (
 )
 from volgauge.simulator.listing import (
     LISTING_DELAY_NS,
+    ROLL_OF_DAY_NS,
     TERMS,
     Expiry,
     list_expiries,
     next_roll_ns,
     strike_grid,
 )
+from volgauge.simulator.smiles import MixtureSlices, Slices, SsviSlices
+from volgauge.simulator.truth import TenorTruth, Truth, discrete_strips, tenor_points
 
 DELIVERY_DELAY_NS = 2 * NANOS_PER_SECOND
 FUTURES_EVERY_NS = 100 * NANOS_PER_MILLI
@@ -43,8 +46,10 @@ SWEEP_EVERY_NS = 200 * NANOS_PER_MILLI
 VOL_INDEX_EVERY_NS = NANOS_PER_SECOND
 LISTING_CHECK_EVERY_NS = NANOS_PER_MINUTE
 HEADLINE_DAYS = 30.0
+SmileFamily = Literal["ssvi", "mixture"]
 SURGE_AGITATION = 3.0
 """The spots' volatility during a surge, in multiples."""
+_SHAPES = tuple(process.SHAPES)
 _MAX_SIZE = 300
 _STALE_LIMIT = 8.0
 
@@ -69,27 +74,16 @@ class MarketOptions(Struct, frozen=True, kw_only=True):
     half_spread_ratio: float = 0.01
     """Half-spread as a share of the out-of-the-money price, where that is more."""
     mid_noise: float = 0.25
-    """Standard deviation of the mid around the truth, in half-spreads."""
+    """Standard deviation of the mid around the truth, in half-spreads, each quote by itself."""
+    common_noise: float = 0.0
+    """Standard deviation of an error that all mids of a book share, in half-spreads."""
+    common_seconds: float = 30.0
+    """Time in which the shared error forgets itself: an AR(1), correlation e^(-t/this)."""
+    smile: Literal["ssvi", "mixture", "mixed"] = "mixed"
+    """Family of the smiles; `mixed` deals them to the books in turn, beginning by the seed."""
+    roll_of_day_ns: int = ROLL_OF_DAY_NS
+    """Time of day at which contracts expire; another than the venue's 08:00 is for tests."""
     step_ns: int = 5 * NANOS_PER_MILLI
-
-
-class Truth(Struct, frozen=True, kw_only=True):
-    """The noise-free state of one book at an instant; arrays by living expiry, ascending."""
-
-    now_ns: int
-    expiry_ns: tuple[int, ...]
-    forward: F64
-    """Quote currency."""
-    line: F64
-    """Total variance with both tails, -2 E[ln S/F]."""
-    corridor: F64
-    """Total variance between the points of 5 delta."""
-    strip: F64
-    """Total variance by the exchange's discrete rule on noise-free prices; NaN if impossible."""
-    names: tuple[str, ...]
-    """Living options."""
-    prices: F64
-    """Noise-free prices of `names`, premium unit."""
 
 
 class Market:
@@ -107,10 +101,19 @@ class Market:
         self.law = process.law_of([term.vol for term in terms])
         self.state = process.start_state(self.law, [term.spot for term in terms], self._random)
         self.start_state = self.state
+        self.families = tuple(_family(options, number) for number in range(len(self.boards)))
+        """Of each board's smiles."""
+        self.shapes = tuple(
+            _SHAPES[(options.seed // 2 + 2 + number) % len(_SHAPES)]
+            for number in range(len(self.boards))
+        )
+        """Name of each board's mixture; unused where the family is another."""
+        self._noise = np.random.default_rng([options.seed, 3])
+        self._common = self._noise.standard_normal(len(terms))
         self._anchor: list[F64] = [np.zeros(0) for _ in terms]
         self._cumulative: list[F64] = [np.zeros(0) for _ in terms]
         self._budget = 0.0
-        self._roll_ns = next_roll_ns(self.now_ns)
+        self._roll_ns = next_roll_ns(self.now_ns, options.roll_of_day_ns)
         self._delivering: list[tuple[int, int, int]] = []
         for number, board in enumerate(self.boards):
             self._list_missing(number, self.now_ns)
@@ -131,6 +134,7 @@ class Market:
         years = self.step_ns / NANOS_PER_YEAR
         agitation = SURGE_AGITATION if surging else 1.0
         self.state = process.evolve(self.state, self.law, years, self._random, agitation=agitation)
+        self._drift(self.step_ns)
         notices, fresh = self._roll(before)
         quotes = [self._requote(number, slots) for number, slots in fresh]
         for number in range(len(self.boards)):
@@ -158,6 +162,7 @@ class Market:
         if steps:
             self.now_ns += steps * self.step_ns
             self.state = process.evolve(self.state, self.law, years, self._random)
+            self._drift(steps * self.step_ns)
 
     def truth(self, name: str) -> Truth:
         """The noise-free state of a book now."""
@@ -165,54 +170,65 @@ class Market:
         board = self.boards[number]
         living = board.living_expiries()
         years = board.years(self.now_ns)
-        smile = process.smile_at(self.state[number], years[living])
+        slices = self._slices(number, years[living])
         forward = process.forwards(self.state[number], years)
         alive = np.flatnonzero(board.alive)
-        fair, variance = self._fair(number, alive)
+        fair, variance = self._fair(number, alive), self._variance(number, alive)
         return Truth(
             now_ns=self.now_ns,
             expiry_ns=tuple(board.expiries[index].expiry_ns for index in living),
             forward=forward[living],
-            line=pricing.line_variance(smile),
-            corridor=pricing.corridor_variance(smile),
-            strip=self._strips(board, living, forward, alive, fair, variance),
+            atm=slices.total_variance(np.zeros(len(living))),
+            line=slices.line(),
+            coin=slices.coin(),
+            svix=slices.simple(),
+            corridor=slices.corridor(),
+            strip=discrete_strips(board, living, forward, alive, fair, variance),
             names=tuple(board.options[slot].name for slot in alive),
             prices=fair,
         )
 
-    def headline(self, name: str, days: float = HEADLINE_DAYS) -> tuple[float, float, float]:
-        """Constant-tenor truth in volatility points: discrete strip, corridor, line.
-
-        Each linear in total variance between the listed expiries around the tenor; NaN when the
-        tenor is outside.
-        """
+    def constant_tenor(self, name: str, days: float = HEADLINE_DAYS) -> TenorTruth:
+        """The truth about a book at a tenor now."""
         truth = self.truth(name)
-        strip, corridor, line = (
-            self._at_tenor(truth.expiry_ns, w, days)
-            for w in (truth.strip, truth.corridor, truth.line)
-        )
-        return strip, corridor, line
+        years = np.array([days * NANOS_PER_DAY / NANOS_PER_YEAR])
+        forward = process.forwards(self.state[self._number(name)], years)
+        parts = {
+            part: truth.at_tenor(getattr(truth, part), days)
+            for part in ("atm", "corridor", "line", "coin", "svix", "strip")
+        }
+        return TenorTruth(forward=float(forward[0]), **parts)
+
+    def headline(self, name: str, days: float = HEADLINE_DAYS) -> tuple[float, float, float]:
+        """Strip, corridor and line of `constant_tenor`."""
+        truth = self.constant_tenor(name, days)
+        return truth.strip, truth.corridor, truth.line
 
     def exact(self, name: str, days: float = HEADLINE_DAYS) -> tuple[float, float]:
         """Corridor and line volatility in points of the surface itself at a tenor."""
         years = np.array([days * NANOS_PER_DAY / NANOS_PER_YEAR])
-        smile = process.smile_at(self.state[self._number(name)], years)
-        corridor, line = pricing.corridor_variance(smile), pricing.line_variance(smile)
+        slices = self._slices(self._number(name), years)
         return (
-            100.0 * math.sqrt(corridor[0] / years[0]),
-            100.0 * math.sqrt(line[0] / years[0]),
+            100.0 * math.sqrt(slices.corridor()[0] / years[0]),
+            100.0 * math.sqrt(slices.line()[0] / years[0]),
         )
 
-    def _at_tenor(self, expiry_ns: Sequence[int], w: F64, days: float) -> float:
-        """Volatility in points, linear in total variance between the expiries around a tenor."""
-        tenor = days * NANOS_PER_DAY
-        times = np.array([float(expiry - self.now_ns) for expiry in expiry_ns])
-        after = int(np.searchsorted(times, tenor, side="right"))
-        if not 0 < after < len(times):
-            return math.nan
-        share = (tenor - times[after - 1]) / (times[after] - times[after - 1])
-        variance = (1.0 - share) * w[after - 1] + share * w[after]
-        return 100.0 * math.sqrt(variance / (tenor / NANOS_PER_YEAR))
+    def slices_at(self, number: int, state: F64, years: F64) -> Slices:
+        """Smiles of a board's family at a state (..., N_FACTORS) and times."""
+        if self.families[number] == "ssvi":
+            return SsviSlices(process.smile_at(state, years))
+        shape = process.SHAPES[self.shapes[number]]
+        return MixtureSlices(process.mixture_at(state, years, shape))
+
+    def _slices(self, number: int, years: F64) -> Slices:
+        return self.slices_at(number, self.state[number], years)
+
+    def _drift(self, elapsed_ns: int) -> None:
+        """Move the errors that the mids of a book share."""
+        if self.options.common_noise > 0.0:
+            keep = math.exp(-elapsed_ns / NANOS_PER_SECOND / self.options.common_seconds)
+            fresh = self._noise.standard_normal(len(self._common))
+            self._common = keep * self._common + math.sqrt(1.0 - keep * keep) * fresh
 
     def _update_vol_index(self, number: int) -> None:
         """The venue's own index: the discrete strip on noise-free prices, not smoothed."""
@@ -222,11 +238,11 @@ class Market:
         near = [i for i in living if board.expiries[i].expiry_ns <= tenor_ns][-1:]
         far = [i for i in living if board.expiries[i].expiry_ns > tenor_ns][:1]
         alive = np.flatnonzero(board.alive & np.isin(board.expiry_of, near + far))
-        fair, variance = self._fair(number, alive)
+        fair, variance = self._fair(number, alive), self._variance(number, alive)
         forward = process.forwards(self.state[number], board.years(self.now_ns))
-        strips = self._strips(board, near + far, forward, alive, fair, variance)
-        expiry_ns = [board.expiries[index].expiry_ns for index in near + far]
-        board.vol_index = self._at_tenor(expiry_ns, strips, HEADLINE_DAYS)
+        strips = discrete_strips(board, near + far, forward, alive, fair, variance)
+        ahead = [board.expiries[index].expiry_ns - self.now_ns for index in near + far]
+        board.vol_index = tenor_points(ahead, strips, HEADLINE_DAYS)
 
     def _number(self, name: str) -> int:
         prefix = _book_name(name)
@@ -242,23 +258,34 @@ class Market:
         phase = (self.now_ns - self.options.start_ns) % every
         return phase >= every - round(self.options.surge_seconds * NANOS_PER_SECOND)
 
-    def _fair(self, number: int, slots: I64) -> tuple[F64, F64]:
-        """Noise-free premiums and total variances of some options now."""
-        board, state = self.boards[number], self.state[number]
-        years = board.years(self.now_ns)
-        forward = process.forwards(state, years)
-        smile = process.smile_at(state, years)
-        expiry = board.expiry_of[slots]
-        k = np.log(board.strike[slots] / forward[expiry])
-        each = pricing.Smile(smile.theta[expiry], smile.rho[expiry], smile.phi[expiry])
-        variance = pricing.total_variance(k, each)
-        price = pricing.normalised_price(k, variance, board.is_call[slots])
-        return price if board.terms.coin else price * forward[expiry], variance
+    def _fair(self, number: int, slots: I64) -> F64:
+        """Noise-free premiums of some options now."""
+        board = self.boards[number]
+        k, forward = self._log_moneyness(number, slots)
+        price = self._each(number, slots).out_of_the_money(k)
+        intrinsic = np.where(board.is_call[slots], -np.expm1(k), np.expm1(k))
+        price = price + np.maximum(intrinsic, 0.0)
+        return price if board.terms.coin else price * forward
+
+    def _variance(self, number: int, slots: I64) -> F64:
+        """Implied total variances of some options now."""
+        k, _ = self._log_moneyness(number, slots)
+        return self._each(number, slots).total_variance(k)
+
+    def _each(self, number: int, slots: I64) -> Slices:
+        board = self.boards[number]
+        return self._slices(number, board.years(self.now_ns)).pick(board.expiry_of[slots])
+
+    def _log_moneyness(self, number: int, slots: I64) -> tuple[F64, F64]:
+        board = self.boards[number]
+        forward = process.forwards(self.state[number], board.years(self.now_ns))
+        mine = forward[board.expiry_of[slots]]
+        return np.log(board.strike[slots] / mine), mine
 
     def _requote(self, number: int, slots: I64) -> QuoteBatch:
         """New quotes around the truth: noise on the mid, a half-spread, rounding outwards."""
         board, options = self.boards[number], self.options
-        fair, _ = self._fair(number, slots)
+        fair = self._fair(number, slots)
         expiry, is_call = board.expiry_of[slots], board.is_call[slots]
         forward = board.forward[expiry]
         intrinsic = np.where(is_call, forward - board.strike[slots], board.strike[slots] - forward)
@@ -268,7 +295,8 @@ class Market:
             options.half_spread_ticks * tick_at(board.terms, fair),
             options.half_spread_ratio * np.maximum(time_value, 0.0),
         )
-        mid = fair + options.mid_noise * half * self._random.standard_normal(len(slots))
+        error = options.mid_noise * self._random.standard_normal(len(slots))
+        mid = fair + half * (error + options.common_noise * self._common[number])
         bid = round_to_ticks(board.terms, mid - half, up=False)
         ask = round_to_ticks(board.terms, np.maximum(mid + half, half), up=True)
         numerator, denominator = board.terms.min_amount
@@ -303,7 +331,7 @@ class Market:
         """Mark every option, and weigh it by how far its quote has fallen behind."""
         board = self.boards[number]
         alive = np.flatnonzero(board.alive)
-        fair, variance = self._fair(number, alive)
+        fair, variance = self._fair(number, alive), self._variance(number, alive)
         board.mark[alive], board.mark_variance[alive] = np.round(fair, 8), variance
         behind = np.abs(fair - self._anchor[number][alive])
         half = np.maximum(tick_at(board.terms, fair), self.options.half_spread_ratio * fair)
@@ -328,26 +356,6 @@ class Market:
         board.future_bid = low * numerator / denominator
         board.future_ask = (low + spread) * numerator / denominator
 
-    def _strips(
-        self, board: Board, living: list[int], forward: F64, alive: I64, fair: F64, variance: F64
-    ) -> F64:
-        strips = []
-        for index in living:
-            mine = board.expiry_of[alive] == index
-            scale = 1.0 if board.terms.coin else float(forward[index])
-            sides = []
-            for is_call in (True, False):
-                chosen = mine & (board.is_call[alive] == is_call)
-                order = np.argsort(board.strike[alive][chosen])
-                sides.append((alive[chosen][order], fair[chosen][order], variance[chosen][order]))
-            (calls, call, w), (_, put, _) = sides
-            strips.append(
-                pricing.strip_variance(
-                    board.strike[calls], call / scale, put / scale, float(forward[index]), w
-                )
-            )
-        return np.array(strips)
-
     def _roll(self, before: int) -> tuple[list[Notice], list[tuple[int, I64]]]:
         """Expire at 08:00 UTC, deliver two seconds later, list new contracts after 13 seconds."""
         notices: list[Notice] = []
@@ -361,14 +369,15 @@ class Market:
                         self._delivering.append((self.now_ns + DELIVERY_DELAY_NS, number, index))
                 self._move_forward(number)
                 self._sweep(number)
-            self._roll_ns = next_roll_ns(self.now_ns)
+            self._roll_ns = next_roll_ns(self.now_ns, self.options.roll_of_day_ns)
         while self._delivering and self._delivering[0][0] <= self.now_ns:
             _, number, index = self._delivering.pop(0)
             board = self.boards[number]
             slots = np.flatnonzero(board.expiry_of == index).tolist()
             notices += _state_notices(board, index, slots, "delivered")
         # Minutes shifted by 13 s, so that the daily listing comes at 08:00:13.
-        shifted = (before - LISTING_DELAY_NS, self.now_ns - LISTING_DELAY_NS)
+        shift = self.options.roll_of_day_ns + LISTING_DELAY_NS
+        shifted = (before - shift, self.now_ns - shift)
         if _passed(*shifted, LISTING_CHECK_EVERY_NS):
             for number, board in enumerate(self.boards):
                 known = set(board.living_expiries())
@@ -387,7 +396,7 @@ class Market:
         board = self.boards[number]
         listed = {board.expiries[i].expiry_ns: i for i in board.living_expiries()}
         slots: list[int] = []
-        for expiry in list_expiries(now_ns):
+        for expiry in list_expiries(now_ns, self.options.roll_of_day_ns):
             index = listed.get(expiry.expiry_ns)
             if index is None:
                 index = board.add_expiry(expiry)
@@ -414,9 +423,9 @@ class Market:
     def _open_interest(self, number: int, slots: list[int], years: F64) -> F64:
         board = self.boards[number]
         chosen = np.array(slots)
-        smile = process.smile_at(self.state[number], years)
+        theta = process.level_at(self.state[number], years)
         k = np.log(board.strike[chosen] / process.forwards(self.state[number], years))
-        bell = np.exp(-0.5 * k * k / (4.0 * smile.theta))
+        bell = np.exp(-0.5 * k * k / (4.0 * theta))
         lots = np.floor(4_000.0 * bell * self._random.lognormal(0.0, 1.0, len(slots)))
         numerator, denominator = board.terms.min_amount
         amounts: F64 = lots * numerator / denominator
@@ -426,6 +435,12 @@ class Market:
 def _state_notices(board: Board, index: int, slots: list[int], state: str) -> list[Notice]:
     options = [Notice(board, "option", slot, state) for slot in slots]
     return [Notice(board, "future", index, state), *options]
+
+
+def _family(options: MarketOptions, number: int) -> SmileFamily:
+    if options.smile != "mixed":
+        return options.smile
+    return "ssvi" if (options.seed + number) % 2 else "mixture"
 
 
 def _book_name(name: str) -> str:

@@ -10,6 +10,7 @@ implied volatility smile", 2012.
 """
 
 import math
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -28,6 +29,9 @@ _CORRIDOR_NODES = 24
 _LINE_NODES = 320
 _LINE_Z = 9.0
 """The tail-free integral is cut where the normal density is below 1e-18."""
+_SQUARE_NODES, _SQUARE_PANELS = 32, 24
+_SQUARE_K, _SQUARE_EXPONENT = 400.0, 40.0
+_SECOND_MOMENT_SLOPE = 6.0 - 4.0 * math.sqrt(2.0)
 
 
 class Smile(Struct, frozen=True):
@@ -116,16 +120,30 @@ def corridor_ends(smile: Smile) -> tuple[F64, F64]:
 
 def corridor_variance(smile: Smile, *, nodes_a_side: int = _CORRIDOR_NODES) -> F64:
     """2 Integral p(k) e^-k dk between the 5-delta ends: the total variance of the headline."""
-    low, high = corridor_ends(smile)
+    wide = Smile(*(np.asarray(part)[..., None] for part in _parts(smile)))
+    return integrate_corridor(
+        lambda k: out_of_the_money(k, total_variance(k, wide)), *corridor_ends(smile), nodes_a_side
+    )
+
+
+def integrate_corridor(
+    price: Callable[[F64], F64], low: F64, high: F64, nodes_a_side: int = _CORRIDOR_NODES
+) -> F64:
+    """2 Integral p(k) e^-k dk from `low` < 0 to `high` > 0.
+
+    Args:
+        price: Out-of-the-money prices of k with one axis more than the ends.
+        low: Put end of each slice.
+        high: Call end of each slice.
+        nodes_a_side: Of the Gauss-Legendre rule.
+    """
     nodes, weights = _legendre(nodes_a_side)
     total = np.zeros_like(low)
     # One panel a side: p has a kink at k = 0.
     for start, stop in ((low, np.zeros_like(low)), (np.zeros_like(high), high)):
         half = 0.5 * (stop - start)
         k = half[..., None] * (nodes + 1.0) + start[..., None]
-        wide = Smile(*(np.asarray(part)[..., None] for part in _parts(smile)))
-        price = out_of_the_money(k, total_variance(k, wide))
-        total = total + 2.0 * half * (price * np.exp(-k) @ weights)
+        total = total + 2.0 * half * (price(k) * np.exp(-k) @ weights)
     return total
 
 
@@ -145,6 +163,36 @@ def line_variance(smile: Smile) -> F64:
     dz = 1.0 / deviation + slope(k, wide) * (0.25 / deviation - 0.5 * k / (w * deviation))
     total: F64 = half * ((w * normal_pdf(z) * dz) @ weights)
     return total
+
+
+def coin_variance(smile: Smile) -> F64:
+    """2 E[(S/F) ln(S/F)]: the line variance of the mirrored smile.
+
+    Measured in coins the call of strike K is the put of strike 1/K at the same implied variance.
+    """
+    return line_variance(Smile(smile.theta, -smile.rho, smile.phi))
+
+
+def simple_variance(smile: Smile) -> F64:
+    """Var(S/F) = 2 Integral p(k) e^k dk; infinite where the call wing is too heavy.
+
+    The second moment is finite only while the slope of w(k) stays below 6 - 4 sqrt(2) (Lee, "The
+    moment formula for implied volatility at extreme strikes", 2004).
+    """
+    low, high = _line_end(smile, -_LINE_Z), _square_end(smile)
+    wide = Smile(*(np.asarray(part)[..., None] for part in _parts(smile)))
+    nodes, weights = _legendre(_SQUARE_NODES)
+    total = np.zeros_like(low)
+    for outer in (low, high):
+        # Equal panels: the weight e^k leaves a long call wing.
+        for panel in range(_SQUARE_PANELS):
+            start = outer * panel / _SQUARE_PANELS
+            half = 0.5 * outer / _SQUARE_PANELS
+            k = half[..., None] * (nodes + 1.0) + start[..., None]
+            price = out_of_the_money(k, total_variance(k, wide))
+            total = total + 2.0 * np.abs(half) * (price * np.exp(k) @ weights)
+    steepest = 0.5 * smile.theta * smile.phi * (1.0 + smile.rho)
+    return np.where(steepest < _SECOND_MOMENT_SLOPE, total, np.inf)
 
 
 def implied_variance(k: F64, price: F64, is_call: NDArray[np.bool_]) -> F64:
@@ -216,6 +264,20 @@ def _line_end(smile: Smile, target: float) -> F64:
         below = middle / deviation + 0.5 * deviation < target
         low = np.where(below, middle, low)
         high = np.where(below, high, middle)
+    end: F64 = 0.5 * (low + high)
+    return end
+
+
+def _square_end(smile: Smile) -> F64:
+    """The k > 0 from where on p(k) e^k k < 1e-17: d1^2/2 of the call exceeds k + 40."""
+    shape = np.broadcast(smile.theta, smile.rho, smile.phi).shape
+    low, high = np.zeros(shape), np.full(shape, _SQUARE_K)
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        deviation = np.sqrt(total_variance(middle, smile))
+        d1 = middle / deviation - 0.5 * deviation
+        below = (0.5 * d1 * np.abs(d1) - middle) < _SQUARE_EXPONENT
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
     end: F64 = 0.5 * (low + high)
     return end
 

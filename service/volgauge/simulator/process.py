@@ -11,6 +11,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from volgauge.simulator.mixture import Mixture
 from volgauge.simulator.pricing import Smile, power_law
 
 F64 = NDArray[np.float64]
@@ -41,6 +42,23 @@ _THETA_SPEED = 4.0
 _GAMMA = 0.4
 _MEAN_RHO, _MEAN_ETA_LOGIT, _MEAN_CARRY = -0.18, 0.25, 0.06
 _SHORTEST_YEARS = 1e-6
+_DAMPING = 5.5
+"""Bounds the means of a mixture: c < 1/5.5, |lean| < 2, so m > 0 for |offset| <= 2.5."""
+_HIGH_WEIGHT = 0.2
+_LOW_CUT = 0.6
+"""The quiet regime's variance is at most this share below the mean one."""
+
+
+class Shape(Struct, frozen=True):
+    """What a mixture's odd outcome is: a fall or a rise of some probability."""
+
+    probability: float
+    offset: float
+    """Of its mean, in standard deviations of the at-the-money level."""
+
+
+SHAPES = {"skew": Shape(0.18, -1.1), "crash": Shape(0.06, -2.5), "rally": Shape(0.15, 1.2)}
+"""Ordinary put skew; a rare large fall; call skew."""
 
 
 class Law(Struct, frozen=True):
@@ -100,15 +118,52 @@ def forwards(state: F64, years: F64) -> F64:
     return prices
 
 
+def level_at(state: F64, years: F64) -> F64:
+    """Total variance theta of states (..., N_FACTORS) at times that broadcast against them."""
+    years = np.maximum(years, _SHORTEST_YEARS)
+    short, long = np.exp(state[..., LOG_SHORT]), np.exp(state[..., LOG_LONG])
+    decay = -np.expm1(-_THETA_SPEED * years) / _THETA_SPEED
+    theta: F64 = long * years + (short - long) * decay
+    return theta
+
+
 def smile_at(state: F64, years: F64) -> Smile:
     """SSVI slices of states (..., N_FACTORS) at times that broadcast against them.
 
     theta rises in time and eta (1 + |rho|) < 2, so the surface has no arbitrage.
     """
-    years = np.maximum(years, _SHORTEST_YEARS)
-    short, long = np.exp(state[..., LOG_SHORT]), np.exp(state[..., LOG_LONG])
-    decay = -np.expm1(-_THETA_SPEED * years) / _THETA_SPEED
-    theta = long * years + (short - long) * decay
+    theta = level_at(state, years)
     rho = np.tanh(state[..., SKEW])
     eta = 2.0 / (1.0 + np.abs(rho)) / (1.0 + np.exp(-state[..., CURVATURE]))
     return Smile(theta, rho + np.zeros_like(theta), power_law(theta, eta, _GAMMA))
+
+
+def mixture_at(state: F64, years: F64, shape: Shape) -> Mixture:
+    """Lognormal mixtures of states (..., N_FACTORS) at times that broadcast against them.
+
+    S/F = M R, independent. M = 1 + a c(theta) with E[a] = 0: the odd outcome or the usual one. R is
+    lognormal given a regime of variance, quiet or agitated, v = r_regime vbar(theta), E[r] = 1.
+    As theta rises in time so do c and vbar, hence M and R rise in convex order, and so does their
+    product: no calendar arbitrage (Strassen 1965: a martingale with these laws exists).
+    """
+    theta = level_at(state, years)[..., None]
+    lean = 1.0 + math.copysign(1.0, shape.offset) * np.tanh(
+        state[..., SKEW] - math.atanh(_MEAN_RHO)
+    )
+    odd = shape.offset * np.asarray(lean)[..., None]
+    usual = -odd * shape.probability / (1.0 - shape.probability)
+    spread = shape.probability * odd**2 + (1.0 - shape.probability) * usual**2
+    deviation = np.sqrt(theta)
+    scale = deviation / np.sqrt(1.0 + (_DAMPING * deviation) ** 2)
+    cut = _LOW_CUT / (1.0 + np.exp(-np.asarray(state[..., CURVATURE])[..., None]))
+    low = 1.0 - cut
+    high = 1.0 + cut * (1.0 - _HIGH_WEIGHT) / _HIGH_WEIGHT
+    variance = theta / (1.0 + spread)
+    means = np.concatenate([1.0 + scale * odd, 1.0 + scale * usual], axis=-1)
+    chances = np.array([shape.probability, 1.0 - shape.probability])
+    regimes = np.array([1.0 - _HIGH_WEIGHT, _HIGH_WEIGHT])
+    return Mixture(
+        np.broadcast_to(np.repeat(chances, 2) * np.tile(regimes, 2), (*theta.shape[:-1], 4)),
+        np.repeat(means, 2, axis=-1),
+        np.concatenate([low * variance, high * variance] * 2, axis=-1),
+    )

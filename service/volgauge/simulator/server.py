@@ -17,12 +17,13 @@ import msgspec
 from aiohttp import WSMsgType, web
 from msgspec import Struct
 
-from volgauge.domain.units import NANOS_PER_MILLI
+from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_MILLI
 from volgauge.simulator.board import Source
 from volgauge.simulator.chain import ChainSource
 from volgauge.simulator.connection import Connection
 from volgauge.simulator.deribit import AbsentSide
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.listing import ROLL_OF_DAY_NS
 from volgauge.simulator.market import Market, MarketOptions
 from volgauge.simulator.memory import VolIndexMemory
 from volgauge.simulator.public_api import PublicApi, WireError
@@ -59,6 +60,10 @@ class SimulatorOptions(Struct, frozen=True, kw_only=True):
     """Market: the rate is multiplied by this for 0.3 s in every 10 s."""
     start_ns: int | None = None
     """The venue's clock at the start; None: the wall clock."""
+    smile: Literal["ssvi", "mixture", "mixed"] = "mixed"
+    """Market only: the family of its smiles."""
+    roll_in_seconds: float | None = None
+    """Market only: contracts expire this long after the start, then daily; None: at 08:00 UTC."""
     step_ms: int = 5
     path: str = ""
     """Chain: the CSV file. Recording: its folder."""
@@ -188,6 +193,7 @@ class Simulator:
                     MarketOptions(
                         seed=options.seed, currencies=options.currencies, start_ns=self.start_ns,
                         rate=options.rate, burst=options.burst, surge=options.surge,
+                        smile=options.smile, roll_of_day_ns=self._roll_of_day_ns(),
                         step_ns=options.step_ms * NANOS_PER_MILLI,
                     )
                 )  # fmt: skip
@@ -203,6 +209,12 @@ class Simulator:
                     Path(options.path), start_ns=self.start_ns, speed=options.speed,
                     step_ns=options.step_ms * NANOS_PER_MILLI,
                 )  # fmt: skip
+
+    def _roll_of_day_ns(self) -> int:
+        if self.options.roll_in_seconds is None:
+            return ROLL_OF_DAY_NS
+        roll_ns = self.start_ns + round(self.options.roll_in_seconds * 1e3) * NANOS_PER_MILLI
+        return roll_ns % NANOS_PER_DAY
 
     async def _run(self) -> None:
         """Advance the source in step with the loop's clock, and send."""
