@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from volgauge.simulator.history import Candles, make_history
+from volgauge.simulator.history import Candles, _interpolated_corridor, make_history
 from volgauge.simulator.market import Market, MarketOptions
 
 START = 1_784_116_812_345_000_000
@@ -58,6 +58,20 @@ def test_history_ends_where_the_market_begins(market: Market, history: list[Cand
 
         assert last["price"].close[-1] == pytest.approx(spot, rel=0.01)
         assert last["index"].close[-1] == pytest.approx(market.opening[name], rel=0.01)
+
+
+def test_history_of_a_mixture_is_the_corridor_of_its_states(market: Market) -> None:
+    """What is interpolated for speed lies within 1e-3 points of the corridor itself."""
+    random = np.random.default_rng(1)
+    states = np.repeat(market.law.mean[1:2], 60, axis=0)
+    states += np.array([0.0, 0.5, 0.35, 0.2, 0.2, 0.0]) * random.standard_normal(states.shape)
+    years = np.array(30.0 / 365.0)
+    assert market.families[1] == "mixture"
+
+    exact = market.slices_at(1, states, years).corridor()
+    quick = _interpolated_corridor(market, 1, states, years)
+
+    assert 100.0 * np.sqrt(quick / years) == pytest.approx(100.0 * np.sqrt(exact / years), abs=1e-3)
 
 
 def test_history_looks_like_a_market(history: list[Candles]) -> None:

@@ -43,6 +43,18 @@ def test_an_expiry_is_gone_at_eight_sharp() -> None:
     assert codes(eight)[0] == "16JUL26"
 
 
+def test_another_time_of_day_moves_every_expiry() -> None:
+    """With the roll at 14:23:40.5 the same days expire at that time, and roll then."""
+    roll = ((14 * 60 + 23) * 60 + 40) * 10**9 + 500_000_000
+    noon = instant(2026, 7, 15, 12)
+    usual = [expiry.expiry_ns for expiry in listing.list_expiries(instant(2026, 7, 15, 7))]
+    moved = [expiry.expiry_ns for expiry in listing.list_expiries(noon, roll)]
+
+    assert [ns - roll for ns in moved] == [ns - 8 * 3600 * 10**9 for ns in usual]
+    assert listing.next_roll_ns(noon, roll) == moved[0]
+    assert listing.list_expiries(moved[0], roll)[0].expiry_ns == moved[0] + 86_400 * 10**9
+
+
 @pytest.mark.parametrize("moment", [(2026, 12, 31, 12), (2028, 2, 29, 7), (2027, 1, 29, 8)])
 def test_expiries_bracket_every_tenor_up_to_half_a_year(moment: tuple[int, ...]) -> None:
     """There are expiries before and after 7, 14, 30, 60, 90 and 180 days at any time of year."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from volgauge.simulator import process
 from volgauge.simulator.board import F64, Board, round_to_ticks, tick_at
 from volgauge.simulator.market import Market, MarketOptions
 from volgauge.simulator.prerender import catalog_body, render_frames
@@ -121,6 +122,112 @@ def test_mid_noise_is_a_quarter_of_the_half_spread() -> None:
 
     assert wide.sum() > 100
     assert 0.22 <= noise.std() <= 0.40
+
+
+def test_families_are_dealt_in_turn() -> None:
+    """`mixed` gives a book the other family than its neighbour, and a seed the other order."""
+    seventh, eighth = (make_market(seed=seed).families for seed in (7, 8))
+
+    assert seventh == ("ssvi", "mixture")
+    assert eighth == ("mixture", "ssvi")
+    assert make_market(smile="mixture").families == ("mixture", "mixture")
+    assert make_market(smile="ssvi").families == ("ssvi", "ssvi")
+
+
+def test_prices_of_a_mixture_are_those_of_its_law() -> None:
+    """A put told as truth equals the expectation over the components, by scipy."""
+    market = make_market(smile="mixture")
+    board, truth = market.boards[0], market.truth("BTC")
+    prices = dict(zip(truth.names, truth.prices.tolist(), strict=True))
+    for slot in range(1, len(board.options), 37):
+        option = board.options[slot]
+        forward = truth.forward[truth.expiry_ns.index(option.expiry.expiry_ns)]
+        years = np.array((option.expiry.expiry_ns - START) / (365 * 86_400e9))
+        law = process.mixture_at(market.state[0], years, process.SHAPES[market.shapes[0]])
+        deviation = np.sqrt(law.variance)
+        d1 = np.log(law.mean * forward / option.strike) / deviation + deviation / 2.0
+        side = 1.0 if option.is_call else -1.0
+        parts = side * (
+            law.mean * norm.cdf(side * d1)
+            - option.strike / forward * norm.cdf(side * (d1 - deviation))
+        )
+        expected = float((law.weight * parts).sum())
+
+        assert prices[option.name] == pytest.approx(expected, abs=1e-12)
+
+
+def test_no_common_noise_leaves_the_quotes_as_they_were() -> None:
+    """The shared error has its own random numbers: switched off it moves nothing."""
+    quiet, other = make_market(), make_market(common_seconds=1.0)
+    loud = make_market(common_noise=0.15)
+
+    frames = render_frames(quiet, 100)
+    assert render_frames(other, 100) == frames
+    assert render_frames(loud, 100) != frames
+
+
+def test_common_noise_is_shared_and_has_its_size() -> None:
+    """Over seeds the mean deviation of a book's mids, in half-spreads, has the deviation asked."""
+    shares = []
+    for seed in range(40):
+        market = make_market(
+            seed=seed, currencies=("BTC",), half_spread_ratio=0.05, mid_noise=0.0, common_noise=0.3,
+            smile="ssvi",
+        )  # fmt: skip
+        board = market.boards[0]
+        wide = (np.abs(board.strike / board.forward[board.expiry_of] - 1.0) < 0.02) & (
+            board.years(START)[board.expiry_of] > 0.2
+        )
+        half = 0.5 * (board.ask - board.bid)[wide]
+        fair = fair_prices(market, "BTC", board)[wide]
+        shares.append(float(np.mean((0.5 * (board.bid + board.ask)[wide] - fair) / half)))
+
+    # 40 draws: the sample deviation of N(0, 0.3) lies in 0.2..0.4 but once in 500 times.
+    assert 0.2 <= float(np.std(shares)) <= 0.4
+
+
+def test_common_noise_forgets_itself() -> None:
+    """Its correlation over one `common_seconds` is 1/e."""
+    market = make_market(
+        currencies=("BTC",), common_noise=1.0, common_seconds=0.1, step_ns=100_000_000, rate=1.0
+    )
+    path = []
+    for _ in range(4_000):
+        market._drift(100_000_000)
+        path.append(float(market._common[0]))
+
+    assert float(np.corrcoef(path[:-1], path[1:])[0, 1]) == pytest.approx(math.exp(-1.0), abs=0.05)
+    assert float(np.std(path)) == pytest.approx(1.0, abs=0.08)
+
+
+def test_constant_tenor_tells_every_measure() -> None:
+    """Corridor and at-the-money below the line; each on the straight line of total variance."""
+    for smile in ("ssvi", "mixture"):
+        market = make_market(smile=smile)
+        truth, found = market.truth("BTC"), market.constant_tenor("BTC", 45.0)
+        days = (np.array(truth.expiry_ns) - truth.now_ns) / 86_400e9
+
+        assert found.atm < found.corridor < found.line
+        for part in ("atm", "corridor", "line", "coin", "svix", "strip"):
+            w = float(np.interp(45.0, days, getattr(truth, part)))
+            assert getattr(found, part) == pytest.approx(
+                100.0 * math.sqrt(w * 365.0 / 45.0), rel=1e-9
+            )
+
+
+def test_roll_follows_its_time_of_day() -> None:
+    """With another time of day settlement, delivery and listing come 0, 2 and 13 s after it."""
+    market = make_market(
+        rate=20.0, step_ns=100_000_000, roll_of_day_ns=(12 * 3600 + 2) * 10**9 + 500_000_000
+    )
+    seen: dict[str, int] = {}
+    for _ in range(180):
+        step = market.advance()
+        for notice in step.notices:
+            seen.setdefault(notice.state, step.now_ns)
+    roll = START + 2_500_000_000
+
+    assert seen == {"settlement": roll, "delivered": roll + 2 * 10**9, "open": roll + 13 * 10**9}
 
 
 def test_wings_are_one_sided() -> None:

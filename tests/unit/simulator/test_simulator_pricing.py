@@ -1,6 +1,7 @@
 """The simulator's formulas against mpmath, scipy and the definitions."""
 
 import math
+from collections.abc import Callable
 
 import mpmath
 import numpy as np
@@ -95,6 +96,45 @@ def test_line_variance_equals_the_priced_integral(theta: float, rho: float, phi:
     )
 
     assert pricing.line_variance(one(theta, rho, phi))[0] == pytest.approx(expected, rel=2e-8)
+
+
+@pytest.mark.parametrize(("theta", "rho", "phi"), SMILES)
+@pytest.mark.parametrize(
+    ("power", "truth"),
+    [
+        pytest.param(0.0, pricing.coin_variance, id="coin"),
+        pytest.param(-1.0, pricing.simple_variance, id="svix"),
+    ],
+)
+def test_other_measures_equal_the_priced_integral(
+    theta: float, rho: float, phi: float, power: float, truth: Callable[[Smile], pricing.F64]
+) -> None:
+    """W(0) and W(-1) equal 2 Integral p(k) e^-ak dk by adaptive quadrature."""
+    width = 14.0 * math.sqrt(theta) + 60.0 * theta * phi
+    expected = sum(
+        2.0
+        * quad(
+            lambda k: otm(k, ssvi(k, theta, rho, phi)) * math.exp(-power * k),
+            *ends,
+            epsabs=1e-14,
+            epsrel=1e-11,
+            limit=400,
+        )[0]
+        for ends in ((-width, 0.0), (0.0, width))
+    )
+
+    assert truth(one(theta, rho, phi))[0] == pytest.approx(expected, rel=2e-8)
+
+
+def test_a_heavy_call_wing_has_no_second_moment() -> None:
+    """At a wing slope of 0.343 and more Var(S/F) is infinite (Lee 2004)."""
+    limit = 2.0 - 4.0 * (math.sqrt(2.0) - 1.0)
+    theta, rho = 0.3, 0.2
+
+    light, heavy = (2.0 * slope / (theta * (1.0 + rho)) for slope in (0.9 * limit, 1.01 * limit))
+
+    assert math.isfinite(pricing.simple_variance(one(theta, rho, light))[0])
+    assert math.isinf(pricing.simple_variance(one(theta, rho, heavy))[0])
 
 
 @pytest.mark.parametrize(("theta", "rho", "phi"), SMILES)
