@@ -12,6 +12,7 @@ from volgauge.domain.instrument import Venue
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import ConfigError
 from volgauge.index.engine import Engine
+from volgauge.index.evidence import EvidenceKeeper
 from volgauge.index.venue import VenueRules
 from volgauge.settings import Settings, VenueSettings
 
@@ -22,7 +23,11 @@ ADAPTERS: Mapping[Venue, Callable[[VenueSettings, EventSink], VenueAdapter]] = {
 
 
 def build_pipeline(
-    settings: Settings, source: Source, *, has_connections: bool = True
+    settings: Settings,
+    source: Source,
+    *,
+    has_connections: bool = True,
+    evidence: EvidenceKeeper | None = None,
 ) -> tuple[Engine, dict[Venue, VenueAdapter]]:
     """The engine and one adapter for each enabled venue, pushing into it.
 
@@ -31,6 +36,7 @@ def build_pipeline(
         source: Written into every record.
         has_connections: The input says when a connection came up, so the engine can wait for all
             of them; a foreign recording does not.
+        evidence: Keeps what the records rest on; None keeps nothing.
 
     Raises:
         ConfigError: No venue is enabled.
@@ -41,7 +47,9 @@ def build_pipeline(
     }
     if not rules:
         raise ConfigError("venues: expected at least one enabled venue")
-    engine = Engine(settings.index, source=source, version=__version__, venues=rules)
+    engine = Engine(
+        settings.index, source=source, version=__version__, venues=rules, evidence=evidence
+    )
     adapters: dict[Venue, VenueAdapter] = {}
     for name, venue in _enabled(settings).items():
         sink = engine.sink(name)

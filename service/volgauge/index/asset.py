@@ -4,7 +4,6 @@ A record goes out for the headline tenor on every recompute, for the other tenor
 when something changed, at most every `term_interval_ms`, and for each at least every heartbeat.
 """
 
-import hashlib
 from collections.abc import Mapping
 from functools import partial
 
@@ -39,6 +38,8 @@ from volgauge.index.assemble import (
     flags_of,
     reason_of,
 )
+from volgauge.index.bundle import input_hash
+from volgauge.index.evidence import EvidenceKeeper
 from volgauge.index.maturity import (
     Bracket,
     find_bracket,
@@ -128,6 +129,7 @@ class AssetIndex:
         source: Source,
         version: str,
         sinks: Mapping[Venue, VenueSink],
+        evidence: EvidenceKeeper | None = None,
     ) -> None:
         self.asset = asset
         self.is_due = True
@@ -137,6 +139,7 @@ class AssetIndex:
         self._source = source
         self._version = version
         self._sinks = sinks
+        self._evidence = evidence
         self._method = METHOD_ROW[settings.method]
         self._tenors = {days: _Tenor() for days in settings.tenors_days}
         self._headline = self._tenors[settings.headline_tenor_days]
@@ -187,6 +190,9 @@ class AssetIndex:
                 if days != self._settings.headline_tenor_days:
                     records += self._emit(days, books, now_ns, only_on_change=True)
             records.append(self._surface_record(books, now_ns))
+        if self._evidence is not None:
+            surfaces = [book.surface for book in books]
+            self._evidence.capture(self.asset, surfaces, records, now_ns)
         return records
 
     def _evaluate(self, now_ns: int) -> list[_Book]:
@@ -299,7 +305,6 @@ class AssetIndex:
             days, tenor, computed, book, chosen, verdict.shown, verdict.status, now_ns
         )
         if verdict.shown is Shown.NEW:
-            tenor.accepted = record
             tenor.valid_ns = now_ns
         previous = tenor.last
         if (
@@ -312,6 +317,9 @@ class AssetIndex:
             and now_ns - tenor.emitted_ns < self._heartbeat_ns
         ):
             return []
+        if verdict.shown is Shown.NEW:
+            # What was not published is not repeated: its evidence would be nowhere.
+            tenor.accepted = record
         tenor.seq += 1
         tenor.ticks = 0
         tenor.emitted_ns = now_ns
@@ -413,8 +421,8 @@ class AssetIndex:
 
     def _input_hash(self, book: _Book, bracket: Bracket) -> str:
         """SHA-256 over the digests of the expiries used (METHODOLOGY §6, rule 22)."""
-        digests = b"".join(self._facts(book, row).digest for row in (bracket.near, bracket.far))
-        return hashlib.sha256(book.sink.venue.encode() + digests).hexdigest()
+        rows = sorted({bracket.near, bracket.far})
+        return input_hash([(book.sink.venue, [self._facts(book, row).digest for row in rows])])
 
     def _surface_record(self, books: list[_Book], now_ns: int) -> SurfaceValue:
         self._surface_seq += 1

@@ -15,6 +15,7 @@ from volgauge.book.quotes import Activity
 from volgauge.domain.index import Source
 from volgauge.domain.instrument import Asset, Venue
 from volgauge.index.asset import AssetIndex, Record
+from volgauge.index.evidence import EvidenceKeeper
 from volgauge.index.venue import VenueRules, VenueSink
 from volgauge.settings import IndexSettings
 
@@ -29,11 +30,13 @@ class Engine:
         source: Source,
         version: str,
         venues: Mapping[Venue, VenueRules],
+        evidence: EvidenceKeeper | None = None,
     ) -> None:
         self.assets: dict[Asset, AssetIndex] = {}
         self._settings = settings
         self._source = source
         self._version = version
+        self._evidence = evidence
         self._activities: dict[Asset, Activity] = {}
         self._sinks = {
             venue: VenueSink(venue, rules, self._activities) for venue, rules in venues.items()
@@ -61,7 +64,13 @@ class Engine:
             index = self.assets.get(asset)
             if index is None:
                 index = self.assets[asset] = AssetIndex(
-                    asset, activity, self._settings, self._source, self._version, self._sinks
+                    asset,
+                    activity,
+                    self._settings,
+                    self._source,
+                    self._version,
+                    self._sinks,
+                    self._evidence,
                 )
             if activity.ticks or index.is_due:
                 records += index.recompute(now_ns)
