@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 from volgauge.domain.instrument import Asset, Venue
 
 SCHEMA_VERSION = 1
-METHODOLOGY_VERSION = "0.1.0"
+METHODOLOGY_VERSION = "1.0.0"
 """Version of the calculation rules; any change that can move a published value raises it."""
 
 
@@ -93,17 +93,25 @@ class Flag(enum.Enum):
     """An expiry is entering or leaving the bracket by weight."""
     SKIPPED_EXPIRY = "skipped_expiry"
     """A listed expiry nearer to the tenor was not eligible, so one farther away stood in."""
+    UNQUALIFIED = "unqualified"
+    """An expiry of the bracket does not meet rule 9 now; it leaves unless it recovers in 5 s."""
+    CARRIED = "carried"
+    """An expiry of the bracket has no variance now: its neighbours carry it while it leaves."""
 
 
 class Reason(enum.Enum):
     """Why a value is null."""
 
     NO_INSTRUMENTS = "no_instruments"
+    """The venue lists no option of this underlying."""
     NO_QUOTES = "no_quotes"
+    """Options are listed, and none of them is quoted."""
     NO_BRACKET = "no_bracket"
     """No eligible expiry on one side of the tenor, and none near enough on the other."""
     TOO_FEW_STRIKES = "too_few_strikes"
+    """Too few quotes passed the filters, or they do not reach far enough (rule 9)."""
     NO_FORWARD = "no_forward"
+    """No put-call pairs, no listed future and no neighbours to take a forward from."""
     K_ZERO_QUOTE = "k_zero_quote"
     """`cboe`: a quote at K0 is missing or crossed."""
     ONE_SIDED_CHAIN = "one_sided_chain"
@@ -111,8 +119,13 @@ class Reason(enum.Enum):
     BAD_INPUT = "bad_input"
     """A strike, forward or expiry is not a positive finite number."""
     NEGATIVE_VARIANCE = "negative_variance"
+    """The rules gave a variance that is none."""
     FEED_DOWN = "feed_down"
+    """No venue's data is alive, or the snapshot after a lost connection is not complete."""
     WARMING = "warming"
+    """The first full snapshot has not come yet."""
+    TOO_FEW_VALUES = "too_few_values"
+    """A fixing: one of its five-minute intervals has valid values in less than half its seconds."""
 
 
 class Reject(enum.Enum):
@@ -121,7 +134,9 @@ class Reject(enum.Enum):
     ABSENT = "absent"
     """Neither side is quoted."""
     NO_BID = "no_bid"
+    """Only the ask is quoted."""
     NO_ASK = "no_ask"
+    """Only the bid is quoted."""
     CROSSED = "crossed"
     """ask <= bid."""
     WIDE = "wide"
@@ -132,6 +147,10 @@ class Reject(enum.Enum):
     """Outside the static no-arbitrage bounds."""
     ARBITRAGE = "arbitrage"
     """Against a neighbour: price order or butterfly (rule 2a)."""
+    EDGE = "edge"
+    """`native`: the outermost strike, far from the curve through the others (rule 10a)."""
+    OUTLIER = "outlier"
+    """`native`: far from the curve and from its neighbours' errors (rule 10b)."""
     STALE = "stale"
     """Old, and the forward has moved by more than the quote's own spread (rule 3)."""
     BAD_NUMBER = "bad_number"
@@ -139,7 +158,7 @@ class Reject(enum.Enum):
     BEYOND_STOP = "beyond_stop"
     """`cboe`: beyond two consecutive excluded strikes."""
     BELOW_DELTA = "below_delta"
-    """|delta| < 0.05: outside the corridor. Not an error; the usual case in the wings."""
+    """`dvol`: |delta| < 0.05. Not an error; the usual case in the wings."""
 
 
 class ExpiryValue(Struct, frozen=True, kw_only=True, gc=False):
@@ -162,6 +181,11 @@ class ExpiryValue(Struct, frozen=True, kw_only=True, gc=False):
     """Annualised."""
     weight: float
     """Weight of this expiry's total variance in the constant tenor."""
+    share: float = 1.0
+    """How far the expiry is in: below 1 while it enters or leaves (METHODOLOGY rule 9)."""
+    pooled_variance: float | None = None
+    """The total variance that was used, where it is not `total_variance`: pooled with others
+    because total variance fell with time (rule 14), or carried by the neighbours."""
     n_rejected: int
     rejected: dict[str, int]
     flags: tuple[str, ...] = ()
@@ -195,7 +219,7 @@ class IndexValue(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Fals
     bid: float | None = None
     ask: float | None = None
     u: float | None = None
-    """One-sigma-like half width of the error band."""
+    """One-sigma-like half width of the error band (METHODOLOGY rule 17)."""
     full: float | None = None
     tail_lo: float | None = None
     tail_hi: float | None = None
@@ -204,13 +228,16 @@ class IndexValue(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Fals
     strip: float | None = None
     """The exchange's own discrete rule, mode `dvol`."""
     smoothed: float | None = None
+    """Interquartile mean of the last 120 one-second values of `strip`; null until there are 120."""
     extrapolated: float | None = None
+    """Share of the variance that lies beyond the quoted strikes."""
     candidate: float | None = None
     """GUARD and STALE: the number that was refused."""
     status: Status
     flags: tuple[str, ...] = ()
     reason: Reason | None = None
     quality: float | None = None
+    """0 worthless .. 1 perfect (METHODOLOGY rule 18)."""
     event_ns: int
     """Our receipt of the newest input that the value rests on."""
     computed_ns: int
@@ -294,6 +321,47 @@ class StatusEvent(Struct, frozen=True, kw_only=True, gc=False):
     computed_ns: int
     published_ns: int = 0
     source: Source
+
+
+class Fixing(enum.Enum):
+    """The daily fixings (METHODOLOGY rule 21)."""
+
+    UTC_0800 = "utc_0800"
+    """08:00 UTC, when the venues' options expire."""
+    LONDON_1600 = "london_1600"
+    """16:00 in London, summer time observed."""
+
+
+class FixingValue(Struct, frozen=True, kw_only=True, gc=False):
+    """One fixing, on the events channel: the mean of six five-minute medians of `value`.
+
+    Only seconds with a valid value count. `None` when an interval has fewer than half of them;
+    then `reason` says so. A fixing whose window began before the process did is null, too.
+    """
+
+    v: int = SCHEMA_VERSION
+    asset: Asset
+    tenor_days: float
+    seq: int = 0
+    prev_seq: int = 0
+    epoch: int = 0
+    kind: str = "index.fixed"
+    name: Fixing
+    value: float | None
+    """Volatility points."""
+    medians: tuple[float | None, ...]
+    """Of the six intervals, in order; None where no second counted."""
+    n_values: int
+    """Seconds that counted, of 1800."""
+    begin_ns: int
+    """Start of the window."""
+    end_ns: int
+    """The fixing instant."""
+    reason: Reason | None = None
+    computed_ns: int
+    published_ns: int = 0
+    source: Source
+    methodology: str = METHODOLOGY_VERSION
 
 
 def tenor_label(tenor_days: float) -> str:

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from volgauge.kernels._jit import F64, I64, U8, kernel, part
+from volgauge.kernels.integral import NODE_COUNT, NODE_ROWS
 from volgauge.kernels.layout import (
     CBOE,
     CELL,
@@ -25,10 +26,12 @@ from volgauge.kernels.layout import (
     FIRST,
     FLAGS,
     FORWARD,
+    FROZEN,
     FUTURE,
     INPUT_COLUMNS,
     LADDER_COLUMNS,
     LAST,
+    MEMORY_COLUMNS,
     METHODS,
     MINUTES,
     N_NO_FORWARD,
@@ -50,6 +53,7 @@ from volgauge.kernels.layout import (
     TOTAL_VARIANCE,
     VALUE_COLUMNS,
 )
+from volgauge.kernels.native import estimate
 from volgauge.kernels.parity import (
     FEWEST_PAIRS,
     load_expiry,
@@ -60,8 +64,9 @@ from volgauge.kernels.replication import (
     accept_legs,
     strip_cboe,
     strip_dvol,
-    strip_native,
 )
+from volgauge.kernels.smile import SMILE_ROWS
+from volgauge.kernels.svi import lanes_size
 
 NANOS_PER_MINUTE = 60_000_000_000
 MINUTES_PER_YEAR = 525_600.0
@@ -109,6 +114,10 @@ def compute_expiry(
     inputs: F64,
     ladder: F64,
     work: F64,
+    memory: F64,
+    smile: F64,
+    lanes: F64,
+    nodes: F64,
     values: F64,
     facts: I64,
     coin: bool,
@@ -150,11 +159,21 @@ def compute_expiry(
                 coin,
                 forward,
                 now_ns,
-                value,
                 fact,
                 pairs >= FEWEST_PAIRS,
             )
-            strip_native(rows, work, forward, value, fact)
+            estimate(
+                rows,
+                work,
+                smile,
+                lanes,
+                nodes,
+                memory[expiry],
+                mask & FROZEN != 0,
+                forward,
+                value,
+                fact,
+            )
         if mask & (1 << DVOL):
             forget(values, facts, DVOL, expiry, N_NO_FORWARD)
             facts[DVOL, expiry, NEWEST_NS] = fact[NEWEST_NS]
@@ -198,6 +217,10 @@ def evaluate_expiries(
     inputs: F64,
     ladder: F64,
     work: F64,
+    memory: F64,
+    smile: F64,
+    lanes: F64,
+    nodes: F64,
     values: F64,
     facts: I64,
     coin: bool,
@@ -214,10 +237,14 @@ def evaluate_expiries(
         inputs: (expiries, INPUT_COLUMNS).
         ladder: (strikes, LADDER_COLUMNS); verdicts are written back.
         work: (WORK_ROWS, longest ladder) scratch.
+        memory: (expiries, MEMORY_COLUMNS), NaN before the first search; written by a search.
+        smile: (SMILE_ROWS, longest ladder) scratch.
+        lanes: (lanes_size(longest ladder),) scratch.
+        nodes: (NODE_ROWS, NODE_COUNT) scratch.
         values: (METHODS, expiries, VALUE_COLUMNS), NaN not computable.
         facts: (METHODS, expiries, FACT_COLUMNS).
         coin: Premium in the coin; else in the quote currency.
-        mask: Bit m: compute method m; bit EVERY: all expiries, dirty or not.
+        mask: Bit m: compute method m; EVERY: all expiries, dirty or not; FROZEN: no search.
         now_ns: The instant; expiries at or before it have no value.
 
     Returns:
@@ -241,8 +268,8 @@ def evaluate_expiries(
             continue
         dirty[cell] = 0
         compute_expiry(
-            quotes, stamps, plan, inputs, ladder, work, values, facts, coin, mask, now_ns, expiry,
-            math.nan,
+            quotes, stamps, plan, inputs, ladder, work, memory, smile, lanes, nodes, values, facts,
+            coin, mask, now_ns, expiry, math.nan,
         )  # fmt: skip
         computed += 1
     if mask & ((1 << NATIVE) | (1 << DVOL)):
@@ -254,8 +281,8 @@ def evaluate_expiries(
             if borrowed == known or (math.isnan(borrowed) and math.isnan(known)):
                 continue
             compute_expiry(
-                quotes, stamps, plan, inputs, ladder, work, values, facts, coin, mask, now_ns,
-                expiry, borrowed,
+                quotes, stamps, plan, inputs, ladder, work, memory, smile, lanes, nodes, values,
+                facts, coin, mask, now_ns, expiry, borrowed,
             )  # fmt: skip
     for expiry in range(expiries):
         left_ns = plan[expiry, EXPIRY_NS] - now_ns
@@ -288,6 +315,10 @@ def warm_up() -> None:
         np.zeros((0, INPUT_COLUMNS)),
         np.zeros((0, LADDER_COLUMNS)),
         np.zeros((WORK_ROWS, 1)),
+        np.zeros((0, MEMORY_COLUMNS)),
+        np.zeros((SMILE_ROWS, 1)),
+        np.zeros(lanes_size(1)),
+        np.zeros((NODE_ROWS, NODE_COUNT)),
         np.zeros((METHODS, 0, VALUE_COLUMNS)),
         np.zeros((METHODS, 0, FACT_COLUMNS), np.int64),
         True,  # noqa: FBT003 - kernels take no keywords

@@ -21,8 +21,12 @@ Source:
 """
 
 import math
+from typing import TypeAlias
 
-from volgauge.kernels._jit import F64, inlined, part
+import numpy as np
+from numpy.typing import NDArray
+
+from volgauge.kernels._jit import F64, inlined, kernel, part
 from volgauge.kernels.normal import SQRT_HALF
 from volgauge.kernels.special import (
     LANES,
@@ -31,7 +35,9 @@ from volgauge.kernels.special import (
     erfcx_arguments,
     erfcx_pair,
     exp,
+    exp_pair,
     log,
+    log_ratio,
 )
 
 SMALL_STEP = 1e-4
@@ -46,6 +52,7 @@ SQRT_2_OVER_PI = math.sqrt(2.0 / math.pi)
 SQRT_PI_OVER_2 = math.sqrt(0.5 * math.pi)
 TWO_OVER_PI = 2.0 / math.pi
 LEAST_ROOT = 1e-300
+B1: TypeAlias = NDArray[np.bool_]
 
 
 @inlined
@@ -145,10 +152,8 @@ def _fine_step(s: float, k: float, price: float, rest: float) -> float:
 
 
 @part
-def _search(k: float, price: float) -> float:
+def _search(k: float, price: float, rest: float) -> float:
     """The same steps inside a bracket, from the inflection of the price on."""
-    bound = 1.0 if k >= 0.0 else exp(k)
-    rest = bound - price
     lower = SQRT_2PI * price * (1.0 - 1e-9)
     upper = LARGEST
     s = math.sqrt(2.0 * abs(k))
@@ -170,18 +175,31 @@ def _search(k: float, price: float) -> float:
 
 
 @inlined
-def _solve(k: float, price: float) -> float:
-    """The deviation, NaN, or UNSETTLED when two steps were not enough."""
+def _rest(k: float, price: float) -> float:
+    """bound - price, where e^k needs more digits than a double has."""
+    decay, lost = exp_pair(-abs(k))
+    return 1.0 - price if k >= 0.0 else (decay - price) + lost
+
+
+@inlined
+def _solve(k: float, price: float, rest: float) -> float:
+    """The deviation, NaN, or UNSETTLED when two steps were not enough.
+
+    Args:
+        k: ln(K/F).
+        price: Out-of-the-money, in units of F.
+        rest: min(1, e^k) - price.
+    """
     distance = abs(k)
     decay = exp(-distance)
     is_call = k >= 0.0
-    bound = 1.0 if is_call else decay
-    possible = (price > 0.0) & (price < bound)
-    inside = price if possible else 0.25 * bound
-    rest = bound - inside
-    s = _start(distance, decay, inside, inside * decay if is_call else inside)
-    s = _coarse_step(s, k, inside, rest)
-    step = _fine_step(s, k, inside, rest)
+    possible = (price > 0.0) & (rest > 0.0)
+    # Any price will do for a lane whose result is NaN.
+    price = price if possible else 0.25 * decay
+    rest = rest if possible else 0.25
+    s = _start(distance, decay, price, price * decay if is_call else price)
+    s = _coarse_step(s, k, price, rest)
+    step = _fine_step(s, k, price, rest)
     s = s + step if abs(step) <= SMALL_STEP * s else UNSETTLED
     return s if possible else math.nan
 
@@ -190,7 +208,7 @@ def _solve(k: float, price: float) -> float:
 def _solve_rows(k: F64, price: F64, out: F64, first: int, end: int) -> None:
     """`_solve` for places first..end-1; a loop without a branch."""
     for i in range(first, end):
-        out[i] = _solve(k[i], price[i])
+        out[i] = _solve(k[i], price[i], _rest(k[i], price[i]))
 
 
 @part
@@ -212,7 +230,7 @@ def implied_deviations(k: F64, price: F64, out: F64, count: int) -> None:
         _solve_rows(k, price, out, max(0, count - LANES), count)
     for i in range(count):
         if out[i] == UNSETTLED:
-            out[i] = _search(k[i], price[i])
+            out[i] = _search(k[i], price[i], _rest(k[i], price[i]))
 
 
 @part
@@ -226,8 +244,84 @@ def implied_deviation(m: float, price: float) -> float:
     Returns:
         s > 0, or NaN when the price is not inside (0, min(1, m)) or an argument is NaN.
     """
-    if not (m > 0.0 and 0.0 < price < min(1.0, m)):
+    bound = min(1.0, m)
+    if not (m > 0.0 and 0.0 < price < bound):
         return math.nan
-    k = math.log(m)
-    s = _solve(k, price)
-    return _search(k, price) if s == UNSETTLED else s
+    k = log_ratio(m, 1.0)
+    s = _solve(k, price, bound - price)
+    return _search(k, price, bound - price) if s == UNSETTLED else s
+
+
+@inlined
+def _normalised(
+    forward: float, strike: float, price: float, kind: int
+) -> tuple[float, float, float]:
+    """k, the price of the option's out-of-the-money twin in units of F, and bound - that price.
+
+    Args:
+        kind: 1 for a call, 0 for a put.
+    """
+    inner = forward - strike
+    # F - K = inner + lost, exactly (Knuth): it decides the digits of an option deep in the money.
+    back = inner - forward
+    lost = (forward - (inner - back)) - (strike + back)
+    value = inner if kind == 1 else -inner
+    lost = lost if kind == 1 else -lost
+    time_value = (price - value) - lost if value > 0.0 else price
+    own_bound = forward if kind == 1 else strike
+    return (
+        log_ratio(strike, forward),
+        time_value / forward,
+        (own_bound - price) / forward,
+    )
+
+
+@part
+def _vol_rows(
+    forward: F64,
+    strike: F64,
+    t_years: F64,
+    price: F64,
+    is_call: B1,
+    out: F64,
+    first: int,
+    end: int,
+) -> None:
+    """Volatilities, NaN or UNSETTLED for places first..end-1; a loop without a branch."""
+    for i in range(first, end):
+        k, otm, rest = _normalised(forward[i], strike[i], price[i], int(is_call[i]))
+        s = _solve(k, otm, rest)
+        out[i] = s / math.sqrt(t_years[i]) if s > 0.0 else s
+
+
+@kernel
+def implied_vols(
+    forward: F64, strike: F64, t_years: F64, price: F64, is_call: B1, out: F64
+) -> None:
+    """Implied Black-76 volatilities of a chain of undiscounted prices.
+
+    Args:
+        forward: (n,) float64, > 0, quote currency.
+        strike: (n,) float64, > 0, quote currency; K/F and F/K below 1e307.
+        t_years: (n,) float64, > 0.
+        price: (n,) float64, quote currency, in or out of the money.
+        is_call: (n,) bool.
+        out: (n,) float64 for the volatilities as fractions; no memory shared with the others. NaN
+            where the price is not between intrinsic value and bound (F for calls, K for puts), both
+            excluded, or an argument is NaN or outside its range.
+    """
+    count = out.size
+    whole = count - count % LANES
+    _vol_rows(forward, strike, t_years, price, is_call, out, 0, whole)
+    if whole < count:
+        _vol_rows(forward, strike, t_years, price, is_call, out, max(0, count - LANES), count)
+    for i in range(count):
+        if out[i] == UNSETTLED:
+            k, otm, rest = _normalised(forward[i], strike[i], price[i], int(is_call[i]))
+            out[i] = _search(k, otm, rest) / math.sqrt(t_years[i])
+
+
+def warm_up() -> None:
+    """Compile what is called from Python."""
+    ones = np.ones(LANES)
+    implied_vols(ones, ones, ones, 0.1 * ones, ones > 0.0, np.empty(LANES))

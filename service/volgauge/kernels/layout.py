@@ -3,6 +3,7 @@
     quotes  float64 (capacity, QUOTE_COLUMNS)  one row an option slot; `stamps`: the same as int64
     ladder  float64 (strikes, LADDER_COLUMNS)  one row a strike, expiry after expiry, ascending
     plan    int64   (expiries, PLAN_COLUMNS)   one row an expiry, ascending
+    memory  float64 (expiries, MEMORY_COLUMNS) what NATIVE remembers of its last search
     inputs  float64 (expiries, INPUT_COLUMNS)
     values  float64 (METHODS, expiries, VALUE_COLUMNS)
     facts   int64   (METHODS, expiries, FACT_COLUMNS)
@@ -29,7 +30,8 @@ PUT_SLOT = 2
 CALL_TICK = 4  # smallest step, price above which another holds, that step
 PUT_TICK = 7
 CODE = 10  # CODE + 2 method + leg (0 call, 1 put): verdict, see below; written by the kernels
-LADDER_COLUMNS = 16
+RESIDUAL = 16  # NATIVE: what the strike adds to the fitted price, NaN not used; by the kernels
+LADDER_COLUMNS = 17
 
 EXPIRY_NS = 0
 FIRST = 1  # rows of the ladder: FIRST <= row < LAST
@@ -42,6 +44,13 @@ PLAN_COLUMNS = 6
 FUTURE = 0  # the venue's own forward of the expiry, NaN unknown
 RATE = 1  # continuously compounded, `cboe` only
 INPUT_COLUMNS = 2
+
+OUTER_M = 0  # of the curve, NaN before the first search
+OUTER_S = 1
+COST = 2  # of the fit right after the search
+SEARCH_FORWARD = 3  # forward at the search
+SEARCH = 4  # not 0: search at the next evaluation
+MEMORY_COLUMNS = 5
 
 # values: NaN where not computable.
 T_YEARS = 0  # <= 0 expired; `cboe`: whole minutes
@@ -96,6 +105,7 @@ CBOE = 2
 METHODS = 3
 
 EVERY = 1 << METHODS  # in a mask of methods: compute all expiries, dirty or not
+FROZEN = 1 << (METHODS + 1)  # in a mask of methods: no search, take `memory` as it is
 
 CALL = 0
 PUT = 1
@@ -113,6 +123,8 @@ R_ARBITRAGE = REJECTS.index(Reject.ARBITRAGE)
 R_STALE = REJECTS.index(Reject.STALE)
 R_BAD_NUMBER = REJECTS.index(Reject.BAD_NUMBER)
 R_BEYOND_STOP = REJECTS.index(Reject.BEYOND_STOP)
+R_EDGE = REJECTS.index(Reject.EDGE)
+R_OUTLIER = REJECTS.index(Reject.OUTLIER)
 R_BELOW_DELTA = REJECTS.index(Reject.BELOW_DELTA)
 
 N_NO_INSTRUMENTS = REASONS.index(Reason.NO_INSTRUMENTS)
@@ -129,4 +141,7 @@ F_GAP = 1 << FLAG_ORDER.index(Flag.GAP)
 F_FORWARD = 1 << FLAG_ORDER.index(Flag.FORWARD)
 F_PARITY_GAP = 1 << FLAG_ORDER.index(Flag.PARITY_GAP)
 F_FUTURE_GAP = 1 << FLAG_ORDER.index(Flag.FUTURE_GAP)
+F_QUAD = 1 << FLAG_ORDER.index(Flag.QUAD)
+F_BUTTERFLY = 1 << FLAG_ORDER.index(Flag.BUTTERFLY)
+F_FIT = 1 << FLAG_ORDER.index(Flag.FIT)
 F_EXTRAPOLATED = 1 << FLAG_ORDER.index(Flag.EXTRAPOLATED)

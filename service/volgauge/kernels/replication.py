@@ -11,23 +11,17 @@ Sources: Demeterfi, Derman, Kamal, Zou 1999; METHODOLOGY section 2 (`dvol`, `cbo
 import math
 
 from volgauge.kernels._jit import F64, I64, inlined, part
-from volgauge.kernels.black import in_corridor, otm_delta, otm_price
+from volgauge.kernels.black import in_corridor, otm_delta
 from volgauge.kernels.implied import implied_deviation
 from volgauge.kernels.layout import (
     ACCEPTED,
     ASK,
-    ASK_VARIANCE,
     BID,
-    BID_VARIANCE,
     CALL,
     CALL_SLOT,
     CBOE,
     CODE,
-    DEVIATION,
     DVOL,
-    EXTRAPOLATED,
-    F_EXTRAPOLATED,
-    F_GAP,
     F_MARKS_USED,
     FLAGS,
     FORWARD,
@@ -37,9 +31,7 @@ from volgauge.kernels.layout import (
     N_K_ZERO_QUOTE,
     N_NEGATIVE_VARIANCE,
     N_NO_FORWARD,
-    N_NO_QUOTES,
     N_ONE_SIDED_CHAIN,
-    N_TOO_FEW_STRIKES,
     NATIVE,
     PUT,
     PUT_SLOT,
@@ -63,6 +55,7 @@ from volgauge.kernels.layout import (
 from volgauge.kernels.legs import MARGIN, SMALLEST_MID, side_code
 from volgauge.kernels.parity import CALL_HALF, CALL_MID, PUT_HALF, PUT_MID, first_at_or_above
 from volgauge.kernels.screen import (
+    CAP,
     MONEYNESS,
     OTM_ASK,
     OTM_BID,
@@ -73,31 +66,15 @@ from volgauge.kernels.screen import (
 from volgauge.kernels.summation import add
 
 # Rows of the work array beyond those of parity.py and screen.py.
-TAKEN = 11
-"""0 not in the sum, 1 by its quote, 2 filled between quotes, 3 filled beyond them."""
 PRICE = 12
-PRICE_BID = 13
-PRICE_ASK = 14
-SOLVED = 15
-KEPT_STRIKE = 16
+KEPT_STRIKE = 13
 """From here on one column a strike in the sum, ascending."""
-KEPT_PRICE = 17
-KEPT_BID = 18
-KEPT_ASK = 19
-KEPT_BEYOND = 20
-WORK_ROWS = 21
-
-OUT, QUOTED, FILLED, BEYOND = 0.0, 1.0, 2.0, 3.0
+KEPT_PRICE = 14
+WORK_ROWS = 15
 
 LARGEST_AGE_NS = 2_000_000_000
 DELTA_FLOOR = 0.02
 """METHODOLOGY rule 3: |dF/F| > half-spread / (|delta| + 0.02)."""
-FEWEST_STRIKES = 7
-FEWEST_A_SIDE = 3
-SHORTEST_REACH = 1.0
-LARGEST_GAP = 1.5
-LARGEST_EXTRAPOLATED = 0.20
-FLAGGED_EXTRAPOLATED = 0.10
 
 
 @part
@@ -126,14 +103,13 @@ def accept_legs(
     coin: bool,
     forward: float,
     now_ns: int,
-    values: F64,
     facts: I64,
     own: bool,
 ) -> int:
     """Choose each strike's out-of-the-money leg and refuse what METHODOLOGY section 3 refuses.
 
-    Fills MONEYNESS and OTM_* of the work array (units of the forward; NaN refused), the verdicts,
-    the counts, DEVIATION and ACCEPTED. `own` says that the forward comes from the expiry's own
+    Fills MONEYNESS, CAP and OTM_* of the work array (units of the forward; NaN refused), the
+    verdicts and their counts. `own` says that the forward comes from the expiry's own
     pairs: only then quotes are held against it (rule 3, and rule 2a across the money), for the step
     from a borrowed forward to the own one is no move of the market. A quote that has no FORWARD_REF
     yet gets it.
@@ -149,7 +125,7 @@ def accept_legs(
         m = ladder[i, STRIKE] / forward
         work[MONEYNESS, i] = m
         work[OTM_MID, i] = math.nan
-        work[SOLVED, i] = math.nan
+        work[CAP, i] = math.nan
         call, put = int(ladder[i, CALL_SLOT]), int(ladder[i, PUT_SLOT])
         if own and call >= 0 and math.isnan(quotes[call, FORWARD_REF]):
             quotes[call, FORWARD_REF] = forward
@@ -159,6 +135,8 @@ def accept_legs(
             leg, slot, mid, half = PUT, put, work[PUT_MID, i] * scale, work[PUT_HALF, i] * scale
         else:
             leg, slot, mid, half = CALL, call, work[CALL_MID, i] * scale, work[CALL_HALF, i] * scale
+        if slot >= 0 and 0.0 < quotes[slot, ASK] < math.inf:
+            work[CAP, i] = quotes[slot, ASK] * scale
         if slot < 0 or math.isnan(mid):
             continue
         if mid < SMALLEST_MID * (1.0 - MARGIN):
@@ -190,146 +168,7 @@ def accept_legs(
             work[OTM_MID, worst] = math.nan
             worst = worst_strike(work, count, own)
 
-    accepted = 0
-    for i in range(count):
-        if not math.isnan(work[OTM_MID, i]):
-            accepted += 1
-    facts[ACCEPTED] = accepted
-    values[DEVIATION] = money_deviation(work, count)
     return due_ns
-
-
-@part
-def deviation_at(work: F64, i: int) -> float:
-    """Implied deviation of one accepted strike, solved once."""
-    if math.isnan(work[SOLVED, i]):
-        work[SOLVED, i] = implied_deviation(work[MONEYNESS, i], work[OTM_MID, i])
-    return float(work[SOLVED, i])
-
-
-@part
-def deviation_between(work: F64, left: int, right: int, m: float) -> float:
-    """Interpolate s at moneyness m: total variance linear in k between two accepted strikes."""
-    m_left, m_right = work[MONEYNESS, left], work[MONEYNESS, right]
-    s_left, s_right = deviation_at(work, left), deviation_at(work, right)
-    share = math.log(m / m_left) / math.log(m_right / m_left)
-    return math.sqrt((1.0 - share) * s_left * s_left + share * s_right * s_right)
-
-
-@part
-def money_deviation(work: F64, count: int) -> float:
-    """sw: s at the money, total variance linear in k between the two accepted strikes around it.
-
-    With accepted strikes on one side only, the nearest one's; NaN without any.
-    """
-    put = call = -1
-    for i in range(count):
-        if math.isnan(work[OTM_MID, i]):
-            continue
-        if work[MONEYNESS, i] < 1.0:
-            put = i
-        else:
-            call = i
-            break
-    if put < 0 and call < 0:
-        return math.nan
-    if put < 0:
-        return deviation_at(work, call)
-    if call < 0:
-        return deviation_at(work, put)
-    return deviation_between(work, put, call, 1.0)
-
-
-@part
-def is_qualified(work: F64, count: int, deviation: float) -> bool:
-    """METHODOLOGY rule 9, what concerns the strikes: enough of them, and far enough out."""
-    puts = calls = 0
-    lowest = highest = math.nan
-    for i in range(count):
-        if math.isnan(work[OTM_MID, i]):
-            continue
-        m = work[MONEYNESS, i]
-        if m < 1.0:
-            puts += 1
-            if puts == 1:
-                lowest = m
-        else:
-            calls += 1
-            highest = m
-    if puts + calls < FEWEST_STRIKES or puts < FEWEST_A_SIDE or calls < FEWEST_A_SIDE:
-        return False
-    reach = SHORTEST_REACH * deviation
-    return math.log(lowest) <= -reach and math.log(highest) >= reach
-
-
-@part
-def fill(work: F64, i: int, s: float, near: int, kind: float) -> None:
-    """Price a refused strike at deviation s, with the relative spread of an accepted one."""
-    price = otm_price(work[MONEYNESS, i], s)
-    if price > 0.0 and in_corridor(work[MONEYNESS, i], price):
-        relative = (work[OTM_ASK, near] - work[OTM_BID, near]) / (2.0 * work[OTM_MID, near])
-        work[TAKEN, i] = kind
-        work[PRICE, i] = price
-        work[PRICE_BID, i] = price * (1.0 - relative)
-        work[PRICE_ASK, i] = price * (1.0 + relative)
-
-
-@part
-def take_corridor(count: int, work: F64) -> None:
-    """Mark the strikes with |delta| >= 5 % and price them.
-
-    A listed strike without an accepted quote is priced between the accepted strikes on both sides
-    (total variance linear in k), beyond the outermost one at its volatility: the grid, and so the
-    sum's discretisation, does not change when a quote drops out.
-    """
-    lowest = highest = -1
-    for i in range(count):
-        mid = work[OTM_MID, i]
-        work[TAKEN, i] = OUT
-        if math.isnan(mid):
-            continue
-        if lowest < 0:
-            lowest = i
-        highest = i
-        if in_corridor(work[MONEYNESS, i], mid):
-            work[TAKEN, i] = QUOTED
-            work[PRICE, i] = mid
-            work[PRICE_BID, i] = work[OTM_BID, i]
-            work[PRICE_ASK, i] = work[OTM_ASK, i]
-    if lowest < 0:
-        return
-    left = lowest
-    for right in range(lowest + 1, highest + 1):
-        if math.isnan(work[OTM_MID, right]):
-            continue
-        # Nothing to price between two strikes of one side that both lie outside the corridor.
-        if right > left + 1 and (
-            work[TAKEN, left] != OUT
-            or work[TAKEN, right] != OUT
-            or (work[MONEYNESS, left] < 1.0) != (work[MONEYNESS, right] < 1.0)
-        ):
-            s_left, s_right = deviation_at(work, left), deviation_at(work, right)
-            k_left = math.log(work[MONEYNESS, left])
-            span = math.log(work[MONEYNESS, right]) - k_left
-            for i in range(left + 1, right):
-                share = (math.log(work[MONEYNESS, i]) - k_left) / span
-                w = (1.0 - share) * s_left * s_left + share * s_right * s_right
-                near = left if i - left <= right - i else right
-                fill(work, i, math.sqrt(w), near, FILLED)
-        left = right
-    # At one volatility |delta| falls outwards, so the first strike outside ends the walk.
-    if work[TAKEN, lowest] != OUT:
-        i = lowest - 1
-        while i >= 0:
-            fill(work, i, deviation_at(work, lowest), lowest, BEYOND)
-            if work[TAKEN, i] == OUT:
-                break
-            i -= 1
-    if work[TAKEN, highest] != OUT:
-        for i in range(highest + 1, count):
-            fill(work, i, deviation_at(work, highest), highest, BEYOND)
-            if work[TAKEN, i] == OUT:
-                break
 
 
 @inlined
@@ -355,96 +194,6 @@ def integrate(work: F64, row: int, count: int) -> float:
     width = strike - work[KEPT_STRIKE, last - 1]
     total, lost = add(total, lost, width / (strike * strike) * work[row, last])
     return total + lost
-
-
-@part
-def strip_native(
-    ladder: F64,
-    work: F64,
-    forward: float,
-    values: F64,
-    facts: I64,
-) -> None:
-    """Our own rules: accepted quotes only, never a mark, over the 5-delta corridor.
-
-    At K0 the price is put + (F - K0)/2, the mean of the put and of the call that parity gives.
-    """
-    values[FORWARD] = forward
-    if facts[REASON] != N_NO_QUOTES:
-        facts[REASON] = N_TOO_FEW_STRIKES
-    count = ladder.shape[0]
-    base = highest_strike_at_or_below(ladder, forward)
-    deviation = values[DEVIATION]
-    if base < 0 or not deviation > 0.0:
-        return
-    k_zero = ladder[base, STRIKE]
-    values[K_ZERO] = k_zero
-    take_corridor(count, work)
-
-    kept = quoted = 0
-    for i in range(count):
-        taken = work[TAKEN, i]
-        if taken == OUT:
-            if not math.isnan(work[OTM_MID, i]):
-                leg = PUT if work[MONEYNESS, i] < 1.0 else CALL
-                judge(ladder, i, NATIVE, leg, facts, R_BELOW_DELTA)
-            continue
-        extra = 0.5 * (1.0 - k_zero / forward) if i == base else 0.0
-        work[KEPT_STRIKE, kept] = ladder[i, STRIKE]
-        work[KEPT_PRICE, kept] = work[PRICE, i] + extra
-        work[KEPT_BID, kept] = work[PRICE_BID, i] + extra
-        work[KEPT_ASK, kept] = work[PRICE_ASK, i] + extra
-        work[KEPT_BEYOND, kept] = work[PRICE, i] if taken == BEYOND else 0.0
-        kept += 1
-        if taken == QUOTED:
-            quoted += 1
-    if kept < 2:
-        return
-    correction = (forward / k_zero - 1.0) * (forward / k_zero - 1.0)
-    strip_sum = forward * integrate(work, KEPT_PRICE, kept)
-    variance = 2.0 * strip_sum - correction
-    values[STRIP_SUM] = strip_sum
-    facts[STRIKES] = quoted
-    if not variance > 0.0:
-        facts[REASON] = N_NEGATIVE_VARIANCE
-        return
-    values[TOTAL_VARIANCE] = variance
-    values[BID_VARIANCE] = 2.0 * forward * integrate(work, KEPT_BID, kept) - correction
-    values[ASK_VARIANCE] = 2.0 * forward * integrate(work, KEPT_ASK, kept) - correction
-    share = 2.0 * forward * integrate(work, KEPT_BEYOND, kept) / variance
-    values[EXTRAPOLATED] = share
-    facts[REASON] = -1
-    if share > FLAGGED_EXTRAPOLATED:
-        facts[FLAGS] |= F_EXTRAPOLATED
-    if has_gap(work, count, deviation):
-        facts[FLAGS] |= F_GAP
-    if share <= LARGEST_EXTRAPOLATED and is_qualified(work, count, deviation):
-        facts[QUALIFIED] = 1
-
-
-@part
-def has_gap(work: F64, count: int, deviation: float) -> bool:
-    """Whether neighbouring accepted strikes that overlap the corridor are over 1.5 sw apart."""
-    widest = math.exp(LARGEST_GAP * deviation)
-    lowest = highest = -1
-    for i in range(count):
-        if work[TAKEN, i] != OUT:
-            if lowest < 0:
-                lowest = i
-            highest = i
-    left = -1
-    for i in range(count):
-        if math.isnan(work[OTM_MID, i]):
-            continue
-        if (
-            left >= 0
-            and i > lowest
-            and left < highest
-            and work[MONEYNESS, i] > work[MONEYNESS, left] * widest
-        ):
-            return True
-        left = i
-    return False
 
 
 @inlined

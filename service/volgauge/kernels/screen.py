@@ -20,6 +20,8 @@ OTM_BID = 7
 OTM_ASK = 8
 OTM_MID = 9
 CONFLICTS = 10
+CAP = 11
+"""Ask of the strike's out-of-the-money leg, whatever else is wrong with its quote; NaN none."""
 
 SLACK = 1e-12
 """Absolute, in units of the forward: what rounding may do."""

@@ -96,26 +96,38 @@ def _from_bits(bits: Any) -> Any:  # noqa: ANN401, ARG001 - numba's own
 
 
 @inlined
-def exp(x: float) -> float:
-    """e^x within 1 unit of rounding; 0 below -708, inf above 709, NaN stays NaN.
+def exp_pair(x: float) -> tuple[float, float]:
+    """e^x and what rounding took from it: their sum is within 2^-4 units of rounding.
 
     Source:
-        Cody and Waite's reduction to |r| <= ln(2) / 2, Taylor's polynomial to r^13.
+        Cody and Waite's reduction to r = x - n ln 2, |r| <= ln(2) / 2; Taylor's polynomial to r^13.
     """
     shifted = x * _LOG2_E + _TO_BIASED
     n = shifted - _TO_BIASED
-    r = (x - n * _LN2_HIGH) - n * _LN2_LOW
+    coarse = x - n * _LN2_HIGH
+    low = n * _LN2_LOW
+    r = coarse - low
+    lost = (coarse - r) - low
     r2 = r * r
     r4 = r2 * r2
-    low = (0.5 + r * (1.0 / 6.0)) + r2 * ((1.0 / 24.0) + r * (1.0 / 120.0))
-    middle = ((1.0 / 720.0) + r * (1.0 / 5040.0)) + r2 * ((1.0 / 40320.0) + r * (1.0 / 362880.0))
-    high = ((1.0 / 3628800.0) + r * (1.0 / 39916800.0)) + r2 * (
+    first = (0.5 + r * (1.0 / 6.0)) + r2 * ((1.0 / 24.0) + r * (1.0 / 120.0))
+    second = ((1.0 / 720.0) + r * (1.0 / 5040.0)) + r2 * ((1.0 / 40320.0) + r * (1.0 / 362880.0))
+    third = ((1.0 / 3628800.0) + r * (1.0 / 39916800.0)) + r2 * (
         (1.0 / 479001600.0) + r * (1.0 / 6227020800.0)
     )
-    power = 1.0 + (r + r2 * (low + r4 * (middle + r4 * high)))
-    value = power * from_bits((bits_of(shifted) & 0x7FF) << 52)
+    head = 1.0 + r
+    tail = ((1.0 - head) + r) + (lost + r2 * (first + r4 * (second + r4 * third)))
+    power = head + tail
+    scale = from_bits((bits_of(shifted) & 0x7FF) << 52)
+    value = power * scale
     value = 0.0 if x < _EXP_LEAST else value
-    return math.inf if x > _EXP_LARGEST else value
+    return math.inf if x > _EXP_LARGEST else value, ((head - power) + tail) * scale
+
+
+@inlined
+def exp(x: float) -> float:
+    """e^x within 1 unit of rounding; 0 below -708, inf above 709, NaN stays NaN."""
+    return exp_pair(x)[0]
 
 
 @inlined
@@ -137,6 +149,33 @@ def log(x: float) -> float:
     n = from_bits(place | _INTEGER_BITS) - (_TWO_POWER_52 + _EXPONENTS)
     n = n - 54.0 if denormal else n
     s = fraction / (2.0 + fraction)
+    half_square = 0.5 * fraction * fraction
+    return n * _LN2_HIGH - (
+        (half_square - (s * (half_square + _log_remainder(s)) + n * _LN2_LOW)) - fraction
+    )
+
+
+@inlined
+def log_ratio(numerator: float, denominator: float) -> float:
+    """Natural logarithm of a quotient that is not formed: near 1 no digit is lost.
+
+    ln(a/b) = n ln 2 + 2 artanh s,  s = (a 2^-n - b) / (a 2^-n + b),  a 2^-n / b in [0.7, 1.42]
+
+    Args:
+        numerator: > 0, and neither it nor the quotient denormal.
+        denominator: > 0.
+    """
+    bits = bits_of(numerator / denominator)
+    place = (bits - _SQRT_HALF_BITS + _EXPONENTS * _ONE_EXPONENT) >> 52
+    scaled = numerator * from_bits((2047 - place) << 52)
+    n = from_bits(place | _INTEGER_BITS) - (_TWO_POWER_52 + _EXPONENTS)
+    s = (scaled - denominator) / (scaled + denominator)
+    return n * _LN2_HIGH + (2.0 * s + (s * _log_remainder(s) + n * _LN2_LOW))
+
+
+@inlined
+def _log_remainder(s: float) -> float:
+    """R in ln(1 + f) = 2 s + s R for |s| <= 0.1716."""
     z = s * s
     w = z * z
     even = w * (0.3999999999940941908 + w * (0.2222219843214978396 + w * 0.1531383769920937332))
@@ -144,10 +183,7 @@ def log(x: float) -> float:
         0.6666666666666735130
         + w * (0.2857142874366239149 + w * (0.1818357216161805012 + w * 0.1479819860511658591))
     )
-    half_square = 0.5 * fraction * fraction
-    return n * _LN2_HIGH - (
-        (half_square - (s * (half_square + (even + odd)) + n * _LN2_LOW)) - fraction
-    )
+    return even + odd
 
 
 @inlined

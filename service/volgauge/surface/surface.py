@@ -17,7 +17,10 @@ from volgauge.domain.instrument import BookKey, Instrument, OptionKind, Premium
 from volgauge.kernels import layout as col
 from volgauge.kernels._jit import F64, I64
 from volgauge.kernels.evaluate import evaluate_expiries
+from volgauge.kernels.integral import NODE_COUNT, NODE_ROWS
 from volgauge.kernels.replication import WORK_ROWS
+from volgauge.kernels.smile import SMILE_ROWS
+from volgauge.kernels.svi import lanes_size
 
 _pack_basis = Struct("<?d").pack
 METHOD_ROW = {Method.NATIVE: col.NATIVE, Method.DVOL: col.DVOL, Method.CBOE: col.CBOE}
@@ -61,7 +64,12 @@ class Surface:
         self._plan: I64 = np.zeros((0, col.PLAN_COLUMNS), np.int64)
         self._inputs: F64 = np.full((0, col.INPUT_COLUMNS), nan)
         self._ladder: F64 = np.zeros((0, col.LADDER_COLUMNS))
+        self.memory: F64 = np.full((0, col.MEMORY_COLUMNS), nan)
+        """(expiries, MEMORY_COLUMNS) float64: what NATIVE remembers; part of the evidence."""
         self._work: F64 = np.zeros((WORK_ROWS, 1))
+        self._smile: F64 = np.zeros((SMILE_ROWS, 1))
+        self._lanes: F64 = np.zeros(lanes_size(1))
+        self._nodes: F64 = np.zeros((NODE_ROWS, NODE_COUNT))
 
     @property
     def plan(self) -> I64:
@@ -121,6 +129,10 @@ class Surface:
         self._rates[expiry_ns] = rate
         self._set_input(expiry_ns, col.RATE, rate)
 
+    def search_again(self) -> None:
+        """Let every expiry look for its curve's outer parameters when it is computed next."""
+        self.memory[:, col.SEARCH] = 1.0
+
     def mark_all_dirty(self) -> None:
         """Let the next `evaluate` compute every expiry."""
         self._every = col.EVERY
@@ -161,6 +173,10 @@ class Surface:
                 self._inputs,
                 self._ladder,
                 self._work,
+                self.memory,
+                self._smile,
+                self._lanes,
+                self._nodes,
                 self.values,
                 self.facts,
                 self._is_coin,
@@ -247,12 +263,14 @@ class Surface:
         self.expiries = tuple(sorted(chains))
         count = len(self.expiries)
         old_values, old_facts, old_plan = self.values, self.facts, self._plan
+        old_memory = self.memory
         self.values = np.full((col.METHODS, count, col.VALUE_COLUMNS), nan)
         self.facts = np.zeros((col.METHODS, count, col.FACT_COLUMNS), np.int64)
         self._plan = np.zeros((count, col.PLAN_COLUMNS), np.int64)
         self._inputs = np.full((count, col.INPUT_COLUMNS), nan)
+        self.memory = np.full((count, col.MEMORY_COLUMNS), nan)
         rows: list[list[float]] = []
-        unjudged = [float(col.USED)] * (col.LADDER_COLUMNS - col.CODE)
+        unjudged = [float(col.USED)] * (col.RESIDUAL - col.CODE) + [nan]
         for row, expiry_ns in enumerate(self.expiries):
             first = len(rows)
             rows.extend(
@@ -263,6 +281,7 @@ class Surface:
             if expiry_ns in before:
                 self.values[:, row] = old_values[:, before[expiry_ns]]
                 self.facts[:, row] = old_facts[:, before[expiry_ns]]
+                self.memory[row] = old_memory[before[expiry_ns]]
                 due_ns = int(old_plan[before[expiry_ns], col.DUE_NS])
                 revision = int(old_plan[before[expiry_ns], col.REVISION]) + 1
             self._plan[row] = (
@@ -273,6 +292,8 @@ class Surface:
         self._ladder = np.array(rows, dtype=np.float64).reshape(len(rows), col.LADDER_COLUMNS)
         longest = max((int(p[col.LAST] - p[col.FIRST]) for p in self._plan), default=0)
         self._work = np.zeros((WORK_ROWS, max(longest, 1)))
+        self._smile = np.zeros((SMILE_ROWS, max(longest, 1)))
+        self._lanes = np.zeros(lanes_size(max(longest, 1)))
         self._stale_layout = False
         self._generation = -1
         self.layout += 1

@@ -1,0 +1,242 @@
+"""The fitted smile of one expiry and what the quotes say beside it: METHODOLOGY rules 10 to 11.
+
+All arrays here are rows of `smile`, float64 (SMILE_ROWS, longest ladder), one column an accepted
+strike in ascending order; h is a half-spread in price, s a deviation sqrt(w), both in units of the
+forward; errors e are in units of deviation.
+
+    eta = h / vega                        half-spread in units of deviation
+    eta_bar = median of eta over the 4 nearest other strikes
+    eta' = max(eta, eta_bar / 2, 0.002 sw)
+    unit of the fit, in w: 2 s eta' (1 + 2 max(0, |k|/sw - 2.25))^2, the taper for `value` only
+
+No strike is believed alone: what its own spread says is held against the spreads around it, and
+what its own price says against the errors around it.
+"""
+
+import math
+
+from volgauge.kernels._jit import F64, inlined, part
+from volgauge.kernels.implied import implied_deviations
+from volgauge.kernels.special import otm_prices, vegas
+from volgauge.kernels.svi import SOLVE_PASSES, soft_cost, solve
+
+K = 0
+M = 1
+"""exp(k) = K/F."""
+PRICE = 2
+HALF = 3
+PLACE = 4
+"""Row of the ladder."""
+S = 5
+W = 6
+VEGA = 7
+ETA = 8
+ETA_BAR = 9
+ETA_USED = 10
+INVERSE_UNIT = 11
+INVERSE_UNIT_FULL = 12
+FIRST_NEAR = 13
+"""First of the five strikes that are nearest to a strike, itself among them."""
+Y = 14
+Z = 15
+WEIGHT = 16
+FIT_S = 17
+FIT_PRICE = 18
+ERROR = 19
+"""(price - fit) / vega."""
+RESIDUAL = 20
+"""What the strike adds to the fit, in price."""
+SMILE_ROWS = 21
+
+NEAR = 4
+FEWEST = NEAR + 1
+"""Fewer strikes give no smile."""
+FEWEST_AFTER_EDGE = 9
+FEWEST_AFTER_OUTLIER = 7
+MOST_EDGES = 2
+LEAST_ETA_SHARE = 0.5
+LEAST_ETA = 0.002
+"""Times sw: no quote is more exact than 0.2 % of the volatility."""
+TAPER_START = 2.25
+TAPER_SLOPE = 2.0
+EDGE_SHARE = 0.10
+EDGE_ETAS = 3.0
+OUTLIER_HALVES = 3.0
+MOST_ETA_BARS = 2.0
+CLIP_HALVES = 1.5
+
+
+@inlined
+def middle_of_four(a: float, b: float, c: float, d: float) -> float:
+    """Median of four: the mean of the two in the middle."""
+    low = max(min(a, b), min(c, d))
+    high = min(max(a, b), max(c, d))
+    return 0.5 * (low + high)
+
+
+@part
+def find_neighbours(smile: F64, count: int) -> None:
+    """Fill FIRST_NEAR; ties take the lower strike."""
+    k = smile[K]
+    start = 0
+    for j in range(count):
+        # The window of five that ends farthest left and still beats the next one.
+        start = max(start, j - NEAR)
+        while start + NEAR < j or (
+            start < j and start + NEAR + 1 < count and k[start + NEAR + 1] - k[j] < k[j] - k[start]
+        ):
+            start += 1
+        start = min(start, count - FEWEST)
+        smile[FIRST_NEAR, j] = start
+
+
+@inlined
+def neighbours_median(values: F64, first: int, j: int) -> float:
+    """Median over the five from `first` on but j itself."""
+    a = values[first + (1 if first >= j else 0)]
+    b = values[first + 1 + (1 if first + 1 >= j else 0)]
+    c = values[first + 2 + (1 if first + 2 >= j else 0)]
+    d = values[first + 3 + (1 if first + 3 >= j else 0)]
+    return middle_of_four(a, b, c, d)
+
+
+@part
+def measure(smile: F64, count: int, sw: float) -> None:
+    """Fill ETA_BAR, ETA_USED and both units of the fit from K, S and ETA."""
+    find_neighbours(smile, count)
+    eta = smile[ETA]
+    least = LEAST_ETA * sw
+    for j in range(count):
+        eta_bar = neighbours_median(eta, int(smile[FIRST_NEAR, j]), j)
+        used = max(eta[j], LEAST_ETA_SHARE * eta_bar, least)
+        smile[ETA_BAR, j] = eta_bar
+        smile[ETA_USED, j] = used
+        inverse = 1.0 / (2.0 * smile[S, j] * used)
+        reach = 1.0 + TAPER_SLOPE * max(0.0, abs(smile[K, j]) / sw - TAPER_START)
+        smile[INVERSE_UNIT_FULL, j] = inverse
+        smile[INVERSE_UNIT, j] = inverse / (reach * reach)
+
+
+@part
+def solve_vols(smile: F64, count: int) -> int:
+    """Fill S, W, VEGA and ETA from K, PRICE and HALF; strikes without a solution are dropped.
+
+    Returns:
+        How many strikes stay.
+    """
+    implied_deviations(smile[K], smile[PRICE], smile[S], count)
+    vegas(smile[K], smile[S], smile[VEGA], count)
+    kept = 0
+    for j in range(count):
+        if not (smile[S, j] > 0.0 and smile[VEGA, j] > 0.0):
+            continue
+        if kept < j:
+            for row in (K, M, PRICE, HALF, PLACE, S, VEGA):
+                smile[row, kept] = smile[row, j]
+        smile[W, kept] = smile[S, kept] * smile[S, kept]
+        smile[ETA, kept] = smile[HALF, kept] / smile[VEGA, kept]
+        kept += 1
+    return kept
+
+
+@part
+def drop(smile: F64, count: int) -> int:
+    """Close the gaps of strikes whose PLACE is negative; returns how many stay."""
+    kept = 0
+    for j in range(count):
+        if smile[PLACE, j] < 0.0:
+            continue
+        if kept < j:
+            for row in range(ETA + 1):
+                smile[row, kept] = smile[row, j]
+        kept += 1
+    return kept
+
+
+@part
+def place_on(smile: F64, count: int, m: float, s: float) -> None:
+    """Fill the basis Y and Z of the outer parameters. One vector loop."""
+    inverse = 1.0 / s
+    for j in range(count):
+        y = (smile[K, j] - m) * inverse
+        smile[Y, j] = y
+        smile[Z, j] = math.sqrt(y * y + 1.0)
+
+
+@part
+def fit(smile: F64, unit_row: int, first: int, last: int, s: float) -> tuple[float, float, float]:
+    """The curve (a, d, c) through the strikes first <= j < last."""
+    return solve(
+        smile[Y], smile[Z], smile[W], smile[unit_row], smile[WEIGHT], first, last, s, SOLVE_PASSES
+    )
+
+
+@part
+def cost_of(smile: F64, count: int, a: float, d: float, c: float) -> float:
+    """Soft-L1 cost of a tapered curve."""
+    return soft_cost(smile[Y], smile[Z], smile[W], smile[INVERSE_UNIT], 0, count, a, d, c)
+
+
+@inlined
+def is_off(smile: F64, j: int, a: float, d: float, c: float) -> bool:
+    """Whether an outermost strike is far from the curve that was fitted without it (10a)."""
+    w = max(a + d * smile[Y, j] + c * smile[Z, j], 1e-12)
+    s_fit = math.sqrt(w)
+    limit = max(EDGE_SHARE * s_fit, EDGE_ETAS * smile[ETA_USED, j])
+    return bool(abs(smile[S, j] - s_fit) > limit)
+
+
+@part
+def compare(smile: F64, count: int, a: float, d: float, c: float) -> None:
+    """Fill FIT_S, FIT_PRICE and ERROR for a curve."""
+    for j in range(count):
+        w = a + d * smile[Y, j] + c * smile[Z, j]
+        smile[FIT_S, j] = math.sqrt(max(w, 1e-12))
+    otm_prices(smile[K], smile[FIT_S], smile[FIT_PRICE], count)
+    for j in range(count):
+        smile[ERROR, j] = (smile[PRICE, j] - smile[FIT_PRICE, j]) / smile[VEGA, j]
+
+
+@part
+def mark_outliers(smile: F64, count: int, sw: float) -> int:
+    """Rule 10b: mark by PLACE = -1 - PLACE; returns how many.
+
+    The worst go first, and never so many that fewer than 7 strikes stay.
+    """
+    least = LEAST_ETA * sw
+    marked = 0
+    while count - marked > FEWEST_AFTER_OUTLIER:
+        worst = -1
+        most = 1.0
+        for j in range(count):
+            if smile[PLACE, j] < 0.0:
+                continue
+            error = smile[ERROR, j]
+            near = neighbours_median(smile[ERROR], int(smile[FIRST_NEAR, j]), j)
+            off = min(abs(error), abs(error - near))
+            limit = max(min(smile[ETA_USED, j], MOST_ETA_BARS * smile[ETA_BAR, j]), least)
+            if off > most * OUTLIER_HALVES * limit:
+                worst, most = j, off / (OUTLIER_HALVES * limit)
+        if worst < 0:
+            break
+        smile[PLACE, worst] = -1.0 - smile[PLACE, worst]
+        marked += 1
+    return marked
+
+
+@part
+def leave_residuals(smile: F64, count: int, sw: float) -> None:
+    """Rule 11: fill RESIDUAL, in price, from ERROR.
+
+    The neighbours' error is believed, the strike's own deviation from it by its spread and within
+    1.5 half-spreads.
+    """
+    least = LEAST_ETA * sw
+    for j in range(count):
+        near = neighbours_median(smile[ERROR], int(smile[FIRST_NEAR, j]), j)
+        eta_bar = smile[ETA_BAR, j]
+        ratio = MOST_ETA_BARS * eta_bar / smile[ETA, j]
+        trust = min(1.0, ratio * ratio)
+        clip = CLIP_HALVES * max(min(smile[ETA_USED, j], MOST_ETA_BARS * eta_bar), least)
+        own = trust * (smile[ERROR, j] - near)
+        smile[RESIDUAL, j] = smile[VEGA, j] * (near + min(max(own, -clip), clip))
