@@ -246,6 +246,7 @@ class Service:
             if self.recorder is not None:
                 self.recorder.timer(now_ns)
             self.flush()
+            self.metrics.timer(now_ns)
             self.metrics.set_ready(not self.reasons_not_ready())
 
 

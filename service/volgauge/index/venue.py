@@ -64,6 +64,7 @@ class VenueSink:
         self.maintenance = False
         self.index_price: dict[Asset, float] = {}
         self.vol_index: dict[Asset, float] = {}
+        self.vol_index_ns: dict[Asset, int] = {}
         self.quote = self.table.write
         """The hot path has no station between the adapter and the table."""
         self._activities = activities
@@ -91,6 +92,7 @@ class VenueSink:
             case VenueVolIndex():
                 self._last_event_ns = event.received_ns
                 self.vol_index[event.asset] = event.value
+                self.vol_index_ns[event.asset] = event.received_ns
             case BookSnapshot() | BookDelta():
                 self._depth(event)
             case InstrumentsListed():

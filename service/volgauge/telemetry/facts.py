@@ -4,6 +4,8 @@ import enum
 from collections.abc import Mapping
 from typing import Protocol
 
+from volgauge.domain.instrument import Asset
+
 
 class FeedFacts(Protocol):
     """One websocket session, as `adapters.base.VenueProtocol` offers it."""
@@ -45,6 +47,16 @@ class VenueFacts(Protocol):
     @property
     def counts(self) -> Mapping[str, int]:
         """Rare events taken, by type."""
+        ...
+
+    @property
+    def vol_index(self) -> Mapping[Asset, float]:
+        """The venue's own newest volatility index by asset, in points."""
+        ...
+
+    @property
+    def vol_index_ns(self) -> Mapping[Asset, int]:
+        """Our receipt of it."""
         ...
 
 

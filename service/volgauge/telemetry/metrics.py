@@ -36,6 +36,7 @@ from volgauge.domain.index import (
     tenor_label,
 )
 from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.telemetry.comparison import Comparisons
 from volgauge.telemetry.facts import FeedFacts, SinkFacts, VenueFacts
 from volgauge.telemetry.latency import LatencyHistogram, Stage
 
@@ -110,6 +111,50 @@ FAMILIES = (
         "The venue's own volatility index, for comparison and never an input, in "
         "volatility points.",
         ("asset",),
+    ),
+    Family(
+        "volgauge_comparison_pairs",
+        Kind.GAUGE,
+        "Seconds of the last hour at which both our index and the venue's own were fresh.",
+        ("venue", "asset", "series"),
+    ),
+    Family(
+        "volgauge_comparison_bias_points",
+        Kind.GAUGE,
+        "Mean of our index less the venue's own over the last hour, in volatility points.",
+        ("venue", "asset", "series"),
+    ),
+    Family(
+        "volgauge_comparison_rmse_points",
+        Kind.GAUGE,
+        "Root mean squared difference of our index and the venue's own over the last hour, in "
+        "volatility points.",
+        ("venue", "asset", "series"),
+    ),
+    Family(
+        "volgauge_comparison_level_correlation_ratio",
+        Kind.GAUGE,
+        "Correlation of our index with the venue's own over the last hour.",
+        ("venue", "asset", "series"),
+    ),
+    Family(
+        "volgauge_comparison_change_correlation_ratio",
+        Kind.GAUGE,
+        "Correlation of the one-second changes of our index and the venue's own.",
+        ("venue", "asset", "series"),
+    ),
+    Family(
+        "volgauge_comparison_lead_seconds",
+        Kind.GAUGE,
+        "Lag at which the one-second changes correlate best, positive where ours leads; absent "
+        "while no lag stands out of the noise.",
+        ("venue", "asset", "series"),
+    ),
+    Family(
+        "volgauge_comparison_lead_correlation_ratio",
+        Kind.GAUGE,
+        "Correlation of the one-second changes at the lag where it is largest.",
+        ("venue", "asset", "series"),
     ),
     Family(
         "volgauge_index_status",
@@ -303,6 +348,9 @@ FAMILIES = (
 MAX_REASONS = 32
 """Different reasons kept per family; later ones are counted together as `other`."""
 
+COMPARISON_SECONDS = 3_600
+"""What the live comparison with the venue's own index looks back on."""
+
 _STATES = ("idle", "subscribing", "live")
 _FAMILY_OF_FACT = {
     "frames": "volgauge_feed_frames_total",
@@ -335,6 +383,7 @@ class Metrics(Collector):
         self._headline = headline_tenor_days
         self._index: dict[tuple[str, float], _Latest] = {}
         self._surfaces: dict[str, SurfaceValue] = {}
+        self._comparisons = Comparisons(COMPARISON_SECONDS)
         self._feeds: list[FeedFacts] = []
         self._venues: list[VenueFacts] = []
         self._sinks: dict[str, SinkFacts] = {}
@@ -365,6 +414,19 @@ class Metrics(Collector):
         """Take one surface; the newest of each asset is shown."""
         self._surfaces[value.asset] = value
 
+    def timer(self, now_ns: int) -> None:
+        """Time passed: sample our headline and the venues' own indices."""
+        headlines = {
+            asset: latest.value
+            for (asset, tenor_days), latest in self._index.items()
+            if tenor_days == self._headline
+        }
+        self._comparisons.sample(self._venues, headlines, now_ns)
+
+    def fixing(self, value: FixingValue) -> None:
+        """Take one fixing; the newest of each name is shown, a failed one as absent."""
+        self._fixings[value.asset, value.tenor_days, value.name] = value
+
     def set_ready(self, ready: bool) -> None:
         """Say what /readyz says."""
         self._ready = ready
@@ -394,6 +456,7 @@ class Metrics(Collector):
         scrape = _Scrape()
         self._collect_index(scrape)
         self._collect_surfaces(scrape)
+        self._collect_comparisons(scrape)
         self._collect_feeds(scrape)
         self._collect_sinks(scrape)
         for stage, histogram in self._stages.items():
@@ -454,6 +517,22 @@ class Metrics(Collector):
                         asset,
                         reason.value,
                     )
+
+    def _collect_comparisons(self, scrape: "_Scrape") -> None:
+        for (venue, asset), results in self._comparisons.results().items():
+            for result in results:
+                labels = (venue, asset, result.series)
+                scrape.add("volgauge_comparison_pairs", result.pairs, *labels)
+                for name, number in (
+                    ("volgauge_comparison_bias_points", result.bias),
+                    ("volgauge_comparison_rmse_points", result.rmse),
+                    ("volgauge_comparison_level_correlation_ratio", result.level_correlation),
+                    ("volgauge_comparison_change_correlation_ratio", result.change_correlation),
+                    ("volgauge_comparison_lead_seconds", result.lead_seconds),
+                    ("volgauge_comparison_lead_correlation_ratio", result.lead_correlation),
+                ):
+                    if number is not None:
+                        scrape.add(name, number, *labels)
 
     def _collect_feeds(self, scrape: "_Scrape") -> None:
         states: dict[str, Counter[str]] = {}

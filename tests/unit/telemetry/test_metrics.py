@@ -67,6 +67,8 @@ class VenueState:
         self.venue = DERIBIT
         self.last_data_ns = 1_790_000_000_250_000_000
         self.counts: Counter[str] = Counter({"ForwardQuote": 7})
+        self.vol_index = {BTC: 51.75}
+        self.vol_index_ns = {BTC: self.last_data_ns}
 
 
 def index_value(
@@ -332,7 +334,7 @@ def test_process_metrics_are_on_and_created_series_off(
 def test_help_is_a_sentence_and_names_keep_the_conventions() -> None:
     """Prefix, `_total` on counters and only there, base units, allowed labels."""
     allowed = {"venue", "asset", "tenor", "stage", "sink", "reason", "status", "state", "level"}
-    allowed |= {"event", "source"}
+    allowed |= {"event", "source", "series"}
     for family in FAMILIES:
         assert family.name.startswith("volgauge_")
         assert family.help[0].isupper() or family.help[0].isdigit()
