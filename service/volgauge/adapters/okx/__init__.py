@@ -1,0 +1,1 @@
+"""OKX: API v5, channels by argument over a public websocket."""

@@ -1,0 +1,293 @@
+"""OKX as one venue: the listings, and three websockets, each with a spare, that share them."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from volgauge.adapters.base import RestRequest
+from volgauge.adapters.okx import messages, plan
+from volgauge.adapters.okx.endpoints import (
+    CATALOG_TYPE,
+    COALESCE_NS,
+    LISTING_DELAY_NS,
+    MIN_REFRESH_NS,
+    OK,
+    REST_URL,
+    VENUE,
+    WS_URL,
+)
+from volgauge.adapters.okx.listing import Changes, Listing
+from volgauge.adapters.okx.messages import UNREADABLE
+from volgauge.adapters.okx.normalize import (
+    Ticks,
+    read_family,
+    read_number,
+    read_row,
+    read_ticks,
+    to_error,
+)
+from volgauge.adapters.okx.notifications import Maintenance
+from volgauge.adapters.okx.protocol import Hooks, OkxProtocol
+from volgauge.adapters.okx.role import Role
+from volgauge.domain.events import EventSink, InstrumentsExpired, InstrumentsListed, OpenInterest
+from volgauge.domain.instrument import Instrument
+from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.errors import (
+    CatalogError,
+    ProtocolViolation,
+    RateLimited,
+    VenueError,
+    VenueUnavailable,
+)
+from volgauge.settings import VenueSettings
+
+BANDS = "tick_bands"
+"""Catalog body that names the families; the others are named after them."""
+SPARE = "-2"
+"""Ends the name of a connection's spare."""
+
+_decode_body = msgspec.json.Decoder(messages.Body).decode
+_decode_bands = msgspec.json.Decoder(messages.TickBandRow).decode
+_decode_row = msgspec.json.Decoder(messages.InstrumentRow).decode
+_decode_interest = msgspec.json.Decoder(messages.InterestRow).decode
+
+
+class OkxAdapter:
+    """Implements VenueAdapter.
+
+    The catalog is public/instrument-tick-bands, which names every option family, and for each
+    family public/instruments and public/open-interest. Which families there are is known only
+    after the first body, so the first catalog is that body alone and the second follows at once.
+    """
+
+    venue = VENUE
+
+    def __init__(self, settings: VenueSettings, sink: EventSink) -> None:
+        self.rest_url = settings.rest_url or REST_URL
+        self.catalog_due_ns = 0
+        self._settings = settings
+        self._sink = sink
+        self._listing = Listing()
+        self._catalog_ns = 0
+        self._families: tuple[str, ...] = ()
+        hooks = Hooks(self._listing_changed, self._expire)
+        ongoing: set[Maintenance] = set()
+        roles = [Role(name) for name in plan.CONNECTIONS]
+        self._protocols = tuple(
+            OkxProtocol(
+                role.name + place,
+                role,
+                settings.ws_url or WS_URL,
+                self._listing,
+                sink,
+                hooks,
+                ongoing=ongoing,
+                reconnect_after_seconds=settings.reconnect_after_seconds,
+                compression=settings.compression,
+            )
+            for place in ("", SPARE)
+            for role in roles
+        )
+        self._counts = self._protocols[-1].counts
+
+    def catalog_requests(self) -> tuple[RestRequest, ...]:
+        """The bodies that `on_catalog` needs: `tick_bands`, `{family}.option`, `.interest`."""
+        path = f"public/instrument-tick-bands?instType={CATALOG_TYPE}"
+        requests = [RestRequest(BANDS, path)]
+        for family in self._families:
+            query = f"instType={CATALOG_TYPE}&instFamily={family}"
+            requests.append(RestRequest(f"{family}.option", f"public/instruments?{query}"))
+            requests.append(RestRequest(f"{family}.interest", f"public/open-interest?{query}"))
+        return tuple(requests)
+
+    def catalog_error(self, status: int, body: bytes) -> VenueError:
+        """What a refused catalog request means."""
+        try:
+            answer = _decode_body(body)
+        except UNREADABLE:
+            if status == 429:
+                return RateLimited(VENUE, "HTTP 429")
+            if status >= 500:
+                return VenueUnavailable(VENUE, f"HTTP {status}")
+            return CatalogError(VENUE, f"HTTP {status}")
+        return _refusal(answer, f"HTTP {status}")
+
+    def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
+        """Read the listings: emit what came and what went, renew every connection's plan.
+
+        Raises:
+            CatalogError: A body cannot be read; nothing has changed then.
+            RateLimited: A body is a refusal for speed.
+            VenueUnavailable: A body says that the venue cannot serve.
+        """
+        ticks = self._read_bands(bodies)
+        families = tuple(family for family in sorted(ticks) if f"{family}.option" in bodies)
+        if len(families) < len(ticks):
+            # A family that we have not asked for: the first catalog, or a new one.
+            self._families = tuple(sorted(ticks))
+            self.catalog_due_ns = now_ns
+            return
+        options: dict[str, Instrument] = {}
+        amounts: dict[str, float] = {}
+        refused: list[str] = []
+        for family in families:
+            for row in _rows(bodies, f"{family}.option"):
+                self._read(row, ticks[family], now_ns, options, refused)
+            for row in _rows(bodies, f"{family}.interest"):
+                _read_interest(row, amounts, refused)
+        self._check_not_lost(options, now_ns)
+        self._families = families
+        for reason in refused:
+            self._counts[f"rejected.listing_{reason}"] += 1
+        self._apply(self._listing.update(options), options, amounts, now_ns)
+
+    def connections(self) -> tuple[OkxProtocol, ...]:
+        """The websockets to hold open: hot, wings, market; then their spares."""
+        return self._protocols
+
+    def _read_bands(self, bodies: Mapping[str, bytes]) -> dict[str, Ticks | None]:
+        """The families that can list an asset that is asked for, with their price steps."""
+        assets = self._settings.assets
+        found: dict[str, Ticks | None] = {}
+        rows = _rows(bodies, BANDS)
+        for row in rows:
+            try:
+                bands = _decode_bands(row)
+            except UNREADABLE as error:
+                raise CatalogError(VENUE, f"{BANDS}: {error}") from error
+            known = read_family(bands.inst_family)
+            if known is not None and (not assets or known[0] in assets):
+                found[bands.inst_family] = read_ticks(bands)
+        if not rows:
+            raise CatalogError(VENUE, "expected option families, found none")
+        return found
+
+    def _read(
+        self,
+        row: msgspec.Raw,
+        ticks: Ticks | None,
+        now_ns: int,
+        options: dict[str, Instrument],
+        refused: list[str],
+    ) -> None:
+        """Take one option in, or say why not."""
+        try:
+            instrument = read_row(_decode_row(row), ticks, now_ns)
+        except UNREADABLE:
+            refused.append("schema")
+            return
+        if isinstance(instrument, str):
+            refused.append(instrument)
+        elif self._settings.assets and instrument.asset not in self._settings.assets:
+            refused.append("asset")
+        else:
+            options[instrument.name] = instrument
+
+    def _apply(
+        self,
+        changes: Changes,
+        options: Mapping[str, Instrument],
+        amounts: Mapping[str, float],
+        now_ns: int,
+    ) -> None:
+        send = self._sink.event
+        if changes.expired:
+            send(InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=changes.expired))
+        if changes.slots:
+            send(
+                InstrumentsListed(
+                    venue=VENUE,
+                    received_ns=now_ns,
+                    slots=changes.slots,
+                    instruments=changes.instruments,
+                )
+            )
+        slots = self._listing.slots
+        known = sorted(
+            (slots[name], amount * options[name].contract_size)
+            for name, amount in amounts.items()
+            if name in slots
+        )
+        if known:
+            send(
+                OpenInterest(
+                    venue=VENUE,
+                    received_ns=now_ns,
+                    slots=tuple(slot for slot, _ in known),
+                    amounts=tuple(amount for _, amount in known),
+                )
+            )
+        self._schedule(now_ns)
+        self._plan(changes.renewed, now_ns)
+
+    def _check_not_lost(self, options: Mapping[str, Instrument], now_ns: int) -> None:
+        """A book whose options have not expired cannot have none: such a body is no listing."""
+        held = {i.book for i in self._listing.instruments.values() if i.expiry_ns > now_ns}
+        lost = sorted(held - {instrument.book for instrument in options.values()})
+        if lost:
+            names = ", ".join(f"{book.asset}-{book.quote_currency}" for book in lost)
+            raise CatalogError(VENUE, f"expected options of {names}, found none")
+
+    def _plan(self, renewed: frozenset[str], now_ns: int) -> None:
+        plans = plan.make_plans(
+            self._listing,
+            hot_days=self._settings.hot_days,
+            depth_levels=self._settings.depth_levels,
+            now_ns=now_ns,
+        )
+        for protocol in self._protocols:
+            protocol.set_plan(plans[protocol.role_name], renewed, now_ns)
+
+    def _schedule(self, now_ns: int) -> None:
+        """Fetch again after a minute, or when the next expiry has gone and its successors came."""
+        self._catalog_ns = now_ns
+        periodic_ns = now_ns + round(self._settings.catalog_refresh_seconds * NANOS_PER_SECOND)
+        self.catalog_due_ns = min(periodic_ns, self._listing.next_expiry_ns + LISTING_DELAY_NS)
+
+    def _listing_changed(self, received_ns: int) -> None:
+        """Gather the burst for a second; and never fetch more often than the venue refills."""
+        earliest_ns = max(received_ns + COALESCE_NS, self._catalog_ns + MIN_REFRESH_NS)
+        self.catalog_due_ns = min(self.catalog_due_ns, earliest_ns)
+
+    def _expire(self, now_ns: int) -> None:
+        """What has expired is gone at that instant, whatever the REST interface does."""
+        expired = self._listing.expire(now_ns)
+        if expired:
+            self._sink.event(InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=expired))
+            if self._listing.is_loaded:
+                self._plan(frozenset(), now_ns)
+
+
+def _rows(bodies: Mapping[str, bytes], name: str) -> list[msgspec.Raw]:
+    body = bodies.get(name)
+    if body is None:
+        raise CatalogError(VENUE, f"{name}: no such body")
+    try:
+        answer = _decode_body(body)
+    except UNREADABLE as error:
+        raise CatalogError(VENUE, f"{name}: {error}") from error
+    if answer.code != OK:
+        raise _refusal(answer, name)
+    return answer.data
+
+
+def _refusal(answer: messages.Body, where: str) -> VenueError:
+    """The venue refuses with HTTP 200 as well as with others; the code in the body says why."""
+    mapped = to_error(answer.code, answer.msg)
+    if isinstance(mapped, ProtocolViolation):
+        return CatalogError(VENUE, f"{where}: {answer.code} {answer.msg}"[:300])
+    return mapped
+
+
+def _read_interest(row: msgspec.Raw, amounts: dict[str, float], refused: list[str]) -> None:
+    """Contracts outstanding of one option."""
+    try:
+        interest = _decode_interest(row)
+    except UNREADABLE:
+        refused.append("interest")
+        return
+    contracts = read_number(interest.oi)
+    if contracts >= 0.0:
+        amounts[interest.inst_id] = contracts
+    else:
+        refused.append("interest")

@@ -1,0 +1,321 @@
+"""One websocket session with OKX as a pure state machine."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from volgauge.adapters.base import State
+from volgauge.adapters.okx import messages, normalize
+from volgauge.adapters.okx.endpoints import (
+    CHANNEL_REFUSED,
+    HANDOVER_NOTICE,
+    MAX_FRAME_BYTES,
+    PING,
+    PING_NS,
+    PONG,
+    REQUEST_TIMEOUT_NS,
+    VENUE,
+)
+from volgauge.adapters.okx.listing import NEVER_NS, Listing
+from volgauge.adapters.okx.messages import UNREADABLE, Arg
+from volgauge.adapters.okx.normalize import to_error
+from volgauge.adapters.okx.notifications import Maintenance, Notifications
+from volgauge.adapters.okx.plan import MARKET, STATUS, Plan
+from volgauge.adapters.okx.role import Role, Session
+from volgauge.adapters.okx.subscriptions import UNSUBSCRIBE, Pacer, Subscriptions
+from volgauge.domain.events import Coverage, EventSink, FeedDown, FeedUp
+from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
+from volgauge.errors import FeedStale, ProtocolViolation
+
+NOT_A_TOP = (KeyError, *UNREADABLE)
+TOPS = frozenset({"bbo-tbt", "tickers"})
+SHOWN_BYTES = 200
+"""Of a refused frame, in a message."""
+
+_decode_hot = msgspec.json.Decoder(messages.TopFrame, strict=False).decode
+_decode_frame = msgspec.json.Decoder(messages.Frame).decode
+
+
+class Hooks(Struct, frozen=True):
+    """What a session tells its adapter."""
+
+    listing_changed: Callable[[int], None]
+    """The venue announced new or changed instruments (receipt)."""
+    expire: Callable[[int], None]
+    """The listing's next expiry has come (now)."""
+
+
+class OkxProtocol:
+    """Implements VenueProtocol for one of the adapter's connections."""
+
+    venue = VENUE
+
+    def __init__(
+        self,
+        connection: str,
+        role: Role,
+        url: str,
+        listing: Listing,
+        sink: EventSink,
+        hooks: Hooks,
+        *,
+        ongoing: set[Maintenance],
+        reconnect_after_seconds: float,
+        compression: bool,
+    ) -> None:
+        self.connection = connection
+        self.url = url
+        self.max_frame_bytes = MAX_FRAME_BYTES
+        self.compression = compression
+        self.is_wanted = role.lead is None
+        self.state = State.IDLE
+        self.next_timeout_ns: int | None = None
+        self.counts: Counter[str] = Counter()
+        self.subscriptions = Subscriptions()
+        self._role = role
+        role.join(self)
+        self._listing = listing
+        self._sink = sink
+        self._hooks = hooks
+        self._reconnect_after_ns = round(reconnect_after_seconds * NANOS_PER_SECOND)
+        self._notifications = Notifications(
+            listing, sink, self.counts, ongoing, hooks.listing_changed
+        )
+        self._pacer = Pacer()
+        self._outbox: list[bytes] = []
+        self._last_data_ns = 0
+        self._ping_ns = NEVER_NS
+        """When the next ping is due."""
+        self._pong_ns = NEVER_NS
+        """When its answer is overdue."""
+        # The hot path: looked up once. Without a route before the first data of a session every
+        # frame takes the long way, which announces it.
+        self._quote = sink.quote
+        self._routes: dict[str, tuple[int, float]] = {}
+        self._has_tops = role.name != MARKET
+
+    @property
+    def role_name(self) -> str:
+        """Of the connection as the plan and the engine know it."""
+        return self._role.name
+
+    def start(self, now_ns: int) -> None:
+        """Begin a session: the venue remembers nothing of the one before."""
+        self._forget_session()
+        self._pacer = Pacer()
+        self.state = State.SUBSCRIBING
+        self._last_data_ns = now_ns
+        self._ping_ns = now_ns + PING_NS
+        self._work(now_ns)
+
+    def receive(self, frame: bytes, received_ns: int) -> None:
+        """Decode one frame and push its events into the sink.
+
+        Raises:
+            ProtocolViolation: The frame does not fit the documented schema.
+            VenueUnavailable: The venue cannot serve now.
+            RateLimited: The venue refused us for speed.
+        """
+        if not self._has_tops:
+            self._receive_other(frame, received_ns)
+            return
+        try:
+            message = _decode_hot(frame)
+            slot, contract_size = self._routes[message.arg.inst_id]
+        except NOT_A_TOP:
+            # Any other frame, or a top of book with a number out of range.
+            self._receive_other(frame, received_ns)
+            return
+        channel = message.arg.channel
+        if channel not in TOPS:
+            self._receive_other(frame, received_ns)
+            return
+        self._last_data_ns = received_ns
+        for row in message.data:
+            top = normalize.read_top(row, channel, contract_size)
+            if top is None:
+                self._receive_other(frame, received_ns)
+                return
+            bid, ask, bid_size, ask_size = top
+            self._quote(slot, bid, ask, bid_size, ask_size, row.ts * NANOS_PER_MILLI, received_ns)
+
+    def frames_to_send(self) -> list[bytes]:
+        """Take what waits to be sent, oldest first."""
+        if not self._outbox:
+            return []
+        frames, self._outbox = self._outbox, []
+        return frames
+
+    def on_timeout(self, now_ns: int) -> None:
+        """Send what may go out now, give up on what was not answered, watch for silence.
+
+        Raises:
+            FeedStale: No data frame, or no answer, came inside its limit.
+        """
+        if self._listing.next_expiry_ns <= now_ns:
+            self._hooks.expire(now_ns)
+        if self.state is State.IDLE:
+            return
+        late = self.subscriptions.give_up(now_ns)
+        if late:
+            self.counts["request_unanswered"] += late
+            self.counts["channels_uncovered"] = self.subscriptions.uncovered_count
+            if not self.subscriptions.has_answered:
+                raise FeedStale(VENUE, f"{self.connection}: no request is answered")
+        if self._pong_ns <= now_ns:
+            raise FeedStale(VENUE, f"{self.connection}: a ping is not answered")
+        if self._stale_ns() <= now_ns:
+            seconds = (now_ns - self._last_data_ns) / NANOS_PER_SECOND
+            raise FeedStale(VENUE, f"{self.connection}: no data for {seconds:.1f} s")
+        if self._ping_ns <= now_ns:
+            self._outbox.append(PING)
+            self._ping_ns = now_ns + PING_NS
+            self._pong_ns = now_ns + REQUEST_TIMEOUT_NS
+        self._work(now_ns)
+
+    def disconnected(self, now_ns: int, reason: str) -> None:
+        """End the session: what this connection fed is worth nothing until it is quoted again.
+
+        A session that does not lead feeds nothing that its leader does not feed too; what an heir
+        has taken over already is not lost with the leader.
+        """
+        if self.state is State.IDLE:
+            return
+        self.state = State.IDLE
+        if self._role.lead is self:
+            heir = self._role.lead_is_lost()
+            self._sink.event(
+                FeedDown(
+                    venue=VENUE,
+                    received_ns=now_ns,
+                    connection=self._role.name,
+                    slots=self._fed_slots(heir),
+                    reason=reason,
+                )
+            )
+            if heir is not None and heir.state is State.LIVE:
+                self._tell_up(now_ns)
+        self._forget_session()
+        self.next_timeout_ns = None
+
+    def set_plan(self, plan: Plan, renewed: frozenset[str], now_ns: int) -> None:
+        """Follow a new plan: subscribe what came, drop what went, renew what changed."""
+        self.subscriptions.follow(plan, renewed)
+        if self.state is not State.IDLE:
+            self._work(now_ns)
+
+    def _receive_other(self, frame: bytes, received_ns: int) -> None:
+        if frame == PONG:
+            self.counts["ignored.heartbeat"] += 1
+            self._pong_ns = NEVER_NS
+            return
+        try:
+            message = _decode_frame(frame)
+        except UNREADABLE as error:
+            shown = bytes(frame[:SHOWN_BYTES])
+            raise ProtocolViolation(VENUE, f"{error}, received {shown!r}") from error
+        if message.event:
+            self._answer(message, received_ns)
+        elif message.arg is not None and message.arg.channel and message.data:
+            self._push(message.arg, message, received_ns)
+        else:
+            self.counts["ignored.frame"] += 1
+
+    def _push(self, arg: Arg, message: messages.Frame, received_ns: int) -> None:
+        self._last_data_ns = received_ns
+        if self.state is not State.LIVE:
+            self._begin(received_ns)
+        if arg.channel.startswith("books") and self._role.is_superseded(self, arg):
+            self.counts["ignored.superseded"] += 1
+            return
+        if not self._notifications.take(arg, message.action, message.data, received_ns):
+            self.subscriptions.renew(arg)
+            self._work(received_ns)
+
+    def _begin(self, received_ns: int) -> None:
+        """The first data of the session came."""
+        self.state = State.LIVE
+        self._routes = self._listing.routes
+        if self._role.lead is self:
+            self._tell_up(received_ns)
+            if STATUS in self.subscriptions.plan:
+                self._notifications.begin_session(received_ns)
+        self._work(received_ns)
+
+    def _tell_up(self, now_ns: int) -> None:
+        self._sink.event(FeedUp(venue=VENUE, received_ns=now_ns, connection=self._role.name))
+
+    def _answer(self, answer: messages.Frame, received_ns: int) -> None:
+        match answer.event:
+            case "subscribe" | "unsubscribe" as method:
+                arg = answer.arg
+                if arg is None or not self.subscriptions.acknowledge(method, arg):
+                    self.counts["ignored.answer"] += 1
+                elif method == UNSUBSCRIBE:
+                    self._notifications.forget_book(arg)
+            case "error" if answer.code in CHANNEL_REFUSED:
+                self.counts[f"request_refused.{answer.code}"] += 1
+                named = answer.arg or normalize.read_refused(answer.msg)
+                if named is None or not self.subscriptions.refuse(named):
+                    # Whatever it was about stays unanswered, and is settled when that is overdue.
+                    self.counts["ignored.refusal"] += 1
+                self.counts["channels_uncovered"] = self.subscriptions.uncovered_count
+            case "error":
+                raise to_error(answer.code, answer.msg)
+            case "notice" if answer.code == HANDOVER_NOTICE:
+                self.counts["handover_announced"] += 1
+                if not self._role.begin(self):
+                    self.counts["handover_refused"] += 1
+            case _:
+                self.counts["ignored.notice"] += 1
+        self._work(received_ns)
+
+    def _work(self, now_ns: int) -> None:
+        """Send the next subscription request if its turn has come; set the next deadline."""
+        subscriptions = self.subscriptions
+        if not subscriptions.is_idle and self._pacer.take(now_ns):
+            batch = subscriptions.next_batch(now_ns)
+            self._outbox.append(msgspec.json.encode(messages.Request(batch.method, batch.args)))
+        self._role.try_complete()
+        coverage = subscriptions.take_coverage() if self._role.lead is self else None
+        if coverage is not None:
+            requested, accepted = coverage
+            self._sink.event(
+                Coverage(
+                    venue=VENUE,
+                    received_ns=now_ns,
+                    connection=self._role.name,
+                    requested=requested,
+                    accepted=accepted,
+                )
+            )
+        due = [self._stale_ns(), self._listing.next_expiry_ns, self._ping_ns, self._pong_ns]
+        if subscriptions.deadline_ns is not None:
+            due.append(subscriptions.deadline_ns)
+        if not subscriptions.is_idle:
+            due.append(self._pacer.free_ns)
+        self.next_timeout_ns = min(due)
+
+    def _stale_ns(self) -> int:
+        """When silence will have lasted too long; without a channel nothing can be silent."""
+        if not self.subscriptions.active:
+            return NEVER_NS
+        return self._last_data_ns + self._reconnect_after_ns
+
+    def _fed_slots(self, heir: Session | None) -> tuple[int, ...]:
+        """What this connection fed and the heir does not."""
+        slots = self._listing.slots
+        if not self._listing.is_loaded:
+            return tuple(sorted(slots.values()))
+        taken = frozenset(heir.subscriptions.active) if heir is not None else frozenset[Arg]()
+        names = {arg.inst_id for arg in self.subscriptions.plan if arg not in taken}
+        return tuple(sorted(slots[name] for name in names if name in slots))
+
+    def _forget_session(self) -> None:
+        self.subscriptions.restart()
+        self._notifications.end_session()
+        self._outbox.clear()
+        self._ping_ns = self._pong_ns = NEVER_NS
+        self._routes = {}
