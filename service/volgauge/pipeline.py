@@ -1,11 +1,14 @@
 """Adapters and engine put together: what live, record and replay have in common."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from volgauge import __version__
 from volgauge.adapters.base import VenueAdapter
 from volgauge.adapters.deribit.adapter import DeribitAdapter
-from volgauge.adapters.deribit.endpoints import is_official
+from volgauge.adapters.deribit.endpoints import is_official as is_deribit
+from volgauge.adapters.okx.adapter import OkxAdapter
+from volgauge.adapters.okx.endpoints import is_official as is_okx
 from volgauge.domain.events import EventSink
 from volgauge.domain.index import Source
 from volgauge.domain.instrument import Venue
@@ -16,8 +19,19 @@ from volgauge.index.evidence import EvidenceKeeper
 from volgauge.index.venue import VenueRules
 from volgauge.settings import Settings, VenueSettings
 
-ADAPTERS: Mapping[Venue, Callable[[VenueSettings, EventSink], VenueAdapter]] = {
-    Venue("deribit"): DeribitAdapter,
+
+
+class KnownVenue(NamedTuple):
+    """How a venue enters the service."""
+
+    build: Callable[[VenueSettings, EventSink], VenueAdapter]
+    is_official: Callable[[str, str], bool]
+    """Whether the websocket and the REST address are the venue's own; empty means default."""
+
+
+VENUES: Mapping[Venue, KnownVenue] = {
+    Venue("deribit"): KnownVenue(DeribitAdapter, is_deribit),
+    Venue("okx"): KnownVenue(OkxAdapter, is_okx),
 }
 """Every venue we can speak to; the names are those of `settings.venues`."""
 
@@ -53,7 +67,7 @@ def build_pipeline(
     adapters: dict[Venue, VenueAdapter] = {}
     for name, venue in _enabled(settings).items():
         sink = engine.sink(name)
-        adapter = ADAPTERS[name](venue, sink)
+        adapter = VENUES[name].build(venue, sink)
         adapters[name] = adapter
         if has_connections:
             sink.expected = frozenset(protocol.connection for protocol in adapter.connections())
@@ -63,11 +77,12 @@ def build_pipeline(
 def source_of(settings: Settings) -> Source:
     """`live` only when every endpoint is an official host; there is no silent mixture."""
     official = all(
-        is_official(venue.ws_url, venue.rest_url) for venue in _enabled(settings).values()
+        VENUES[name].is_official(venue.ws_url, venue.rest_url)
+        for name, venue in _enabled(settings).items()
     )
     return Source.LIVE if official else Source.SIMULATED
 
 
 def _enabled(settings: Settings) -> dict[Venue, VenueSettings]:
-    venues = {Venue(name): getattr(settings.venues, name) for name in ADAPTERS}
+    venues = {Venue(name): getattr(settings.venues, name) for name in VENUES}
     return {name: venue for name, venue in venues.items() if venue.enabled}

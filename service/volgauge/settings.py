@@ -52,6 +52,7 @@ class VenuesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The venues we can speak to."""
 
     deribit: VenueSettings = VenueSettings()
+    okx: VenueSettings = VenueSettings(enabled=False, assets=("BTC", "ETH", "SOL"))
 
 
 class IndexSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -227,7 +228,8 @@ def _check(settings: Settings) -> None:
         )
     if settings.redis.url and not re.match(r"^(redis|rediss|unix)://", settings.redis.url):
         raise ConfigError("redis.url: expected redis://, rediss:// or unix://")
-    for name in ("ws_url", "rest_url"):
-        url = getattr(settings.venues.deribit, name)
-        if url and urlsplit(url).scheme not in {"ws", "wss", "http", "https"}:
-            raise ConfigError(f"venues.deribit.{name}: expected a URL, received {url!r}")
+    for venue in settings.venues.__struct_fields__:
+        for name in ("ws_url", "rest_url"):
+            url = getattr(getattr(settings.venues, venue), name)
+            if url and urlsplit(url).scheme not in {"ws", "wss", "http", "https"}:
+                raise ConfigError(f"venues.{venue}.{name}: expected a URL, received {url!r}")
