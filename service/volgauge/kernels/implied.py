@@ -176,7 +176,7 @@ def _search(k: float, price: float, rest: float) -> float:
 
 @inlined
 def _rest(k: float, price: float) -> float:
-    """bound - price, where e^k needs more digits than a double has."""
+    """Distance to the bound, where e^k needs more digits than a double has."""
     decay, lost = exp_pair(-abs(k))
     return 1.0 - price if k >= 0.0 else (decay - price) + lost
 
@@ -256,11 +256,7 @@ def implied_deviation(m: float, price: float) -> float:
 def _normalised(
     forward: float, strike: float, price: float, kind: int
 ) -> tuple[float, float, float]:
-    """k, the price of the option's out-of-the-money twin in units of F, and bound - that price.
-
-    Args:
-        kind: 1 for a call, 0 for a put.
-    """
+    """k, price and distance to the bound of the out-of-the-money twin, the prices in units of F."""
     inner = forward - strike
     # F - K = inner + lost, exactly (Knuth): it decides the digits of an option deep in the money.
     back = inner - forward
@@ -269,6 +265,7 @@ def _normalised(
     lost = lost if kind == 1 else -lost
     time_value = (price - value) - lost if value > 0.0 else price
     own_bound = forward if kind == 1 else strike
+    time_value = time_value if (strike > 0.0) & (strike < math.inf) else math.nan
     return (
         log_ratio(strike, forward),
         time_value / forward,
@@ -291,7 +288,8 @@ def _vol_rows(
     for i in range(first, end):
         k, otm, rest = _normalised(forward[i], strike[i], price[i], int(is_call[i]))
         s = _solve(k, otm, rest)
-        out[i] = s / math.sqrt(t_years[i]) if s > 0.0 else s
+        years = t_years[i] if t_years[i] > 0.0 else math.nan
+        out[i] = s / math.sqrt(years) if s > 0.0 else s
 
 
 @kernel
@@ -318,7 +316,8 @@ def implied_vols(
     for i in range(count):
         if out[i] == UNSETTLED:
             k, otm, rest = _normalised(forward[i], strike[i], price[i], int(is_call[i]))
-            out[i] = _search(k, otm, rest) / math.sqrt(t_years[i])
+            years = t_years[i] if t_years[i] > 0.0 else math.nan
+            out[i] = _search(k, otm, rest) / math.sqrt(years)
 
 
 def warm_up() -> None:
