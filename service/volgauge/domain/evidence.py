@@ -22,7 +22,7 @@ input_hash: SHA-256 (hex) over, for each venue used, its name (UTF-8) and the di
 expiries used (`expiries` of the record), ascending. \
 digest of an expiry: SHA-256 over, little-endian, an absent number being the NaN \
 0x7ff8000000000000: expiry_ns (int64); 1 if premium is coin, else 0 (one byte); borrowed_forward \
-(float64); future, rate; memory; all strikes, ascending; of each strike tick_size, tick_above, \
+(float64); future, rate; memory (m, s); all strikes, ascending; of each strike tick_size, tick_above, \
 tick_step of the call, then of the put (absent where not listed); of each strike one byte for the \
 call and one for the put, 1 listed; of each listed option, strike by strike, call before put: bid, \
 ask, bid_size, ask_size (float64), exchange_ns, received_ns (int64), first_forward, mark (float64).\
@@ -69,8 +69,8 @@ class ExpiryEvidence(Struct, frozen=True, kw_only=True, gc=False):
     """Continuously compounded."""
     borrowed_forward: Number
     """ln F interpolated between the neighbours; null when the expiry has a forward of its own."""
-    memory: tuple[Number, ...]
-    """What the smile fit remembered (rule 10), in the order of kernels/layout.py."""
+    memory: tuple[Number, Number]
+    """Outer parameters m and s of the curve, found by an earlier search (rule 10)."""
     digest: str
     """SHA-256 of all this; see `recipe` of the bundle."""
     strikes: tuple[StrikeEvidence, ...]

@@ -63,6 +63,8 @@ class BookState(Struct, frozen=True):
     """(2 strikes, QUOTE_COLUMNS), call before put, the bits of the quotes."""
     inputs: F64
     """(expiries, INPUT_COLUMNS)."""
+    memory: F64
+    """(expiries, 2) outer parameters m and s of the curve."""
 
 
 def chain_of(surface: Surface) -> Chain:
@@ -179,7 +181,8 @@ def surface_of(book: BookEvidence, at_ns: int) -> Surface:
     for expiry in book.expiries:
         surface.set_forward(expiry.expiry_ns, from_number(expiry.future))
         surface.set_rate(expiry.expiry_ns, from_number(expiry.rate))
-    surface.evaluate(at_ns)
+    remembered = {e.expiry_ns: [from_number(x) for x in e.memory] for e in book.expiries}
+    surface.evaluate_frozen(at_ns, remembered)
     return surface
 
 
@@ -207,7 +210,7 @@ def _book_evidence(state: BookState) -> BookEvidence:
                 future=to_number(float(state.inputs[row, col.FUTURE])),
                 rate=to_number(float(state.inputs[row, col.RATE])),
                 borrowed_forward=None,
-                memory=(),
+                memory=_pair(state.memory[row]),
                 digest="",
                 strikes=tuple(strikes[first:last]),
             )
@@ -216,6 +219,11 @@ def _book_evidence(state: BookState) -> BookEvidence:
             )
         ),
     )
+
+
+def _pair(memory: F64) -> tuple[Number, Number]:
+    m, s = memory.tolist()
+    return to_number(m), to_number(s)
 
 
 def _strike(state: BookState, row: int) -> StrikeEvidence:

@@ -83,6 +83,7 @@ class _Part(Struct, frozen=True, array_like=True, gc=False):
     rows: bytes
     """(n, 1 + QUOTE_COLUMNS) int64: the row's number, the row."""
     inputs: bytes | None
+    memory: bytes | None
     chain: int | None
     """Index into the segment's chains: the listing changed, and `rows` holds every row."""
 
@@ -121,7 +122,7 @@ class Segment:
         """Append a recompute; the bytes that it takes."""
         size = OVERHEAD_BYTES
         for part in entry.parts:
-            size += len(part.rows) + len(part.inputs or b"")
+            size += len(part.rows) + len(part.inputs or b"") + len(part.memory or b"")
         for line in entry.lines:
             size += len(line.json)
             first, _ = self.ranges.get(line.tenor_days, (line.seq, 0))
@@ -211,7 +212,7 @@ class _Watch:
         self.surface = surface
         self.chain = chain_of(surface)
         self.layout = -1
-        self.inputs = b""
+        self.inputs = self.memory = b""
         self._slots: I64 = np.zeros((0, 2), np.int64)
         self._revisions: I64 = np.zeros(0, np.int64)
         self._seen: I64 = np.zeros((0, col.QUOTE_COLUMNS), np.int64)
@@ -352,15 +353,17 @@ class EvidenceKeeper:
         if number is None:
             number = segment.books[key] = len(segment.books)
         rows = watch.changes()
-        inputs: bytes | None = watch.surface.inputs.tobytes()
-        if inputs == watch.inputs and chain is None:
-            inputs = None
-        else:
-            watch.inputs = inputs or b""
-        if not rows and inputs is None and chain is None:
+        inputs = watch.surface.inputs.tobytes()
+        memory = watch.surface.memory[:, : col.COST].tobytes()
+        same_inputs = chain is None and inputs == watch.inputs
+        same_memory = chain is None and memory == watch.memory
+        if not rows and same_inputs and same_memory:
             return None
+        watch.inputs, watch.memory = inputs, memory
         self.stats.captured_rows += len(rows) // _CHANGED_BYTES
-        return _Part(number, rows, inputs, chain)
+        return _Part(
+            number, rows, None if same_inputs else inputs, None if same_memory else memory, chain
+        )
 
     def _refer(self, segment: Segment, chain: Chain) -> int:
         segment.chains.append(chain)
@@ -415,6 +418,7 @@ def _play(chains: Sequence[Chain], entries: Sequence[_Entry]) -> list[BookState]
     chain_of_book: dict[int, Chain] = {}
     rows: dict[int, I64] = {}
     inputs: dict[int, F64] = {}
+    memory: dict[int, F64] = {}
     for entry in entries:
         for part in entry.parts:
             if part.chain is not None:
@@ -424,9 +428,11 @@ def _play(chains: Sequence[Chain], entries: Sequence[_Entry]) -> list[BookState]
             if part.inputs is not None:
                 given = np.frombuffer(part.inputs, np.float64)
                 inputs[part.book] = given.reshape(-1, col.INPUT_COLUMNS)
+            if part.memory is not None:
+                memory[part.book] = np.frombuffer(part.memory, np.float64).reshape(-1, col.COST)
             changed = np.frombuffer(part.rows, np.int64).reshape(-1, 1 + col.QUOTE_COLUMNS)
             rows[part.book][changed[:, 0]] = changed[:, 1:]
     return [
-        BookState(chain=chain, rows=rows[book], inputs=inputs[book])
+        BookState(chain=chain, rows=rows[book], inputs=inputs[book], memory=memory[book])
         for book, chain in chain_of_book.items()
     ]

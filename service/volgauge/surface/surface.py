@@ -4,7 +4,7 @@ Listings change rarely and rebuild the packed ladders; quotes change all the tim
 flag in the QuoteTable; `evaluate` computes the flagged expiries in one compiled call.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from math import isnan, nan
 from struct import Struct
@@ -185,6 +185,22 @@ class Surface:
         self._every = 0
         return evaluate_expiries(*self._arguments, mask, now_ns)
 
+    def evaluate_frozen(self, now_ns: int, remembered: Mapping[int, Sequence[float]]) -> None:
+        """Compute every expiry as it was computed then: nothing is searched for anew.
+
+        Args:
+            now_ns: The instant of computation.
+            remembered: By expiry, the first columns of `memory`: m and s of the curve.
+        """
+        self.table.settle()
+        if self._stale_layout:
+            self._rebuild()
+        for row, expiry_ns in enumerate(self.expiries):
+            if expiry_ns in remembered:
+                self.memory[row, : col.COST] = remembered[expiry_ns]
+        self._every = col.EVERY | col.FROZEN
+        self.evaluate(now_ns)
+
     def revision(self, row: int) -> int:
         """Rises whenever the expiry of a row is computed: what was derived from it is old then."""
         return int(self._plan[row, col.REVISION])
@@ -203,11 +219,11 @@ class Surface:
 
         In this order, little-endian, an absent number being the NaN 0x7ff8000000000000: expiry
         (int64 ns); 1 for a premium in the coin, else 0 (one byte); the borrowed forward; the inputs
-        (venue's forward, rate); all strikes, ascending; of each strike the tick rules of call and
-        put (smallest step, limit, step above it); of each strike one byte for the call and one for
-        the put, 1 listed; of each listed option, strike by strike, call before put, the quote: bid,
-        ask, bid size, ask size (float64), venue's time, our receipt (int64 ns), the forward that it
-        met first, mark (float64).
+        (venue's forward, rate); the curve's outer m and s; all strikes, ascending; of each strike
+        the tick rules of call and put (smallest step, limit, step above it); of each strike one
+        byte for the call and one for the put, 1 listed; of each listed option, strike by strike,
+        call before put, the quote: bid, ask, bid size, ask size (float64), venue's time, our
+        receipt (int64 ns), the forward that it met first, mark (float64).
         """
         first, last = self._plan[row, col.FIRST], self._plan[row, col.LAST]
         ladder = self._ladder[first:last]
@@ -216,6 +232,7 @@ class Surface:
         digest = sha256(self._plan[row, col.EXPIRY_NS].tobytes())
         digest.update(_pack_basis(self._is_coin, self.borrowed_forward(row)))
         digest.update(self._inputs[row].tobytes())
+        digest.update(self.memory[row, : col.COST].tobytes())
         digest.update(ladder[:, col.STRIKE].tobytes())
         digest.update(ladder[:, col.CALL_TICK : col.CODE].tobytes())
         digest.update(listed.tobytes())
