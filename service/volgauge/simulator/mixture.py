@@ -71,6 +71,7 @@ def total_variance(k: F64, mixture: Mixture) -> F64:
     start = np.sqrt(line_variance(mixture))
     largest: F64 = mixture.variance.max(axis=-1)
     priced = price > np.finfo(np.float64).tiny
+    start = np.broadcast_to(start, price.shape)
     solved = _implied_deviation(k, np.where(priced, price, 0.1), start) ** 2
     return np.where(priced, solved, largest)
 
@@ -129,23 +130,27 @@ def corridor_variance(mixture: Mixture) -> F64:
 
 def _implied_deviation(k: F64, price: F64, start: F64) -> F64:
     """sqrt(w) of out-of-the-money prices: Newton on ln p, inside a bracket that only shrinks."""
-    wanted = np.log(price)
+    found = np.array(start).ravel()
+    # Most are done after six steps; the few in the far wings go on alone.
+    left = np.arange(found.size)
+    k, price = np.broadcast_to(k, price.shape).ravel(), price.ravel()
     low, high = np.zeros_like(price), np.full_like(price, _FIRST_HIGH)
-    x = np.array(np.broadcast_to(start, price.shape))
     for _ in range(_MAX_STEPS):
-        value = out_of_the_money(k, x * x)
-        above = value > price
-        high, low = np.where(above, x, high), np.where(above, low, x)
+        x, moneyness, wanted = found[left], k[left], price[left]
+        value = out_of_the_money(moneyness, x * x)
+        above = value > wanted
+        high[left] = np.where(above, x, high[left])
+        low[left] = np.where(above, low[left], x)
         with np.errstate(divide="ignore", invalid="ignore"):
-            vega = normal_pdf(-k / x + 0.5 * x)
-            step = x - (np.log(value) - wanted) * value / vega
-        inside = (step > low) & (step < high)
-        moved = np.where(inside, step, 0.5 * (low + high))
-        done = np.abs(moved - x) <= _CLOSE * x
-        x = moved
-        if done.all():
+            vega = normal_pdf(-moneyness / x + 0.5 * x)
+            step = x - (np.log(value) - np.log(wanted)) * value / vega
+        inside = (step > low[left]) & (step < high[left])
+        moved = np.where(inside, step, 0.5 * (low[left] + high[left]))
+        found[left] = moved
+        left = left[np.abs(moved - x) > _CLOSE * x]
+        if not left.size:
             break
-    return x
+    return found.reshape(np.shape(start))
 
 
 def _root(function: Callable[[F64], F64], inner: F64, outer: F64) -> F64:
