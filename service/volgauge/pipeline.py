@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from volgauge import __version__
-from volgauge.adapters.base import VenueAdapter
+from volgauge.adapters.base import State, VenueAdapter
 from volgauge.adapters.deribit.adapter import DeribitAdapter
 from volgauge.adapters.deribit.endpoints import is_official as is_deribit
 from volgauge.adapters.okx.adapter import OkxAdapter
@@ -18,7 +18,6 @@ from volgauge.index.engine import Engine
 from volgauge.index.evidence import EvidenceKeeper
 from volgauge.index.venue import VenueRules
 from volgauge.settings import Settings, VenueSettings
-
 
 
 class KnownVenue(NamedTuple):
@@ -70,7 +69,11 @@ def build_pipeline(
         adapter = VENUES[name].build(venue, sink)
         adapters[name] = adapter
         if has_connections:
-            sink.expected = frozenset(protocol.connection for protocol in adapter.connections())
+            sink.expected = frozenset(
+                protocol.connection
+                for protocol in adapter.connections()
+                if protocol.state is not State.SPARE
+            )
     return engine, adapters
 
 

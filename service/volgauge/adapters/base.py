@@ -25,6 +25,10 @@ class State(enum.Enum):
     """Connected; requests are out, no data yet."""
     LIVE = "live"
     """Data flows."""
+    SPARE = "spare"
+    """Not to be connected: another session of the same connection delivers. The shell opens it
+    when it is idle, and closes it when it is spare again; so a venue that announces a restart is
+    followed to the next server before it ends the old session."""
 
 
 class RestRequest(Struct, frozen=True):
@@ -45,7 +49,8 @@ class VenueProtocol(Protocol):
 
     venue: Venue
     connection: str
-    """Name of this connection within the venue, e.g. `hot`; also its folder in a recording."""
+    """Name of this connection within the venue, e.g. `hot`; also its folder in a recording. A spare
+    has one of its own, but speaks to the sink in the name of the connection it stands in for."""
     url: str
     max_frame_bytes: int
     """A larger frame ends the session (explicit limit per venue)."""

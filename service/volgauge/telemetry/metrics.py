@@ -351,7 +351,7 @@ MAX_REASONS = 32
 COMPARISON_SECONDS = 3_600
 """What the live comparison with the venue's own index looks back on."""
 
-_STATES = ("idle", "subscribing", "live")
+_STATES = ("idle", "subscribing", "live", "spare")
 _FAMILY_OF_FACT = {
     "frames": "volgauge_feed_frames_total",
     "ignored": "volgauge_feed_ignored_total",
@@ -546,7 +546,7 @@ class Metrics(Collector):
         for (name, *labels), count in facts.items():
             scrape.add(name, count, *labels)
         for venue, counts in states.items():
-            scrape.add("volgauge_feed_connected", counts["live"] == counts.total(), venue)
+            scrape.add("volgauge_feed_connected", counts["live"] == counts.total() - counts["spare"], venue)
             for state in _STATES:
                 scrape.add("volgauge_feed_connections", counts[state], venue, state)
         for sink in self._venues:

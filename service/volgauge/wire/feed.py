@@ -16,7 +16,7 @@ from volgauge.adapters.base import State, VenueProtocol
 from volgauge.clock import Clock
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.wire.backoff import Backoff
-from volgauge.wire.reasons import Ended, SendTimeout, explain
+from volgauge.wire.reasons import Ended, HandedOver, SendTimeout, explain
 from volgauge.wire.seams import Recorder
 from volgauge.wire.sockets import Library, Socket, load_fastest
 
@@ -60,6 +60,8 @@ async def run_connection(
     backoff = Backoff(jitter)
     last: Ended | None = None
     while True:
+        while protocol.state is State.SPARE:
+            await sleep(TIMER_SECONDS)
         began = False
         errors: tuple[Exception, ...]
         try:
@@ -188,6 +190,8 @@ class _Pump:
         while True:
             if self._failure is not None:
                 raise self._failure
+            if protocol.state is State.SPARE:
+                raise HandedOver
             now_ns = self._clock.wall_ns()
             due_ns = protocol.next_timeout_ns
             if due_ns is not None and due_ns <= now_ns:

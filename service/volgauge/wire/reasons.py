@@ -50,12 +50,18 @@ class Ended(enum.Enum):
     TLS = "tls"
     """The certificate is not valid for the host; there is no fallback."""
     NETWORK = "network"
+    HANDED_OVER = "handed_over"
+    """Another session of the same connection has taken over."""
     CANCELLED = "cancelled"
     """We stop."""
 
 
 class SendTimeout(TimeoutError):
     """A frame of ours could not be sent in time."""
+
+
+class HandedOver(Exception):  # noqa: N818 - it ends a session, but nothing failed
+    """The protocol says that its session is spare."""
 
 
 _CODES = {
@@ -93,6 +99,8 @@ def explain(error: Exception, venue: Venue, library: Library) -> tuple[Ended, Ve
     """The reason and the venue error that an exception stands for; None: it is a bug of ours."""
     if isinstance(error, VenueError):
         return _VENUE_ERRORS.get(type(error), Ended.UNAVAILABLE), error
+    if isinstance(error, HandedOver):
+        return Ended.HANDED_OVER, VenueUnavailable(venue, "another session has taken over")
     if isinstance(error, library.closed):
         code, text = _close_code(error)
         return _CODES.get(code, Ended.CLOSED_OTHER), VenueUnavailable(venue, f"{code} {text}")
