@@ -30,6 +30,7 @@ from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import FeedStale, ProtocolViolation
 
 NOT_A_TOP = (KeyError, *UNREADABLE)
+CLOSED = frozenset({State.IDLE, State.SPARE})
 TOPS = frozenset({"bbo-tbt", "tickers"})
 SHOWN_BYTES = 200
 """Of a refused frame, in a message."""
@@ -69,13 +70,12 @@ class OkxProtocol:
         self.url = url
         self.max_frame_bytes = MAX_FRAME_BYTES
         self.compression = compression
-        self.is_wanted = role.lead is None
-        self.state = State.IDLE
+        self.state = role.join(self)
+        self.is_open = False
         self.next_timeout_ns: int | None = None
         self.counts: Counter[str] = Counter()
         self.subscriptions = Subscriptions()
         self._role = role
-        role.join(self)
         self._listing = listing
         self._sink = sink
         self._hooks = hooks
@@ -105,6 +105,7 @@ class OkxProtocol:
         """Begin a session: the venue remembers nothing of the one before."""
         self._forget_session()
         self._pacer = Pacer()
+        self.is_open = True
         self.state = State.SUBSCRIBING
         self._last_data_ns = now_ns
         self._ping_ns = now_ns + PING_NS
@@ -156,7 +157,7 @@ class OkxProtocol:
         """
         if self._listing.next_expiry_ns <= now_ns:
             self._hooks.expire(now_ns)
-        if self.state is State.IDLE:
+        if self.state in CLOSED:
             return
         late = self.subscriptions.give_up(now_ns)
         if late:
@@ -181,32 +182,28 @@ class OkxProtocol:
         A session that does not lead feeds nothing that its leader does not feed too; what an heir
         has taken over already is not lost with the leader.
         """
-        if self.state is State.IDLE:
+        if not self.is_open:
             return
-        self.state = State.IDLE
+        self.is_open = False
         if self._role.lead is self:
-            heir = self._role.lead_is_lost()
-            self._sink.event(
-                FeedDown(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    connection=self._role.name,
-                    slots=self._fed_slots(heir),
-                    reason=reason,
-                )
-            )
-            if heir is not None and heir.state is State.LIVE:
-                self._tell_up(now_ns)
+            self.state = State.IDLE
+            self._tell_down(self._role.lead_is_lost(), now_ns, reason)
+        elif self.state is not State.SPARE:
+            self.state = State.IDLE
         self._forget_session()
         self.next_timeout_ns = None
 
     def set_plan(self, plan: Plan, renewed: frozenset[str], now_ns: int) -> None:
         """Follow a new plan: subscribe what came, drop what went, renew what changed."""
         self.subscriptions.follow(plan, renewed)
-        if self.state is not State.IDLE:
+        if self.state not in CLOSED:
             self._work(now_ns)
 
     def _receive_other(self, frame: bytes, received_ns: int) -> None:
+        if self.state is State.SPARE:
+            # The other session has taken over; this socket is about to be closed.
+            self.counts["ignored.superseded"] += 1
+            return
         if frame == PONG:
             self.counts["ignored.heartbeat"] += 1
             self._pong_ns = NEVER_NS
@@ -243,6 +240,24 @@ class OkxProtocol:
             if STATUS in self.subscriptions.plan:
                 self._notifications.begin_session(received_ns)
         self._work(received_ns)
+
+    def _tell_down(self, heir: Session | None, now_ns: int, reason: str) -> None:
+        """Say what is lost with the lead; an heir that delivers speaks for the rest at once."""
+        slots = self._fed_slots(heir)
+        goes_on = heir is not None and heir.state is State.LIVE
+        if goes_on and self._has_tops and not slots:
+            return
+        self._sink.event(
+            FeedDown(
+                venue=VENUE,
+                received_ns=now_ns,
+                connection=self._role.name,
+                slots=slots,
+                reason=reason,
+            )
+        )
+        if goes_on:
+            self._tell_up(now_ns)
 
     def _tell_up(self, now_ns: int) -> None:
         self._sink.event(FeedUp(venue=VENUE, received_ns=now_ns, connection=self._role.name))

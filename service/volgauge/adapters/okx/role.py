@@ -1,9 +1,9 @@
 """Which of two sessions speaks for one connection of the plan, and how they change places.
 
 The venue announces that it will close a connection (64008, about a minute ahead) and asks to open
-the next one first. So every connection has a spare that is not wanted until then. It opens,
+the next one first. So every connection has a spare that stays closed until then. It opens,
 subscribes everything, and when all of it is answered it takes the lead: only then the old one is
-wanted no more. The engine is told of one connection throughout.
+the spare. The engine is told of one connection throughout.
 """
 
 from typing import Protocol
@@ -16,8 +16,9 @@ from volgauge.adapters.okx.subscriptions import Subscriptions
 class Session(Protocol):
     """What a role knows of its two sessions."""
 
-    is_wanted: bool
     state: State
+    is_open: bool
+    """A socket is open; that of a spare may not be closed yet."""
     subscriptions: Subscriptions
 
 
@@ -31,33 +32,30 @@ class Role:
         """The session that will take over; None outside a hand-over."""
         self._spare: Session | None = None
 
-    def join(self, session: Session) -> None:
-        """The first to join leads and is wanted, the second is its spare."""
+    def join(self, session: Session) -> State:
+        """Take a session in, the first as the lead; the state it begins with."""
         if self.lead is None:
             self.lead = session
-        elif self._spare is None:
+            return State.IDLE
+        if self._spare is None:
             self._spare = session
-        else:
-            raise AssertionError("expected two sessions of a role, received a third")
+            return State.SPARE
+        raise AssertionError("expected two sessions of a role, received a third")
 
     def begin(self, session: Session) -> bool:
         """Call the spare because the venue will close the lead; False when it cannot be."""
-        if session is not self.lead or self.heir is not None or self._spare is None:
+        spare = self._spare
+        if session is not self.lead or self.heir is not None or spare is None or spare.is_open:
             return False
-        if self._spare.state is not State.IDLE:
-            # It has not been left yet after the hand-over before.
-            return False
-        self.heir = self._spare
-        self.heir.is_wanted = True
+        spare.state = State.IDLE
+        self.heir, self._spare = spare, None
         return True
 
-    def try_complete(self) -> bool:
-        """Let the heir lead if it has everything; whether it leads now."""
+    def try_complete(self) -> None:
+        """Let the heir lead if it has everything."""
         heir = self.heir
-        if heir is None or heir.state is not State.LIVE or not heir.subscriptions.is_settled:
-            return False
-        self._succeed(heir)
-        return True
+        if heir is not None and heir.state is State.LIVE and heir.subscriptions.is_settled:
+            self._succeed(heir)
 
     def lead_is_lost(self) -> Session | None:
         """The lead has ended: the heir, if there is one, leads as it is; returned then."""
@@ -73,5 +71,5 @@ class Role:
 
     def _succeed(self, heir: Session) -> None:
         if self.lead is not None:
-            self.lead.is_wanted = False
+            self.lead.state = State.SPARE
         self._spare, self.lead, self.heir = self.lead, heir, None
