@@ -60,8 +60,7 @@ async def run_connection(
     backoff = Backoff(jitter)
     last: Ended | None = None
     while True:
-        while protocol.state is State.SPARE:
-            await sleep(TIMER_SECONDS)
+        await pump.wait_for_call(sleep)
         began = False
         errors: tuple[Exception, ...]
         try:
@@ -124,6 +123,11 @@ class _Pump:
         self._has_started = False
         self._sending = asyncio.Lock()
         self._failure: Exception | None = None
+
+    async def wait_for_call(self, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """A spare stays closed until its protocol says that it is to stand in."""
+        while self._protocol.state is State.SPARE:
+            await sleep(TIMER_SECONDS)
 
     def connect(self) -> AbstractAsyncContextManager[Socket]:
         """Open a socket; leaving the context closes it."""

@@ -60,7 +60,7 @@ class SendTimeout(TimeoutError):
     """A frame of ours could not be sent in time."""
 
 
-class HandedOver(Exception):  # noqa: N818 - it ends a session, but nothing failed
+class HandedOver(Exception):
     """The protocol says that its session is spare."""
 
 
