@@ -3,6 +3,8 @@
 from volgauge.domain.index import (
     ExpirySurface,
     ExpiryValue,
+    Fixing,
+    FixingValue,
     IndexValue,
     Method,
     Source,
@@ -98,5 +100,21 @@ def status_event(*, asset: str = "BTC", before: Status, after: Status) -> Status
         before=before,
         after=after,
         computed_ns=3,
+        source=Source.SIMULATED,
+    )
+
+
+def fixing_value(*, asset: str = "BTC", value: float | None = 52.25) -> FixingValue:
+    """One fixing."""
+    return FixingValue(
+        asset=Asset(asset),
+        tenor_days=30.0,
+        name=Fixing.UTC_0800,
+        value=value,
+        medians=(52.0, 52.5, 52.0, 52.5, 52.0, 52.5),
+        n_values=1790,
+        begin_ns=1_794_999_000_000_000_000,
+        end_ns=1_795_000_800_000_000_000,
+        computed_ns=1_795_000_800_000_000_001,
         source=Source.SIMULATED,
     )

@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from volgauge.clock import Clock
 from volgauge.domain.channels import Kind
-from volgauge.domain.index import StatusEvent
+from volgauge.domain.index import FixingValue, StatusEvent
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import PublishError
-from volgauge.publish.record import Record, encode, restamp, stamp, topic_of
+from volgauge.publish.record import EVENT_TYPES, Record, encode, restamp, stamp, topic_of
 
 FAN_OUT_SECONDS = 0.05
 """Twenty a second: more than an eye sees, and what a client costs is bounded."""
@@ -172,7 +172,7 @@ class Hub:
     def offer(self, record: Record) -> None:
         """Remember a record. Never waits, never raises."""
         self.stats.offered += 1
-        if type(record) is StatusEvent:
+        if isinstance(record, EVENT_TYPES):
             self._offer_event(record)
             return
         fast = (type(record), record.asset, getattr(record, "tenor_days", None))
@@ -252,7 +252,7 @@ class Hub:
             self.stats.refused += 1
             return None
 
-    def _offer_event(self, event: StatusEvent) -> None:
+    def _offer_event(self, event: StatusEvent | FixingValue) -> None:
         # As in the Redis sink: one series of events an asset, numbered by the sink.
         count = self._event_counts.get(event.asset, 0) + 1
         self._event_counts[event.asset] = count

@@ -12,15 +12,25 @@ from typing import Any, TypeAlias, assert_never, get_args, get_type_hints
 import msgspec
 
 from volgauge.domain.channels import Kind
-from volgauge.domain.index import IndexValue, StatusEvent, SurfaceValue, tenor_label
+from volgauge.domain.index import (
+    FixingValue,
+    IndexValue,
+    StatusEvent,
+    SurfaceValue,
+    tenor_label,
+)
 from volgauge.errors import PublishError
 
-Record: TypeAlias = IndexValue | SurfaceValue | StatusEvent
+Record: TypeAlias = IndexValue | SurfaceValue | StatusEvent | FixingValue
+
+EVENT_TYPES = (StatusEvent, FixingValue)
+"""What shares the one events channel of an asset, in order."""
 
 SCHEMA_FILES: dict[str, type[msgspec.Struct]] = {
     "index.json": IndexValue,
     "surface.json": SurfaceValue,
     "status.json": StatusEvent,
+    "fixing.json": FixingValue,
 }
 """Shipped file (folder `schema`) of each record type."""
 
@@ -73,7 +83,7 @@ def topic_of(record: Record) -> tuple[Kind, str, str]:
             return Kind.INDEX, record.asset, tenor_label(record.tenor_days)
         case SurfaceValue():
             return Kind.SURFACE, record.asset, ""
-        case StatusEvent():
+        case StatusEvent() | FixingValue():
             return Kind.EVENTS, record.asset, ""
         case _:
             assert_never(record)
@@ -105,6 +115,10 @@ def _refuse_non_finite(record: Record) -> None:
             for tenor, points in record.term.items():
                 if points is not None and points - points != 0.0:
                     raise PublishError(f"expected a finite term[{tenor}], received {points}")
+        case FixingValue():
+            for median in record.medians:
+                if median is not None and median - median != 0.0:
+                    raise PublishError(f"expected finite medians, received {median}")
         case StatusEvent():
             pass
         case _:

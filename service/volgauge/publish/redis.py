@@ -21,11 +21,10 @@ from msgspec import Struct
 
 from volgauge.clock import Clock
 from volgauge.domain.channels import STREAM_FIELD, Kind, channel_names, epoch_key
-from volgauge.domain.index import StatusEvent
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import PublishError
 from volgauge.publish.link import Endpoint, Link, Reply, Token, connect, pack
-from volgauge.publish.record import Record, encode, stamp, topic_of
+from volgauge.publish.record import EVENT_TYPES, Record, encode, stamp, topic_of
 from volgauge.settings import RedisSettings
 
 MAX_IN_FLIGHT = 64
@@ -147,9 +146,9 @@ class RedisPublisher:
 
     def offer(self, record: Record) -> None:
         """Take a record; write it now if the connection takes it. Never waits, never raises."""
-        if type(record) is StatusEvent:
+        if type(record) in EVENT_TYPES:
             # One channel an asset for the events of all its tenors.
-            key: tuple[object, ...] = (StatusEvent, record.asset)
+            key: tuple[object, ...] = (Kind.EVENTS, record.asset)
         else:
             key = (type(record), record.asset, getattr(record, "tenor_days", None))
         series = self._series.get(key)

@@ -49,6 +49,7 @@ class LogEvent(enum.StrEnum):
     INSTRUMENT_SKIPPED = "instrument.skipped"
     """A listing has a descriptive value that we do not know."""
     INDEX_STATUS_CHANGED = "index.status_changed"
+    INDEX_FIXED = "index.fixed"
     PUBLISH_CONNECTED = "publish.connected"
     PUBLISH_FAILED = "publish.failed"
     PUBLISH_RECOVERED = "publish.recovered"

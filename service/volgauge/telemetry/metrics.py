@@ -28,6 +28,8 @@ from prometheus_client.registry import Collector
 
 from volgauge.domain.index import (
     METHODOLOGY_VERSION,
+    Fixing,
+    FixingValue,
     IndexValue,
     Reject,
     Source,
@@ -104,6 +106,31 @@ FAMILIES = (
         Kind.GAUGE,
         "Index by the exchange's discrete strip rule, in volatility points.",
         ("asset", "tenor"),
+    ),
+    Family(
+        "volgauge_index_quality_ratio",
+        Kind.GAUGE,
+        "Quality of the last record, 0 worthless to 1 perfect: feed health, strikes, width of "
+        "the error band, number of venues.",
+        ("asset", "tenor"),
+    ),
+    Family(
+        "volgauge_index_guard_holds_total",
+        Kind.COUNTER,
+        "Times that the jump guard held back a value.",
+        ("asset", "tenor"),
+    ),
+    Family(
+        "volgauge_fixing_points",
+        Kind.GAUGE,
+        "Last daily fixing, in volatility points; absent when it could not be computed.",
+        ("asset", "tenor", "fixing"),
+    ),
+    Family(
+        "volgauge_fixing_values",
+        Kind.GAUGE,
+        "Seconds with a valid value behind the last daily fixing, of 1800.",
+        ("asset", "tenor", "fixing"),
     ),
     Family(
         "volgauge_venue_index_points",
@@ -383,6 +410,7 @@ class Metrics(Collector):
         self._headline = headline_tenor_days
         self._index: dict[tuple[str, float], _Latest] = {}
         self._surfaces: dict[str, SurfaceValue] = {}
+        self._fixings: dict[tuple[str, float, Fixing], FixingValue] = {}
         self._comparisons = Comparisons(COMPARISON_SECONDS)
         self._feeds: list[FeedFacts] = []
         self._venues: list[VenueFacts] = []
@@ -404,6 +432,7 @@ class Metrics(Collector):
         latest = self._index.get(key)
         if latest is None:
             latest = self._index[key] = _Latest(value)
+        latest.holds += value.status is Status.GUARD and latest.value.status is not Status.GUARD
         latest.value = value
         latest.records += 1
         latest.merged += value.ticks_merged
@@ -455,6 +484,7 @@ class Metrics(Collector):
         """All families with the facts of this moment."""
         scrape = _Scrape()
         self._collect_index(scrape)
+        self._collect_fixings(scrape)
         self._collect_surfaces(scrape)
         self._collect_comparisons(scrape)
         self._collect_feeds(scrape)
@@ -480,10 +510,12 @@ class Metrics(Collector):
                 ("volgauge_index_ask_points", value.ask),
                 ("volgauge_index_uncertainty_points", value.u),
                 ("volgauge_index_strip_points", value.strip),
+                ("volgauge_index_quality_ratio", value.quality),
             ):
                 if points is not None:
                     scrape.add(name, points, asset, tenor)
             scrape.add("volgauge_index_records_total", latest.records, asset, tenor)
+            scrape.add("volgauge_index_guard_holds_total", latest.holds, asset, tenor)
             if tenor_days != self._headline:
                 continue
             for status in Status:
@@ -500,6 +532,13 @@ class Metrics(Collector):
             scrape.add_instant(
                 "volgauge_index_last_record_timestamp_seconds", value.computed_ns, asset
             )
+
+    def _collect_fixings(self, scrape: "_Scrape") -> None:
+        for (asset, tenor_days, name), fixing in list(self._fixings.items()):
+            labels = (asset, tenor_label(tenor_days), name.value)
+            scrape.add("volgauge_fixing_values", fixing.n_values, *labels)
+            if fixing.value is not None:
+                scrape.add("volgauge_fixing_points", fixing.value, *labels)
 
     def _collect_surfaces(self, scrape: "_Scrape") -> None:
         for asset, surface in list(self._surfaces.items()):
@@ -597,12 +636,13 @@ class Metrics(Collector):
 class _Latest:
     """What is kept of one asset and tenor between scrapes."""
 
-    __slots__ = ("event_ns", "merged", "records", "value")
+    __slots__ = ("event_ns", "holds", "merged", "records", "value")
 
     def __init__(self, value: IndexValue) -> None:
         self.value = value
         self.records = 0
         self.merged = 0
+        self.holds = 0
         self.event_ns = 0
 
 

@@ -8,7 +8,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from fakes.records import EXPIRY, index_value, status_event, surface_value
+from fakes.records import EXPIRY, fixing_value, index_value, status_event, surface_value
 from volgauge.domain.channels import Kind
 from volgauge.domain.index import ExpirySurface, ExpiryValue, IndexValue, Status, SurfaceValue
 from volgauge.domain.instrument import Venue
@@ -29,6 +29,7 @@ RECORDS: dict[str, Record] = {
     "index.json": index_value(5),
     "surface.json": surface_value(5),
     "status.json": EVENT,
+    "fixing.json": fixing_value(),
 }
 
 

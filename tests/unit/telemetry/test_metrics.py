@@ -334,7 +334,7 @@ def test_process_metrics_are_on_and_created_series_off(
 def test_help_is_a_sentence_and_names_keep_the_conventions() -> None:
     """Prefix, `_total` on counters and only there, base units, allowed labels."""
     allowed = {"venue", "asset", "tenor", "stage", "sink", "reason", "status", "state", "level"}
-    allowed |= {"event", "source", "series"}
+    allowed |= {"event", "source", "series", "fixing"}
     for family in FAMILIES:
         assert family.name.startswith("volgauge_")
         assert family.help[0].isupper() or family.help[0].isdigit()

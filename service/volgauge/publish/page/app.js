@@ -103,8 +103,11 @@ function takeEvent(event) {
   state.events.add(name);
   const item = document.createElement("li");
   const time = new Date(event.computed_ns / 1e6).toLocaleTimeString(undefined, { hour12: false });
-  const why = [event.reason, ...event.flags].filter(Boolean).join(", ");
-  item.textContent = `${time}  ${event.asset}  ${event.before} → ${event.after}${why ? `  (${why})` : ""}`;
+  const why = [event.reason, ...(event.flags ?? [])].filter(Boolean).join(", ");
+  const what = event.kind === "index.fixed"
+    ? `fixing ${event.name}: ${event.value === null ? "none" : event.value.toFixed(2)}`
+    : `${event.before} → ${event.after}`;
+  item.textContent = `${time}  ${event.asset}  ${what}${why ? `  (${why})` : ""}`;
   $("events").prepend(item);
   while ($("events").childElementCount > 50) $("events").lastElementChild.remove();
 }
