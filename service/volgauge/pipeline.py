@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from volgauge import __version__
 from volgauge.adapters.base import State, VenueAdapter
+from volgauge.adapters.bybit.adapter import BybitAdapter
+from volgauge.adapters.bybit.endpoints import is_official as is_bybit
 from volgauge.adapters.deribit.adapter import DeribitAdapter
 from volgauge.adapters.deribit.endpoints import is_official as is_deribit
 from volgauge.adapters.okx.adapter import OkxAdapter
@@ -31,6 +33,7 @@ class KnownVenue(NamedTuple):
 VENUES: Mapping[Venue, KnownVenue] = {
     Venue("deribit"): KnownVenue(DeribitAdapter, is_deribit),
     Venue("okx"): KnownVenue(OkxAdapter, is_okx),
+    Venue("bybit"): KnownVenue(BybitAdapter, is_bybit),
 }
 """Every venue we can speak to; the names are those of `settings.venues`."""
 

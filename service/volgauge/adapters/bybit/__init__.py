@@ -1,0 +1,1 @@
+"""Bybit: options over the v5 public websocket and REST."""

@@ -1,0 +1,267 @@
+"""Bybit as one venue: the listings, and eight websockets that share them."""
+
+from collections.abc import Iterable, Mapping
+
+from volgauge.adapters.base import RestRequest
+from volgauge.adapters.bybit import messages
+from volgauge.adapters.bybit.catalog import STATUS, Catalog
+from volgauge.adapters.bybit.endpoints import (
+    LAUNCH_DELAY_NS,
+    LISTING_DELAY_NS,
+    MARKET_DATA,
+    ONGOING,
+    OPTIONS,
+    PRODUCTION,
+    REST_URL,
+    ROLL_NS,
+    ROLL_SPACING_NS,
+    VENUE,
+    WS_URL,
+)
+from volgauge.adapters.bybit.listing import NEVER_NS, Listing, Option
+from volgauge.adapters.bybit.normalize import read_implied_vol, read_row, refused_by_status
+from volgauge.adapters.bybit.plan import CONNECTIONS, Planner
+from volgauge.adapters.bybit.protocol import BybitProtocol
+from volgauge.adapters.bybit.pushes import Hooks
+from volgauge.domain.events import (
+    EventSink,
+    InstrumentsExpired,
+    InstrumentsListed,
+    MarkQuote,
+    OpenInterest,
+    VenueState,
+)
+from volgauge.domain.instrument import Instrument
+from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
+from volgauge.errors import CatalogError, VenueError
+from volgauge.settings import VenueSettings
+
+
+class BybitAdapter:
+    """Implements VenueAdapter.
+
+    No topic tells of new options, so the listings are polled: every minute, when an announced
+    option is launched, and several times in the minute after an expiry. Maintenances are polled
+    with them.
+    """
+
+    venue = VENUE
+
+    def __init__(self, settings: VenueSettings, sink: EventSink) -> None:
+        self.rest_url = settings.rest_url or REST_URL
+        self.catalog_due_ns = 0
+        self._settings = settings
+        self._sink = sink
+        self._listing = Listing()
+        self._catalog = Catalog(settings.assets)
+        self._planner = Planner()
+        self._roll_ns = -ROLL_NS
+        """When options expired last."""
+        self._launch_ns = NEVER_NS
+        """When the next announced option is launched."""
+        self._in_maintenance = False
+        hooks = Hooks(self._expire, self._book_stalled, self._status_told)
+        self._protocols = tuple(
+            BybitProtocol(
+                connection,
+                settings.ws_url or WS_URL,
+                self._listing,
+                sink,
+                hooks,
+                with_depth=settings.depth_levels > 0,
+                reconnect_after_seconds=settings.reconnect_after_seconds,
+                compression=settings.compression,
+            )
+            for connection in CONNECTIONS
+        )
+        self._counts = self._protocols[-1].counts
+
+    def catalog_requests(self) -> tuple[RestRequest, ...]:
+        """The bodies that `on_catalog` needs: listings and tickers by coin, and the status.
+
+        Of a listing in several pages only the next one, until all are there.
+        """
+        return self._catalog.requests(self._coins())
+
+    def catalog_error(self, status: int, body: bytes) -> VenueError:
+        """What a refused catalog request means."""
+        self._catalog.clear()
+        return refused_by_status(status, body)
+
+    def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
+        """Read the listings: emit what came and what went, renew every connection's plan.
+
+        While pages are missing nothing is emitted; the next one is due at once.
+
+        Raises:
+            CatalogError: A body cannot be read; nothing has changed then.
+            RateLimited: The venue refused us for speed, with HTTP 200.
+            VenueUnavailable: The venue cannot answer now.
+        """
+        catalog = self._catalog
+        try:
+            catalog.take(bodies, self._coins())
+            if not catalog.is_complete:
+                self.catalog_due_ns = now_ns
+                return
+            listed, refusals = self._read(now_ns)
+        except VenueError:
+            catalog.clear()
+            raise
+        for reason in refusals:
+            self._counts[f"rejected.listing_{reason}"] += 1
+        if STATUS not in refusals:
+            self._in_maintenance_now(_is_ongoing(catalog.maintenances), now_ns)
+        self._apply(listed, now_ns)
+        self._tell_tickers(catalog.tickers, catalog.stamp, now_ns)
+        catalog.clear()
+
+    def connections(self) -> tuple[BybitProtocol, ...]:
+        """The websockets to hold open: books of the hot expiries, then everybody's tickers."""
+        return self._protocols
+
+    def _coins(self) -> set[str]:
+        return {str(option.instrument.asset) for option in self._listing.options.values()}
+
+    def _read(self, now_ns: int) -> tuple[dict[str, Instrument], list[str]]:
+        """The options that are for us, and why the others are not."""
+        listed: dict[str, Instrument] = {}
+        refusals = list(self._catalog.refusals)
+        launches = [NEVER_NS]
+        for row in self._catalog.instruments:
+            instrument = read_row(row, now_ns)
+            if isinstance(instrument, str):
+                refusals.append(instrument)
+                if instrument == "coming" and row.launch_time is not None:
+                    launches.append(row.launch_time * NANOS_PER_MILLI)
+            elif self._settings.assets and instrument.asset not in self._settings.assets:
+                refusals.append("asset")
+            else:
+                listed[instrument.name] = instrument
+        self._check_not_lost(listed.values(), now_ns)
+        self._launch_ns = min(launch for launch in launches if launch > now_ns)
+        return listed, refusals
+
+    def _check_not_lost(self, listed: Iterable[Instrument], now_ns: int) -> None:
+        """A coin whose options have not expired cannot have none: such a body is no listing."""
+        held = {
+            option.instrument.asset
+            for option in self._listing.options.values()
+            if option.instrument.expiry_ns > now_ns
+        }
+        lost = held - {instrument.asset for instrument in listed}
+        if lost:
+            raise CatalogError(VENUE, f"expected options of {', '.join(sorted(lost))}, found none")
+
+    def _apply(self, listed: Mapping[str, Instrument], now_ns: int) -> None:
+        if self._listing.next_expiry_ns <= now_ns:
+            self._roll_ns = now_ns
+        changes = self._listing.update(listed)
+        if changes.expired:
+            self._sink.event(
+                InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=changes.expired)
+            )
+        if changes.slots:
+            self._sink.event(
+                InstrumentsListed(
+                    venue=VENUE,
+                    received_ns=now_ns,
+                    slots=changes.slots,
+                    instruments=changes.instruments,
+                )
+            )
+        self._schedule(now_ns)
+        self._plan(changes.renewed, now_ns)
+
+    def _tell_tickers(self, rows: list[messages.TickerRow], stamp: int, now_ns: int) -> None:
+        """Marks and open interest of the whole chain, from before the first tick of each."""
+        options = self._listing.options
+        told = {options[row.symbol].slot: row for row in rows if row.symbol in options}
+        found = sorted(told.items(), key=lambda item: item[0])
+        marked = [(slot, row.mark_price, row.mark_iv) for slot, row in found if row.mark_price]
+        if marked:
+            self._sink.event(
+                MarkQuote(
+                    venue=VENUE,
+                    received_ns=now_ns,
+                    slots=tuple(slot for slot, _, _ in marked),
+                    prices=tuple(price for _, price, _ in marked),
+                    implied_vols=tuple(read_implied_vol(vol) for _, _, vol in marked),
+                    exchange_ns=stamp * NANOS_PER_MILLI,
+                )
+            )
+        held = [(slot, row.open_interest) for slot, row in found if row.open_interest is not None]
+        if held:
+            self._sink.event(
+                OpenInterest(
+                    venue=VENUE,
+                    received_ns=now_ns,
+                    slots=tuple(slot for slot, _ in held),
+                    amounts=tuple(amount for _, amount in held),
+                )
+            )
+
+    def _plan(self, renewed: frozenset[str], now_ns: int) -> None:
+        plans = self._planner.make_plans(
+            self._listing, hot_days=self._settings.hot_days, now_ns=now_ns
+        )
+        for protocol in self._protocols:
+            protocol.set_plan(plans[protocol.connection], renewed, now_ns)
+
+    def _schedule(self, now_ns: int) -> None:
+        """Fetch again after a minute, or sooner where options come or go."""
+        refresh_ns = round(self._settings.catalog_refresh_seconds * NANOS_PER_SECOND)
+        due = [
+            now_ns + refresh_ns,
+            self._listing.next_expiry_ns + LISTING_DELAY_NS,
+            self._launch_ns + LAUNCH_DELAY_NS,
+        ]
+        if now_ns - self._roll_ns < ROLL_NS:
+            due.append(now_ns + ROLL_SPACING_NS)
+        self.catalog_due_ns = min(due)
+
+    def _expire(self, now_ns: int) -> None:
+        """What has expired is gone at that instant, whatever the REST interface does."""
+        expired = self._listing.expire(now_ns)
+        if not expired:
+            return
+        self._roll_ns = now_ns
+        self.catalog_due_ns = min(self.catalog_due_ns, now_ns + LISTING_DELAY_NS)
+        self._sink.event(InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=expired))
+        if self._listing.is_loaded:
+            self._plan(frozenset(), now_ns)
+
+    def _book_stalled(self, option: Option, received_ns: int) -> None:
+        for protocol in self._protocols:
+            if protocol.renew_book(option, "stalled", received_ns):
+                return
+
+    def _status_told(self, rows: list[messages.StatusRow], received_ns: int) -> None:
+        """What changed of some maintenances; those of other products say nothing of us."""
+        if any(_concerns_us(row) for row in rows):
+            self._in_maintenance_now(_is_ongoing(rows), received_ns)
+
+    def _in_maintenance_now(self, in_maintenance: bool, received_ns: int) -> None:
+        if in_maintenance == self._in_maintenance:
+            return
+        self._in_maintenance = in_maintenance
+        self._sink.event(
+            VenueState(
+                venue=VENUE,
+                received_ns=received_ns,
+                asset=None,
+                locked=False,
+                maintenance=in_maintenance,
+            )
+        )
+
+
+def _is_ongoing(rows: list[messages.StatusRow]) -> bool:
+    """The market data of options are off."""
+    return any(row.state == ONGOING and _concerns_us(row) for row in rows)
+
+
+def _concerns_us(row: messages.StatusRow) -> bool:
+    return (
+        MARKET_DATA in row.service_types and OPTIONS in row.product and str(row.env) == PRODUCTION
+    )
