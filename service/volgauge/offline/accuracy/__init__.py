@@ -1,0 +1,1 @@
+"""The benchmark of accuracy: known truths and recorded chains in, tables and gates out."""
