@@ -18,3 +18,18 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"VOLGAUGE_TEST_DATA={named} is not a folder")
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests measured: every `record_property("measured", line)`, passed or failed."""
+    lines = [
+        f"{report.nodeid.rpartition('/')[2]}: {text}"
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        for name, text in report.user_properties
+        if name == "measured" and report.when == "call"
+    ]
+    if lines:
+        terminalreporter.section("measured")
+        for line in sorted(lines):
+            terminalreporter.line(line)

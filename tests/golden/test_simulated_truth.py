@@ -1,31 +1,28 @@
-"""The published strip against the same rule on the simulated market's noise-free prices.
+"""The published numbers against what the simulated market knows to be true.
 
-The truth is the market's own prices; the rule over them is the slow one of `slow_rules`, which
-shares no code with the package. The engine sees what a venue would send: quotes on ticks with
-noise and a spread, futures on their ticks, marks once a second.
+The strip is compared with the same rule on noise-free prices, the slow one of `slow_rules`, which
+shares no code with the package; everything else with the surface itself. The engine sees what a
+venue would send: quotes on ticks with noise and a spread, futures on their ticks, marks once a
+second.
 """
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import sqrt
-from typing import Any
+from statistics import fmean as mean
 
 import pytest
 from msgspec import Struct
 
+from golden.market_feed import Watched
 from golden.slow_rules import dvol, points
-from volgauge.domain.events import ForwardQuote, IndexPrice, InstrumentsListed, MarkQuote
-from volgauge.domain.index import IndexValue, Source
-from volgauge.domain.instrument import Asset, Instrument, OptionKind, Premium, Venue
-from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_SECOND, NANOS_PER_YEAR, parse_instant
-from volgauge.index.engine import Engine
-from volgauge.index.venue import VenueRules, VenueSink
+from volgauge.domain.index import IndexValue
+from volgauge.domain.instrument import OptionKind
+from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_YEAR, parse_instant
 from volgauge.offline.chain import ChainQuote
 from volgauge.settings import IndexSettings
-from volgauge.simulator.board import Board
-from volgauge.simulator.market import Market, MarketOptions, Truth
+from volgauge.simulator.market import Market, MarketOptions
+from volgauge.simulator.truth import TenorTruth, Truth
 
-VENUE = Venue("deribit")
 STARTS = {
     7: "2026-03-02T10:00:00Z",
     8: "2026-04-24T07:20:00Z",
@@ -40,20 +37,25 @@ STEPS_BETWEEN = 300
 """1.5 s of market time."""
 MAX_RMSE = 0.15
 MAX_ERROR = 0.5
+MAX_BIAS, MAX_FAMILY_BIAS, MAX_VALUE_RMSE = 0.05, 0.08, 0.12
+MAX_MISS = 0.05
+MAX_LINE_BIAS = 0.40
 """Volatility points."""
 
+Tell = Callable[[str, object], None]
 
-class Measured(Struct, frozen=True):
+
+class Measured(Struct, frozen=True, kw_only=True):
     """One instant of one asset, in volatility points."""
 
     seed: int
     asset: str
-    published: float
-    truth: float
+    family: str
+    """Of the smiles."""
+    record: IndexValue
+    truth: TenorTruth
+    rule: float
     """The exchange's rule on noise-free prices."""
-    value: float
-    corridor: float
-    """The market's true variance between the points of 5 delta."""
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +72,21 @@ def test_noise_of_the_market_is_what_is_asked_for() -> None:
     assert options.mid_noise >= 0.25
 
 
-def test_published_strip_is_near_the_rule_on_noise_free_prices(measured: list[Measured]) -> None:
-    """RMSE <= 0.15 and maximum <= 0.5 points, over seeds, instants and assets."""
-    errors = [found.published - found.truth for found in measured]
-    distances = [found.value - found.corridor for found in measured]
-    for name, numbers in (("strip - rule", errors), ("value - 5-delta corridor", distances)):
-        bias = sum(numbers) / len(numbers)
-        sys.stdout.write(
-            f"{name}: {len(numbers)} instants, bias {bias:+.4f}, RMSE {rms(numbers):.4f}, "
-            f"max {max(map(abs, numbers)):.4f} points\n"
-        )
-
+def test_both_families_of_smiles_are_measured(measured: list[Measured]) -> None:
+    """SSVI and mixtures, each for BTC and ETH."""
     assert len(measured) == len(STARTS) * INSTANTS * len(CURRENCIES)
+    assert {(found.asset, found.family) for found in measured} == {
+        (asset, family) for asset in CURRENCIES for family in ("ssvi", "mixture")
+    }
+
+
+def test_published_strip_is_near_the_rule_on_noise_free_prices(
+    measured: list[Measured], record_property: Tell
+) -> None:
+    """RMSE <= 0.15 and maximum <= 0.5 points, over seeds, instants and assets."""
+    errors = [number(found.record.strip) - found.rule for found in measured]
+    record_property("measured", said("strip - rule", errors))
+
     assert rms(errors) <= MAX_RMSE
     assert max(map(abs, errors)) <= MAX_ERROR
 
@@ -91,42 +96,83 @@ def test_no_single_seed_is_worse_than_the_bound(measured: list[Measured]) -> Non
     for seed in STARTS:
         for asset in CURRENCIES:
             errors = [
-                found.published - found.truth
+                number(found.record.strip) - found.rule
                 for found in measured
                 if found.seed == seed and found.asset == asset
             ]
             assert rms(errors) <= MAX_RMSE
 
 
+def test_value_is_the_corridor(measured: list[Measured], record_property: Tell) -> None:
+    """Against the true 5-delta variance: bias <= 0.05, per family <= 0.08, RMSE <= 0.12."""
+    errors = [number(found.record.value) - found.truth.corridor for found in measured]
+    record_property("measured", said("value - corridor", errors))
+    for family in ("ssvi", "mixture"):
+        mine = [e for e, found in zip(errors, measured, strict=True) if found.family == family]
+        record_property("measured", said(f"value - corridor, {family}", mine))
+
+        assert abs(mean(mine)) <= MAX_FAMILY_BIAS
+        assert rms(mine) <= MAX_VALUE_RMSE
+    assert abs(mean(errors)) <= MAX_BIAS
+
+
+@pytest.mark.parametrize("family", ["ssvi", "mixture"])
+def test_tails_bracket_the_whole_line(
+    measured: list[Measured], family: str, record_property: Tell
+) -> None:
+    """On the mean the truth lies in [tail_lo, tail_hi], or misses it by at most 0.05."""
+    mine = [found for found in measured if found.family == family]
+    low = mean([number(found.record.tail_lo) - found.truth.line for found in mine])
+    high = mean([number(found.record.tail_hi) - found.truth.line for found in mine])
+    record_property(
+        "measured",
+        said(f"full - line, {family}", [number(f.record.full) - f.truth.line for f in mine]),
+    )
+    record_property("measured", f"tails - line, {family}: {low:+.3f} to {high:+.3f} points")
+
+    assert low <= MAX_MISS
+    assert high >= -MAX_MISS
+
+
+@pytest.mark.parametrize("measure", ["full", "coin", "svix"])
+@pytest.mark.parametrize("family", ["ssvi", "mixture"])
+def test_whole_line_in_every_measure(
+    measured: list[Measured], family: str, measure: str, record_property: Tell
+) -> None:
+    """`full`, `coin` and `svix` against W(1), W(0) and W(-1): bias <= 0.40 points."""
+    part = "line" if measure == "full" else measure
+    errors = [
+        number(getattr(found.record, measure)) - getattr(found.truth, part)
+        for found in measured
+        if found.family == family
+    ]
+    record_property("measured", said(f"{measure} - truth, {family}", errors))
+
+    assert abs(mean(errors)) <= MAX_LINE_BIAS
+
+
 def watch(seed: int, start: str) -> Iterator[Measured]:
     """Run one market and an engine beside it."""
-    options = MarketOptions(seed=seed, start_ns=parse_instant(start), currencies=CURRENCIES)
-    market = Market(options)
-    engine = Engine(
+    watched = Watched(
+        MarketOptions(seed=seed, start_ns=parse_instant(start), currencies=CURRENCIES),
         IndexSettings(tenors_days=(30.0,)),
-        source=Source.SIMULATED,
-        version="",
-        venues={VENUE: VenueRules()},
+        ages_known=False,
     )
-    feed = Feed(engine.sink(VENUE))
-    for board in market.boards:
-        feed.everything(board, market.now_ns)
+    market = watched.market
     for _ in range(INSTANTS):
-        for _ in range(STEPS_BETWEEN):
-            before = market.now_ns
-            step = market.advance()
-            for batch in step.quotes:
-                feed.quotes(batch.board, batch.slots, step.now_ns)
-            if before // NANOS_PER_SECOND != step.now_ns // NANOS_PER_SECOND:
-                for board in market.boards:
-                    feed.state(board, step.now_ns)
-        for record in engine.recompute(market.now_ns):
+        watched.run(STEPS_BETWEEN)
+        for record in watched.engine.recompute(market.now_ns):
             if isinstance(record, IndexValue):
                 assert record.strip is not None
                 assert record.value is not None
-                _, corridor, _ = market.headline(record.asset)
-                truth = rule_on_truth(market, market.truth(record.asset), record.asset)
-                yield Measured(seed, record.asset, record.strip, truth, record.value, corridor)
+                yield Measured(
+                    seed=seed,
+                    asset=record.asset,
+                    family=market.families[CURRENCIES.index(record.asset)],
+                    record=record,
+                    truth=market.constant_tenor(record.asset),
+                    rule=rule_on_truth(market, market.truth(record.asset), record.asset),
+                )
 
 
 def rule_on_truth(market: Market, truth: Truth, asset: str) -> float:
@@ -155,91 +201,20 @@ def rule_on_truth(market: Market, truth: Truth, asset: str) -> float:
     return points(w_near, w_far, t_near, t_far, tenor_ns / NANOS_PER_YEAR)
 
 
+def said(name: str, errors: list[float]) -> str:
+    """One line of the report."""
+    return (
+        f"{name}: {len(errors)} instants, bias {mean(errors):+.4f}, RMSE {rms(errors):.4f}, "
+        f"max {max(map(abs, errors)):.4f} points"
+    )
+
+
+def number(value: float | None) -> float:
+    """A field of a record that must hold a number."""
+    assert value is not None
+    return value
+
+
 def rms(numbers: list[float]) -> float:
     """Root of the mean square."""
     return sqrt(sum(number * number for number in numbers) / len(numbers))
-
-
-class Feed:
-    """Tells a sink what the boards show, as a venue would."""
-
-    def __init__(self, sink: VenueSink) -> None:
-        self._sink = sink
-        self._first: dict[str, int] = {}
-        self._next = 0
-
-    def everything(self, board: Board, now_ns: int) -> None:
-        """List a board, and give the state of all of it."""
-        slots = range(len(board.options))
-        self._first[board.terms.prefix] = self._next
-        terms = board.terms
-        numerator, denominator = terms.tick
-        tick = numerator / denominator
-        self._sink.event(
-            InstrumentsListed(
-                venue=VENUE,
-                received_ns=now_ns,
-                slots=tuple(self._next + slot for slot in slots),
-                instruments=tuple(
-                    Instrument(
-                        venue=VENUE,
-                        name=option.name,
-                        asset=Asset(terms.asset),
-                        expiry_ns=option.expiry.expiry_ns,
-                        strike=option.strike,
-                        kind=OptionKind.CALL if option.is_call else OptionKind.PUT,
-                        premium=Premium.COIN,
-                        quote_currency="USD",
-                        tick_size=tick,
-                        tick_above=terms.tick_above * tick,
-                        tick_step=terms.tick_multiple * tick,
-                    )
-                    for option in board.options
-                ),
-            )
-        )
-        self._next += len(board.options)
-        self.state(board, now_ns)
-        self.quotes(board, list(slots), now_ns)
-
-    def state(self, board: Board, now_ns: int) -> None:
-        """Index, futures and marks."""
-        asset, first = Asset(board.terms.asset), self._first[board.terms.prefix]
-        common: dict[str, Any] = {"venue": VENUE, "received_ns": now_ns, "exchange_ns": now_ns}
-        self._sink.event(
-            IndexPrice(asset=asset, quote_currency="USD", price=board.index_price, **common)
-        )
-        for index in board.living_expiries():
-            self._sink.event(
-                ForwardQuote(
-                    asset=asset,
-                    quote_currency="USD",
-                    expiry_ns=board.expiries[index].expiry_ns,
-                    bid=float(board.future_bid[index]),
-                    ask=float(board.future_ask[index]),
-                    **common,
-                )
-            )
-        alive = board.alive.nonzero()[0]
-        self._sink.event(
-            MarkQuote(
-                slots=tuple((first + alive).tolist()),
-                prices=tuple(board.mark[alive].tolist()),
-                implied_vols=(float("nan"),) * len(alive),
-                **common,
-            )
-        )
-
-    def quotes(self, board: Board, slots: list[int], now_ns: int) -> None:
-        """Top of book of some options."""
-        first = self._first[board.terms.prefix]
-        for slot in slots:
-            self._sink.quote(
-                first + slot,
-                float(board.bid[slot]),
-                float(board.ask[slot]),
-                float(board.bid_size[slot]),
-                float(board.ask_size[slot]),
-                now_ns,
-                now_ns,
-            )
