@@ -42,11 +42,20 @@ from volgauge.kernels.special import (
 
 SMALL_STEP = 1e-4
 """A relative step after which an error of fourth order is below rounding."""
+TRUSTED_STEP = 0.25
+"""A larger relative step of Newton's is a halving of the bracket instead."""
+AT_THE_MONEY = 1e-17
+SMALL_PRICE = 1e-9
+"""Where the price and |k| / price are not above these, the price is s / sqrt(2 pi) to rounding."""
 MAX_STEPS = 200
-"""The search halves the logarithm of a bracket of 1e-320..1e3 in 17 steps to 1 %."""
+"""The search halves the logarithm of a bracket of 1e-323..1e3 in 17 steps to 1 %."""
 LARGEST = 1000.0
 """s far above 50, where every price of doubles equals its bound."""
 UNSETTLED = -1.0
+LEAST_PRICE = 1e-290
+"""Below, a price is scaled: products with denormal numbers lose digits."""
+SCALE = 2.0**200
+LOG_SCALE = math.log(SCALE)
 SQRT_2PI = math.sqrt(2.0 * math.pi)
 SQRT_2_OVER_PI = math.sqrt(2.0 / math.pi)
 SQRT_PI_OVER_2 = math.sqrt(0.5 * math.pi)
@@ -100,14 +109,17 @@ def _start(distance: float, decay: float, price: float, alpha: float) -> float:
 
 
 @inlined
-def _step(s: float, k: float, price: float, rest: float, difference: float, total: float) -> float:
-    """The step of order 4, not yet limited.
+def _step(
+    s: float, k: float, price: float, rest: float, shift: float, difference: float, total: float
+) -> tuple[float, float]:
+    """The step of order 4, not yet limited, and Newton's, which has the sign of what is missing.
 
     Args:
         s: Where the step starts.
         k: ln(K/F).
         price: The target.
         rest: bound - price.
+        shift: Logarithm of a factor that both carry.
         difference: First value of erfcx_pair at s.
         total: Its second.
     """
@@ -120,7 +132,7 @@ def _step(s: float, k: float, price: float, rest: float, difference: float, tota
     inverse_shape = 1.0 / shape
     target = price if direct else rest
     z = z1 if k >= 0.0 else z2
-    miss = log(2.0 * target * inverse_shape) + z * z
+    miss = (log(2.0 * target * inverse_shape) - shift) + z * z
     nu = SQRT_PI_OVER_2 * miss * shape
     nu = nu if direct else -nu
     r = SQRT_2_OVER_PI * inverse_shape
@@ -129,7 +141,7 @@ def _step(s: float, k: float, price: float, rest: float, difference: float, tota
     a = g - r
     steep = h * inverse_s
     c = g * g - 3.0 * steep * steep - 0.25 + 2.0 * r * r - 3.0 * g * r
-    return nu * (1.0 + 0.5 * a * nu) / (1.0 + nu * (a + c * nu * (1.0 / 6.0)))
+    return nu * (1.0 + 0.5 * a * nu) / (1.0 + nu * (a + c * nu * (1.0 / 6.0))), nu
 
 
 @inlined
@@ -137,40 +149,46 @@ def _coarse_step(s: float, k: float, price: float, rest: float) -> float:
     """A better s, with 5 digits of the price."""
     z1, _, gap, direct = erfcx_arguments(s, abs(k))
     difference, total = coarse_erfcx_pair(z1 if direct else -z1, gap)
-    step = _step(s, k, price, rest, difference, total)
+    step, _ = _step(s, k, price, rest, 0.0, difference, total)
     step = min(s, step)
     step = max(-0.5 * s, step)
     return s + step
 
 
 @inlined
-def _fine_step(s: float, k: float, price: float, rest: float) -> float:
-    """What to add to s, with every digit of the price."""
+def _fine_step(s: float, k: float, price: float, rest: float, shift: float) -> tuple[float, float]:
+    """`_step` with every digit of the price."""
     z1, _, gap, direct = erfcx_arguments(s, abs(k))
     difference, total = erfcx_pair(z1 if direct else -z1, gap)
-    return _step(s, k, price, rest, difference, total)
+    return _step(s, k, price, rest, shift, difference, total)
 
 
 @part
 def _search(k: float, price: float, rest: float) -> float:
     """The same steps inside a bracket, from the inflection of the price on."""
+    if price < SMALL_PRICE and abs(k) <= AT_THE_MONEY * price:
+        return SQRT_2PI * price
     lower = SQRT_2PI * price * (1.0 - 1e-9)
     upper = LARGEST
     s = math.sqrt(2.0 * abs(k))
     if not lower < s < upper:
-        s = math.sqrt(lower * upper)
+        s = math.sqrt(lower) * math.sqrt(upper)
+    tiny = price < LEAST_PRICE
+    scale = SCALE if tiny else 1.0
+    shift = LOG_SCALE if tiny else 0.0
     for _ in range(MAX_STEPS):
-        step = _fine_step(s, k, price, rest)
+        step, newton = _fine_step(s, k, scale * price, scale * rest, shift)
+        if abs(newton) <= SMALL_STEP * s:
+            return s + step
         # A NaN is a price that underflowed: s is too small.
-        if step < 0.0:
+        if newton < 0.0:
             upper = s
         else:
             lower = s
-        if abs(step) <= SMALL_STEP * s:
-            return s + step
-        s += step
-        if not lower < s < upper:
-            s = math.sqrt(lower * upper)
+        if abs(newton) <= TRUSTED_STEP * s and lower < s + step < upper:
+            s += step
+        else:
+            s = math.sqrt(lower) * math.sqrt(upper)
     return math.nan
 
 
@@ -199,8 +217,9 @@ def _solve(k: float, price: float, rest: float) -> float:
     rest = rest if possible else 0.25
     s = _start(distance, decay, price, price * decay if is_call else price)
     s = _coarse_step(s, k, price, rest)
-    step = _fine_step(s, k, price, rest)
-    s = s + step if abs(step) <= SMALL_STEP * s else UNSETTLED
+    step, newton = _fine_step(s, k, price, rest, 0.0)
+    settled = (abs(newton) <= SMALL_STEP * s) & (price >= LEAST_PRICE)
+    s = s + step if settled else UNSETTLED
     return s if possible else math.nan
 
 
@@ -217,7 +236,8 @@ def implied_deviations(k: F64, price: F64, out: F64, count: int) -> None:
 
     Args:
         k: (n,) float64, ln(K/F), |k| < 708.
-        price: (n,) float64, out-of-the-money price in units of F: put for k < 0, else call.
+        price: (n,) float64, out-of-the-money price in units of F: put for k < 0, else call. Of
+            puts within 1e-7 of their bound e^k, which is known to 2^-57 of itself, s loses digits.
         out: (n,) float64 for the deviations; no memory shared with the others. NaN where the
             price is not inside (0, min(1, e^k)) or an argument is NaN. A value does not depend
             on its place or neighbours.
