@@ -193,6 +193,11 @@ class OkxProtocol:
         self._forget_session()
         self.next_timeout_ns = None
 
+    def stand_by(self) -> None:
+        """Become the spare: the shell closes the socket, what comes until then is dropped."""
+        self.state = State.SPARE
+        self._routes = {}
+
     def set_plan(self, plan: Plan, renewed: frozenset[str], now_ns: int) -> None:
         """Follow a new plan: subscribe what came, drop what went, renew what changed."""
         self.subscriptions.follow(plan, renewed)

@@ -21,6 +21,10 @@ class Session(Protocol):
     """A socket is open; that of a spare may not be closed yet."""
     subscriptions: Subscriptions
 
+    def stand_by(self) -> None:
+        """Become the spare: deliver nothing any more."""
+        ...
+
 
 class Role:
     """One connection of the plan."""
@@ -71,5 +75,5 @@ class Role:
 
     def _succeed(self, heir: Session) -> None:
         if self.lead is not None:
-            self.lead.state = State.SPARE
+            self.lead.stand_by()
         self._spare, self.lead, self.heir = self.lead, heir, None

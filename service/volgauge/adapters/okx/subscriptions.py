@@ -60,8 +60,8 @@ class Subscriptions:
         self.active: set[Arg] = set()
         self.uncovered_count = 0
         """Arguments given up, ever."""
-        self.has_answered = True
-        """The venue has answered anything since the oldest open request."""
+        self.has_answered = False
+        """The venue has answered anything in this session."""
         self._to_subscribe: dict[Arg, None] = {}
         self._to_drop: dict[Arg, None] = {}
         self._in_flight: dict[Arg, tuple[str, int]] = {}
@@ -75,7 +75,7 @@ class Subscriptions:
         self._to_drop.clear()
         self._in_flight.clear()
         self._retried.clear()
-        self.has_answered = True
+        self.has_answered = False
         self._to_subscribe = dict.fromkeys(self.plan)
 
     def follow(self, plan: Plan, renewed: frozenset[str]) -> None:
@@ -119,8 +119,6 @@ class Subscriptions:
         queue = self._to_drop or self._to_subscribe
         method = UNSUBSCRIBE if self._to_drop else SUBSCRIBE
         args = tuple(cut_request(queue))
-        if not self._in_flight:
-            self.has_answered = False
         for arg in args:
             del queue[arg]
             self._in_flight[arg] = (method, now_ns + REQUEST_TIMEOUT_NS)
