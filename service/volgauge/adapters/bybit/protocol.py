@@ -258,7 +258,6 @@ class BybitProtocol:
             self._command(decode(_decode_command, message.data))
         else:
             self._plain_answer(message)
-        self.counts["topics_uncovered"] = self._subscriptions.uncovered_count
         self._work(received_ns)
 
     def _command(self, command: messages.CommandData) -> None:
@@ -326,10 +325,11 @@ class BybitProtocol:
             if batch is None:
                 # Until something is unsubscribed the connection holds no more.
                 is_stuck = True
-                self.counts["topics_uncovered"] = subscriptions.uncovered_count
             else:
                 self._free_ns = now_ns + REQUEST_SPACING_NS
                 self._request(batch, now_ns)
+        if subscriptions.uncovered_count:
+            self.counts["topics_uncovered"] = subscriptions.uncovered_count
         coverage = subscriptions.take_coverage()
         if coverage is not None:
             requested, accepted = coverage

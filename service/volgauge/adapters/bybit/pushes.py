@@ -242,5 +242,5 @@ def decode(read: Callable[[bytes], T], data: bytes | msgspec.Raw) -> T:
     try:
         return read(data)
     except UNREADABLE as error:
-        shown = bytes(data[:SHOWN_BYTES])
+        shown = bytes(data)[:SHOWN_BYTES]
         raise ProtocolViolation(VENUE, f"{error}, received {shown!r}") from error
