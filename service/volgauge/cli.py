@@ -1,6 +1,7 @@
 """The command line: parse, load the settings, hand over. Data on stdout, logs on stderr.
 
-Exit codes: 0 done, 1 failed, 2 bad usage, configuration or input, 3 no value (`compute`).
+Exit codes: 0 done, 1 failed, 2 bad usage, configuration or input, 3 no value (`compute`) or too
+little data (`compare`).
 Sub-commands import what they need when they run: `--help` loads neither numba nor asyncio.
 """
 
@@ -147,6 +148,33 @@ def replay(
     from volgauge import commands
 
     return commands.replay(settings, folder, asset=asset, tenor_days=tenor)
+
+
+@app.command
+def compare(
+    folder: Path,
+    *,
+    asset: str | None = None,
+    table: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = _NO_FLAGS,
+) -> int:
+    """Compare the headline with the venue's own index over a recording; one JSON object on stdout.
+
+    Example: `volgauge compare recordings/today --asset BTC --table`
+
+    Bias, RMSE, correlations and the lead in seconds of `value`, `strip`, `smoothed` and `full`,
+    from one-second samples. Exit code 0 with figures, 3 where there are too few seconds.
+
+    Args:
+        folder: A recording of ours, or one in the tardis raw layout.
+        asset: Only this underlying.
+        table: Print a table for a reader instead of JSON.
+    """
+    settings = common.settings()
+    from volgauge import commands
+
+    has_figures = commands.compare(settings, folder, asset=asset, as_text=table)
+    return 0 if has_figures else EXIT_NO_VALUE
 
 
 @app.command

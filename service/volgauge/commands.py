@@ -14,7 +14,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace as with_changes
 
-from volgauge import kernels
+from volgauge import __version__, kernels
 from volgauge.app import run_beside, serve
 from volgauge.domain.index import IndexValue, Source, tenor_label
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
@@ -22,6 +22,7 @@ from volgauge.errors import VenueError, VolgaugeError
 from volgauge.history.candles import PRICE, Candle
 from volgauge.history.keeper import HistoryKeeper
 from volgauge.index.engine import Engine
+from volgauge.offline.compare import RecordingComparison, as_table
 from volgauge.pipeline import build_pipeline
 from volgauge.publish.record import encode
 from volgauge.settings import Settings
@@ -137,14 +138,7 @@ def replay(settings: Settings, folder: Path, *, asset: str | None, tenor_days: f
     """Recompute a recording; one JSON record a line on stdout."""
     logs.configure(settings.log)
     kernels.warm()
-    recorded = recordings.read_settings(folder)
-    if recorded is not None:
-        # The frames that were asked for follow from these: any other would give other records.
-        settings = with_changes(
-            settings,
-            index=msgspec.convert(recorded["index"], type(settings.index), strict=False),
-            venues=msgspec.convert(recorded["venues"], type(settings.venues), strict=False),
-        )
+    settings = _as_recorded(settings, folder)
     engine, adapters = build_pipeline(
         settings, Source.REPLAY, has_connections=recordings.is_ours(folder)
     )
@@ -153,6 +147,51 @@ def replay(settings: Settings, folder: Path, *, asset: str | None, tenor_days: f
     sys.stdout.flush()
     log.info("replay.finished", records=player.records, refused=player.refused_count)
     return 0
+
+
+def _as_recorded(settings: Settings, folder: Path) -> Settings:
+    """The settings with the sections that a recording was made with, where it says so."""
+    recorded = recordings.read_settings(folder)
+    if recorded is None:
+        return settings
+    # The frames that were asked for follow from these: any other would give other records.
+    return with_changes(
+        settings,
+        index=msgspec.convert(recorded["index"], type(settings.index), strict=False),
+        venues=msgspec.convert(recorded["venues"], type(settings.venues), strict=False),
+    )
+
+
+def compare(settings: Settings, folder: Path, *, asset: str | None, as_text: bool) -> bool:
+    """Compare our headline with the venue's own index over a recording; False without figures."""
+    logs.configure(settings.log)
+    kernels.warm()
+    settings = _as_recorded(settings, folder)
+    engine, adapters = build_pipeline(
+        settings, Source.REPLAY, has_connections=recordings.is_ours(folder)
+    )
+    comparison = RecordingComparison(
+        engine,
+        [engine.sink(venue) for venue in adapters],
+        tenor_days=settings.index.headline_tenor_days,
+        asset=asset,
+    )
+    refused = 0
+
+    def count(error: VenueError) -> None:
+        nonlocal refused
+        refused += 1
+        log.warning("replay.frame_refused", error=str(error))
+
+    recordings.replay(folder, adapters, comparison, count)
+    report = comparison.report(engine=__version__, mode=settings.index.method.value)
+    if as_text:
+        sys.stdout.write(as_table(report))
+    else:
+        sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+    sys.stdout.flush()
+    log.info("compare.finished", comparisons=len(report.comparisons), refused=refused)
+    return report.has_figures
 
 
 class _Player:

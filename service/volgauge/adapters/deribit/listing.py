@@ -75,7 +75,7 @@ class Listing:
         return expired
 
     def adopt(self, name: str) -> int | None:
-        """List a contract from its name, where no catalog says what is listed.
+        """List a contract, and the index it rests on, where no catalog says what is listed.
 
         Returns the slot of a new option; None for a future, a combination or a linear option of
         an asset that has inverse ones.
@@ -88,6 +88,8 @@ class Listing:
         if contract.premium is Premium.QUOTE and contract.asset in INVERSE_ASSETS:
             return None
         slot = self._take(contract)
+        index = f"{contract.asset}_{contract.quote_currency}".lower()
+        self.indices[index] = (contract.asset, contract.quote_currency)
         self._find_next_expiry()
         return slot
 
