@@ -74,9 +74,10 @@ class MarketOptions(Struct, frozen=True, kw_only=True):
     half_spread_ratio: float = 0.01
     """Half-spread as a share of the out-of-the-money price, where that is more."""
     mid_noise: float = 0.25
-    """Standard deviation of the mid around the truth, in half-spreads, each quote by itself."""
+    """Standard deviation of the mid around the truth, each quote by itself, in half-spreads as
+    they are before rounding."""
     common_noise: float = 0.0
-    """Standard deviation of an error that all mids of a book share, in half-spreads."""
+    """Standard deviation of an error that all mids of a book share, in half-spreads as quoted."""
     common_seconds: float = 30.0
     """Time in which the shared error forgets itself: an AR(1), correlation e^(-t/this)."""
     smile: Literal["ssvi", "mixture", "mixed"] = "mixed"
@@ -296,7 +297,9 @@ class Market:
             options.half_spread_ratio * np.maximum(time_value, 0.0),
         )
         error = options.mid_noise * self._random.standard_normal(len(slots))
-        mid = fair + half * (error + options.common_noise * self._common[number])
+        # Each side is rounded outwards, by half a tick on average.
+        quoted = half + 0.5 * tick_at(board.terms, fair)
+        mid = fair + half * error + quoted * options.common_noise * self._common[number]
         bid = round_to_ticks(board.terms, mid - half, up=False)
         ask = round_to_ticks(board.terms, np.maximum(mid + half, half), up=True)
         numerator, denominator = board.terms.min_amount

@@ -64,9 +64,8 @@ def black(k: float, w: float) -> float:
 def integral(parts: Parts, power: float, low: float, high: float) -> float:
     """2 Integral p(k) e^(-power k) dk by adaptive quadrature."""
     price = price_of(parts)
-    return sum(
-        2.0
-        * quad(
+    sides = [
+        quad(
             lambda k: price(k) * math.exp(-power * k),
             *ends,
             epsabs=1e-15,
@@ -74,7 +73,8 @@ def integral(parts: Parts, power: float, low: float, high: float) -> float:
             limit=400,
         )[0]
         for ends in ((low, 0.0), (0.0, high))
-    )
+    ]
+    return float(2.0 * sum(sides))
 
 
 @pytest.mark.parametrize("parts", MIXTURES)
