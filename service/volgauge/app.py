@@ -16,26 +16,33 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from volgauge import __version__, kernels
 from volgauge.clock import Clock, SystemClock
 from volgauge.domain.index import (
     METHODOLOGY_VERSION,
+    FixingValue,
     IndexValue,
     Source,
-    StatusEvent,
     SurfaceValue,
     tenor_label,
 )
-from volgauge.errors import ConfigError, VolgaugeError
+from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.errors import ConfigError, PublishError, VolgaugeError
 from volgauge.history.keeper import HistoryKeeper
 from volgauge.history.store import HistoryStore, MixedSources, NoHistory, RangeTooLong
 from volgauge.index.asset import Record
+from volgauge.index.bundle import build_facts
+from volgauge.index.evidence import EvidenceKeeper
+from volgauge.offline.explain import explain
 from volgauge.pipeline import build_pipeline, source_of
 from volgauge.publish.bundled import BundledRedis
+from volgauge.publish.evidence import EvidenceDesk
 from volgauge.publish.http import ApiError, HistoryQuery, HttpServer
 from volgauge.publish.hub import Hub
+from volgauge.publish.record import encode
 from volgauge.publish.redis import RedisPublisher
 from volgauge.settings import Settings, describe, mask_url
 from volgauge.telemetry import logs
@@ -66,12 +73,27 @@ class Service:
             version=__version__,
             headline_tenor_days=settings.index.headline_tenor_days,
         )
-        self.engine, self.adapters = build_pipeline(settings, source)
+        self.evidence = (
+            EvidenceKeeper(
+                max_bytes=round(settings.evidence.max_megabytes * 1e6),
+                keep_ns=round(settings.evidence.keep_seconds * NANOS_PER_SECOND),
+                engine=__version__,
+            )
+            if settings.evidence.enabled and settings.http.enabled
+            else None
+        )
+        self.engine, self.adapters = build_pipeline(settings, source, evidence=self.evidence)
         self.recorder = Recorder(Path(settings.recorder.path)) if settings.recorder.path else None
         if self.recorder is not None:
             described = describe(settings)
-            self.recorder.settings({name: described[name] for name in ("index", "venues")})
+            tree = {name: described[name] for name in ("index", "venues")}
+            self.recorder.settings({**tree, "build": msgspec.to_builtins(build_facts(__version__))})
         self.hub = Hub(clock)
+        self.desk = (
+            EvidenceDesk(self.evidence, epoch=lambda: self.hub.epoch, explain=explain)
+            if self.evidence is not None
+            else None
+        )
         self.history = (
             HistoryKeeper(HistoryStore(settings.history.path), source)
             if settings.history.path
@@ -154,6 +176,8 @@ class Service:
             self.clock,
             reasons_not_ready=self.reasons_not_ready,
             history=None if self.history is None else _history_reader(self.history),
+            evidence=self.desk,
+            headline_tenor_days=settings.index.headline_tenor_days,
             about={
                 "version": __version__,
                 "methodology": METHODOLOGY_VERSION,
@@ -172,8 +196,20 @@ class Service:
     def _hand_over(self, record: Record) -> None:
         if isinstance(record, IndexValue):
             self.metrics.record(record)
+            self._keep(record)
         elif isinstance(record, SurfaceValue):
             self.metrics.surface(record)
+        elif isinstance(record, FixingValue):
+            self.metrics.fixing(record)
+            log.info(
+                "index.fixed",
+                asset=record.asset,
+                tenor_days=record.tenor_days,
+                name=record.name.value,
+                value=record.value,
+                n_values=record.n_values,
+                reason=record.reason.value if record.reason else None,
+            )
         else:
             log.info(
                 "index.status_changed",
@@ -187,8 +223,20 @@ class Service:
         if self.publisher is not None:
             self.publisher.offer(record)
         self.hub.offer(record)
-        if self.history is not None and not isinstance(record, StatusEvent):
+        if self.history is not None and isinstance(record, IndexValue | SurfaceValue):
             self.history.take(record)
+
+    def _keep(self, record: IndexValue) -> None:
+        """Put an index value into the recording, as the sinks will publish it."""
+        if self.recorder is None:
+            return
+        stamped = replace(record, epoch=self.hub.epoch, published_ns=self.clock.wall_ns())
+        try:
+            line = encode(stamped)
+        except PublishError:
+            # The sinks refuse it, too, and count it: what was not published is not kept.
+            return
+        self.recorder.published(record.asset, record.computed_ns, line)
 
     def _parts(self) -> list[tuple[str, Any]]:
         """Every task of the service, by name."""
@@ -198,6 +246,8 @@ class Service:
             parts.append(("recorder", self.recorder.run()))
         if self.history is not None:
             parts.append(("history", self.history.run()))
+        if self.desk is not None:
+            parts.append(("evidence", self.desk.run()))
         if settings.redis.enabled:
             self.publisher = RedisPublisher(
                 settings.redis,

@@ -111,6 +111,16 @@ class RecorderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Folder; empty records nothing."""
 
 
+class EvidenceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the last records rest on, in memory, for `/v1/evidence`."""
+
+    enabled: bool = True
+    keep_seconds: Positive = 300.0
+    """Older evidence goes."""
+    max_megabytes: Positive = 64.0
+    """Above this the oldest goes before its time."""
+
+
 class LogSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Logs, always on stderr."""
 
@@ -128,6 +138,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     http: HttpSettings = HttpSettings()
     history: HistorySettings = HistorySettings()
     recorder: RecorderSettings = RecorderSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
     log: LogSettings = LogSettings()
 
 

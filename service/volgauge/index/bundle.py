@@ -36,6 +36,21 @@ from volgauge.kernels import layout as col
 from volgauge.kernels._jit import F64, I64, source_digest
 from volgauge.surface.surface import Surface
 
+NO_LEG = LegEvidence(
+    bid=None,
+    ask=None,
+    bid_size=None,
+    ask_size=None,
+    exchange_ns=0,
+    received_ns=0,
+    first_forward=None,
+    mark=None,
+    tick_size=None,
+    tick_above=None,
+    tick_step=None,
+)
+"""An option without a quote, on an unknown tick."""
+
 
 class Chain(Struct, frozen=True, gc=False):
     """What was listed in an option book, as plain arrays; replaced when the listing changes."""
@@ -173,11 +188,11 @@ def surface_of(book: BookEvidence, at_ns: int) -> Surface:
                     slot += 1
         borrowed = from_number(expiry.borrowed_forward)
         for beside in (expiry.expiry_ns - 1, expiry.expiry_ns + 1) if borrowed > 0.0 else ():
-            surface.add(slot, _instrument(book, beside, borrowed, OptionKind.CALL, _NO_LEG))
+            surface.add(slot, _instrument(book, beside, borrowed, OptionKind.CALL, NO_LEG))
             slot += 1
             surface.set_forward(beside, borrowed)
     for slot, leg in rows:
-        _write(table, slot, leg)
+        write_leg(table, slot, leg)
     for expiry in book.expiries:
         surface.set_forward(expiry.expiry_ns, from_number(expiry.future))
         surface.set_rate(expiry.expiry_ns, from_number(expiry.rate))
@@ -186,11 +201,19 @@ def surface_of(book: BookEvidence, at_ns: int) -> Surface:
     return surface
 
 
-def strip_bracket(surface: Surface, tenor_years: float) -> tuple[int, ...]:
-    """Rows that the exchange's rule takes for a tenor; none when the listing has no bracket."""
-    t_years: list[float] = surface.values[col.DVOL, :, col.T_YEARS].tolist()
+def strip_bracket(surface: Surface, rows: Sequence[int], tenor_years: float) -> Bracket | None:
+    """What the exchange's rule takes for a tenor; None when the listing has no bracket.
+
+    Args:
+        surface: After its evaluation.
+        rows: Its listed expiries, ascending.
+        tenor_years: The horizon.
+    """
+    t_years: list[float] = surface.values[col.DVOL, rows, col.T_YEARS].tolist()
     found = find_listed_bracket(t_years, tenor_years)
-    return (found.near, found.far) if isinstance(found, Bracket) else ()
+    if not isinstance(found, Bracket):
+        return None
+    return replace(found, near=rows[found.near], far=rows[found.far])
 
 
 def _book_evidence(state: BookState) -> BookEvidence:
@@ -273,23 +296,10 @@ def _used(book: BookEvidence, surface: Surface, record: IndexValue) -> BookEvide
         return None
     tenor_years = record.tenor_days / DAYS_PER_YEAR
     used = {parse_instant(expiry.expiry) for expiry in record.expiries}
-    used |= {surface.expiries[row] for row in strip_bracket(surface, tenor_years)}
+    listed = strip_bracket(surface, range(len(surface.expiries)), tenor_years)
+    if listed is not None:
+        used |= {surface.expiries[listed.near], surface.expiries[listed.far]}
     return replace(book, expiries=tuple(e for e in book.expiries if e.expiry_ns in used))
-
-
-_NO_LEG = LegEvidence(
-    bid=None,
-    ask=None,
-    bid_size=None,
-    ask_size=None,
-    exchange_ns=0,
-    received_ns=0,
-    first_forward=None,
-    mark=None,
-    tick_size=None,
-    tick_above=None,
-    tick_step=None,
-)
 
 
 def _instrument(
@@ -310,7 +320,8 @@ def _instrument(
     )
 
 
-def _write(table: QuoteTable, slot: int, leg: LegEvidence) -> None:
+def write_leg(table: QuoteTable, slot: int, leg: LegEvidence) -> None:
+    """Put a quote of a bundle into a table, every column of it."""
     quotes, stamps = table.quotes[slot], table.stamps[slot]
     quotes[col.BID] = from_number(leg.bid)
     quotes[col.ASK] = from_number(leg.ask)

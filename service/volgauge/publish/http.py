@@ -12,7 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 from aiohttp import web
@@ -44,6 +44,7 @@ SHUTDOWN_SECONDS = 0.5
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 NAME = re.compile(r"[A-Za-z0-9]{1,16}")
 TENOR = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?d")
+SEQ = re.compile(r"[0-9]{1,18}")
 DAY_SECONDS = 86_400
 
 SECURITY_HEADERS = {
@@ -87,6 +88,18 @@ HistoryReader: TypeAlias = Callable[[HistoryQuery], Awaitable[Mapping[str, Any]]
 """Where candles come from, as plain data; raises ApiError. The composition root gives one."""
 
 
+class EvidenceReader(Protocol):
+    """Where evidence comes from, as JSON; raises ApiError. The composition root gives one."""
+
+    async def bundle(self, asset: str, tenor_days: float, seq: int) -> bytes:
+        """Everything that one record rests on."""
+        ...
+
+    async def explain(self, asset: str, tenor_days: float, seq: int, against: int | None) -> bytes:
+        """Why a record says what it says, or how it differs from an older one."""
+        ...
+
+
 class _Asset(Struct, frozen=True):
     """One file of the page."""
 
@@ -108,6 +121,8 @@ class HttpServer:
         reasons_not_ready: Callable[[], list[str]],
         history: HistoryReader | None,
         about: Mapping[str, Any],
+        evidence: EvidenceReader | None = None,
+        headline_tenor_days: float = 30.0,
     ) -> None:
         """Prepare.
 
@@ -119,6 +134,8 @@ class HttpServer:
             reasons_not_ready: Empty when /readyz is green.
             history: None keeps no history.
             about: Facts of the build and the source, for the page.
+            evidence: None keeps no evidence.
+            headline_tenor_days: Whose evidence is meant when no tenor is named.
         """
         self.url = ""
         """Where the server answers, after `start`."""
@@ -129,6 +146,8 @@ class HttpServer:
         self._reasons_not_ready = reasons_not_ready
         self._history = history
         self._about = dict(about)
+        self._evidence = evidence
+        self._headline_tenor_days = headline_tenor_days
         self._page = _load_page()
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -152,6 +171,8 @@ class HttpServer:
         app.router.add_get("/v1/index/{asset}/{tenor}", self._index)
         app.router.add_get("/v1/surface/{asset}", self._surface)
         app.router.add_get("/v1/history/{asset}/{series}", self._candles)
+        app.router.add_get("/v1/evidence/{asset}/{seq}", self._show_evidence)
+        app.router.add_get("/v1/explain/{asset}/{seq}", self._explain)
         app.router.add_get("/v1/stream", self._stream)
         self._runner = web.AppRunner(
             app,
@@ -288,6 +309,33 @@ class HttpServer:
         response = _json(await self._history(query))
         response.enable_compression()
         return response
+
+    async def _show_evidence(self, request: web.Request) -> web.Response:
+        reader, asset, tenor_days, seq = self._wanted(request, {"tenor"})
+        return _raw(request, await reader.bundle(asset, tenor_days, seq))
+
+    async def _explain(self, request: web.Request) -> web.Response:
+        reader, asset, tenor_days, seq = self._wanted(request, {"tenor", "against"})
+        given = request.query.get("against")
+        against = None if given is None else int(_check(SEQ, given, "against"))
+        return _raw(request, await reader.explain(asset, tenor_days, seq, against))
+
+    def _wanted(
+        self, request: web.Request, known: set[str]
+    ) -> tuple[EvidenceReader, str, float, int]:
+        """Which record's evidence is asked for."""
+        if self._evidence is None:
+            raise ApiError(404, "no_evidence", "this server keeps no evidence (evidence.enabled)")
+        unknown = set(request.query) - known
+        if unknown:
+            raise ApiError(400, "bad_query", f"unknown parameter {min(unknown)!r}")
+        asset = _check(NAME, request.match_info["asset"], "asset")
+        seq = int(_check(SEQ, request.match_info["seq"], "seq"))
+        tenor = request.query.get("tenor")
+        if tenor is None:
+            return self._evidence, asset, self._headline_tenor_days, seq
+        label = _check(TENOR, tenor if tenor.endswith("d") else f"{tenor}d", "tenor")
+        return self._evidence, asset, float(label.removesuffix("d")), seq
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events: a snapshot, then whatever changes; newest only."""

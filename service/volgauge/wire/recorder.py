@@ -6,6 +6,7 @@ Layout of a recording (the tardis raw layout, plus two series of ours):
     {folder}/_rest/{venue}/...                                  one line a REST body
     {folder}/_control/control/...                               the global order
     {folder}/_control/settings                                  JSON of what the frames follow from
+    {folder}/_records/{asset}/...                               one line a published index value
 
 A line is a 28-character ISO-8601 receive time (100 ns), a space, the payload. An empty line in a
 connection's series is a disconnect. The control series says what was done with what was received:
@@ -32,6 +33,7 @@ FLUSH_SECONDS = 1.0
 COMPRESSION_LEVEL = 3
 CONTROL = ("_control", "control")
 SETTINGS = "_control/settings"
+RECORDS = "_records"
 
 
 class Control(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -103,6 +105,10 @@ class Recorder:
         minute = now_ns // NANOS_PER_MINUTE
         self._pending[venue, connection, minute] += b"\n"
         self._control(now_ns, "disconnected", venue=venue, connection=connection, reason=reason)
+
+    def published(self, asset: str, now_ns: int, record: bytes) -> None:
+        """Keep one index value, so that a replay can be held against it."""
+        self._line(RECORDS, asset, now_ns, record)
 
     def timer(self, now_ns: int) -> None:
         """The engine was told the time."""
