@@ -182,6 +182,17 @@ def read_name(name: str) -> Instrument | None:
     )
 
 
+def read_mark(text: str, instrument: Instrument) -> float:
+    """The venue's mark in the premium unit; NaN where there is none.
+
+    A call is worth less than its coin: a coin mark of 1 and more is one in USD, as recorded in
+    2021, and none of ours.
+    """
+    price = read_positive(text)
+    in_coin = instrument.premium is Premium.COIN and instrument.kind is OptionKind.CALL
+    return nan if in_coin and price >= 1.0 else price
+
+
 def read_best(levels: list[list[float]], contract_size: float) -> tuple[float, float] | None:
     """Price and size, in underlying units, of one side of `bbo-tbt`; None when it is senseless.
 

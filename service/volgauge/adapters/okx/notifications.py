@@ -285,7 +285,7 @@ class Notifications:
             slot = self._option(row.inst_id, received_ns)
             if slot is None:
                 continue
-            price = normalize.read_positive(row.mark_px)
+            price = normalize.read_mark(row.mark_px, self._listing.instruments[slot])
             if price > 0.0:
                 self._sink.event(
                     MarkQuote(
