@@ -237,7 +237,7 @@ def implied_deviations(k: F64, price: F64, out: F64, count: int) -> None:
     Args:
         k: (n,) float64, ln(K/F), |k| < 708.
         price: (n,) float64, out-of-the-money price in units of F: put for k < 0, else call. Of
-            puts within 1e-7 of their bound e^k, which is known to 2^-57 of itself, s loses digits.
+            puts within 1e-7 of their bound e^k, which is known to 2^-55 of itself, s loses digits.
         out: (n,) float64 for the deviations; no memory shared with the others. NaN where the
             price is not inside (0, min(1, e^k)) or an argument is NaN. A value does not depend
             on its place or neighbours.
