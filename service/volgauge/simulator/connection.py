@@ -8,8 +8,8 @@ import asyncio
 import struct
 import zlib
 
+from volgauge.simulator.dialects import ClientSession
 from volgauge.simulator.faults import Faults, Mangled, Mangler
-from volgauge.simulator.session import Session
 
 HIGH_WATER_BYTES = 1 << 20
 """Above this much unsent data the connection is slow: stateless channels keep the newest only."""
@@ -18,8 +18,6 @@ MAX_PENDING = 50_000
 SLOW_CLOSE = (1008, "connection_too_slow")
 LINGER_SECONDS = 1.0
 """The client's time to answer a close frame."""
-_DATA_PREFIX = b'{"jsonrpc":"2.0","method":"subscription"'
-_LINKED_PREFIX = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"book.'
 _TEXT, _BINARY, _CLOSE, _PONG = 0x81, 0x82, 0x88, 0x8A
 _COMPRESSED = 0x40
 
@@ -29,7 +27,7 @@ class Connection:
 
     def __init__(
         self,
-        session: Session,
+        session: ClientSession,
         transport: asyncio.Transport,
         *,
         opened_seconds: float,
@@ -66,7 +64,7 @@ class Connection:
         if self.is_half_open(faults, now_seconds):
             return
         if 0.0 < faults.silent_after_seconds <= age:
-            frames = [frame for frame in frames if not frame.startswith(_DATA_PREFIX)]
+            frames = [frame for frame in frames if not self.session.is_data(frame)]
         if 0.0 < faults.oversized_after_seconds <= age and not self._sent_oversized:
             self._sent_oversized = True
             frames.append(b'{"jsonrpc":"2.0","result":"%s"}' % (b"x" * faults.oversized_bytes))
@@ -104,7 +102,7 @@ class Connection:
         if self._slow_since is None:
             self._slow_since = now_seconds
         for frame in frames:
-            key = _conflation_key(frame)
+            key = self.session.conflation_key(frame)
             self.conflated += self._pending.pop(key, None) is not None
             self._pending[key] = frame
         if now_seconds - self._slow_since >= SLOW_SECONDS or len(self._pending) > MAX_PENDING:
@@ -115,8 +113,8 @@ class Connection:
         if self._transport.is_closing():
             return
         if faults.touches_frames or self._mangler.holds_frames:
-            plain = [frame for frame in frames if not frame.startswith(_DATA_PREFIX)]
-            data = [frame for frame in frames if frame.startswith(_DATA_PREFIX)]
+            plain = [frame for frame in frames if not self.session.is_data(frame)]
+            data = [frame for frame in frames if self.session.is_data(frame)]
             mangled = [Mangled(frame) for frame in plain]
             mangled += self._mangler.apply(data, faults, now_seconds)
         elif not frames:
@@ -157,10 +155,3 @@ def _header(first: int, length: int) -> bytes:
     if length < 65_536:
         return bytes((first, 126, length >> 8, length & 255))
     return struct.pack("!BBQ", first, 127, length)
-
-
-def _conflation_key(frame: bytes) -> bytes:
-    """Frames of one key replace each other; those that link to one another never do."""
-    if frame.startswith(_DATA_PREFIX) and not frame.startswith(_LINKED_PREFIX):
-        return frame.partition(b'"data":')[0]
-    return frame

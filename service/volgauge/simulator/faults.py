@@ -53,6 +53,10 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     oversized_after_seconds: Seconds = 0.0
     """One frame of `oversized_bytes` is sent."""
     oversized_bytes: Annotated[int, Meta(ge=1, le=1 << 28)] = 32 << 20
+    upgrade_after_seconds: Seconds = 0.0
+    """A connection is told to move to another server, at venues that do so."""
+    upgrade_seconds: Seconds = 60.0
+    """Between that and its end."""
     refuse_connections: bool = False
     """Every new websocket is answered with HTTP 503."""
 

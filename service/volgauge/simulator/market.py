@@ -189,6 +189,10 @@ class Market:
             prices=fair,
         )
 
+    def fair_prices(self, number: int, slots: I64) -> F64:
+        """Noise-free premiums now of some options of a board, in its premium unit."""
+        return self._fair(number, slots)
+
     def constant_tenor(self, name: str, days: float = HEADLINE_DAYS) -> TenorTruth:
         """The truth about a book at a tenor now."""
         truth = self.truth(name)

@@ -8,7 +8,7 @@ without quotes rather than queued.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -22,6 +22,7 @@ from volgauge.simulator.board import Source
 from volgauge.simulator.chain import ChainSource
 from volgauge.simulator.connection import Connection
 from volgauge.simulator.deribit import AbsentSide
+from volgauge.simulator.dialects import DIALECTS, ClientSession, Dialect
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.listing import ROLL_OF_DAY_NS
 from volgauge.simulator.market import Market, MarketOptions
@@ -69,6 +70,8 @@ class SimulatorOptions(Struct, frozen=True, kw_only=True):
     """Chain: the CSV file. Recording: its folder."""
     asset: str = "BTC"
     """Chain only."""
+    venues: tuple[str, ...] = ()
+    """Market only: more venues on the same market, names of `dialects.DIALECTS`."""
     speed: float = 1.0
     """Recording only."""
     lag_limit_seconds: float = 0.5
@@ -92,12 +95,17 @@ class Simulator:
         self.chain: ChainSource | None = None
         self.venue = self._make_venue()
         self.venue.faults = options.faults
+        self.dialects: dict[str, Dialect] = {}
+        if self.market is not None:
+            for name in options.venues:
+                self.dialects[name] = DIALECTS[name](self.market, options.seed)
         self.memory = VolIndexMemory(self.market)
         self.api = PublicApi(self.venue, self.memory.candles)
         self.skipped_seconds = 0.0
         self.host = options.host
         self.port = options.port
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, Venue | Dialect] = {}
+        """Open connections and the venue that each is to."""
         self._rest_credits = Credits()
         self._accepted = 0
         self._runner: web.AppRunner | None = None
@@ -123,6 +131,14 @@ class Simulator:
         """Root of the REST methods, after `start`."""
         return f"http://{self.host}:{self.port}{REST_PATH}"
 
+    def ws_url_of(self, venue: str) -> str:
+        """Where websockets of another venue connect, after `start`."""
+        return f"ws://{self.host}:{self.port}{self.dialects[venue].ws_path}"
+
+    def rest_url_of(self, venue: str) -> str:
+        """Root of another venue's REST interface, after `start`."""
+        return f"http://{self.host}:{self.port}{self.dialects[venue].rest_path}"
+
     @property
     def connection_count(self) -> int:
         """Open websockets."""
@@ -134,6 +150,8 @@ class Simulator:
         app.router.add_get(WS_PATH, self._websocket)
         app.router.add_get(REST_PATH + "/{method:.+}", self._rest)
         app.router.add_post(REST_PATH + "/{method:.+}", self._rest)
+        for dialect in self.dialects.values():
+            self._add_routes(app, dialect)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.options.host, self.options.port)
@@ -231,7 +249,9 @@ class Simulator:
                 done += skipped
                 self.skipped_seconds += skipped * step
             while began + (done + 1) * step <= loop.time():
-                self.venue.advance()
+                taken = self.venue.advance()
+                for dialect in self.dialects.values():
+                    dialect.advance(taken)
                 done += 1
                 self._flush(loop.time())
                 await asyncio.sleep(0)
@@ -259,19 +279,51 @@ class Simulator:
         locked = 0.0 < begin <= age < begin + end
         if locked != bool(self.venue.locked):
             self.venue.lock(locked=locked)
-        for connection in self._connections:
-            if not connection.is_half_open(faults, now):
+        for dialect in self.dialects.values():
+            dialect.tick(age)
+        for connection, owner in self._connections.items():
+            if not connection.is_half_open(owner.faults, now):
                 connection.session.tick(now)
         self._flush(now)
 
     def _flush(self, now: float) -> None:
-        for connection in self._connections:
-            connection.flush(self.faults, now)
+        for connection, owner in self._connections.items():
+            connection.flush(owner.faults, now)
+
+    def _add_routes(self, app: web.Application, dialect: Dialect) -> None:
+        async def connect(request: web.Request) -> web.StreamResponse:
+            now = asyncio.get_running_loop().time()
+            return await self._serve_socket(
+                request, dialect, lambda: dialect.open(now, self._accepted)
+            )
+
+        async def answer(request: web.Request) -> web.Response:
+            status, body = dialect.answer(request.match_info["path"], _query(request))
+            return web.Response(body=body, status=status, content_type="application/json")
+
+        app.router.add_get(dialect.ws_path, connect)
+        app.router.add_get(dialect.rest_path + "/{path:.+}", answer)
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
-        if len(self._connections) >= MAX_CONNECTIONS:
+        if self.api.in_maintenance:
+            return web.Response(status=503, text="Service Unavailable")
+        now = asyncio.get_running_loop().time()
+        return await self._serve_socket(
+            request,
+            self.venue,
+            lambda: Session(self.api, self.options.timing, now, self.options.seed),
+        )
+
+    async def _serve_socket(
+        self,
+        request: web.Request,
+        owner: Venue | Dialect,
+        make_session: Callable[[], ClientSession],
+    ) -> web.StreamResponse:
+        held = sum(other is owner for other in self._connections.values())
+        if held >= MAX_CONNECTIONS:
             return web.Response(status=429, text="Too Many Requests")
-        if self.faults.refuse_connections or self.api.in_maintenance:
+        if owner.faults.refuse_connections:
             return web.Response(status=503, text="Service Unavailable")
         socket = web.WebSocketResponse(
             compress=self.options.compression, autoping=False, timeout=1.0,
@@ -284,37 +336,39 @@ class Simulator:
         loop = asyncio.get_running_loop()
         extensions = socket.headers.get("Sec-WebSocket-Extensions", "")
         connection = Connection(
-            Session(self.api, self.options.timing, loop.time(), self.options.seed),
+            make_session(),
             request.transport,
             opened_seconds=loop.time(),
             seed=self.options.seed + self._accepted,
             window_bits=int(socket.compress or 0),
             keeps_context="server_no_context_takeover" not in extensions,
         )
-        self._connections.add(connection)
+        self._connections[connection] = owner
         try:
-            await self._listen(socket, connection)
+            await self._listen(socket, connection, owner)
         finally:
-            self._connections.discard(connection)
+            del self._connections[connection]
             connection.session.close()
         return socket
 
-    async def _listen(self, socket: web.WebSocketResponse, connection: Connection) -> None:
+    async def _listen(
+        self, socket: web.WebSocketResponse, connection: Connection, owner: Venue | Dialect
+    ) -> None:
         loop = asyncio.get_running_loop()
         async for message in socket:
             now = loop.time()
-            if connection.is_closing or connection.is_half_open(self.faults, now):
+            if connection.is_closing or connection.is_half_open(owner.faults, now):
                 continue
             if message.type is WSMsgType.PING:
                 connection.pong(message.data)
             elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                 data = message.data
                 connection.session.receive(data.encode() if isinstance(data, str) else data, now)
-                connection.flush(self.faults, now)
+                connection.flush(owner.faults, now)
 
     async def _rest(self, request: web.Request) -> web.Response:
         """One public method; errors come with HTTP 400 and the venue's body."""
-        method, params = request.match_info["method"], dict(request.query)
+        method, params = request.match_info["method"], _query(request)
         request_id: object = None
         try:
             if request.method == "POST":
@@ -328,6 +382,12 @@ class Simulator:
         else:
             status = 200
         return web.Response(body=body, status=status, content_type="application/json")
+
+
+def _query(request: web.Request) -> dict[str, str]:
+    """The query of a request; of a repeated name the last counts."""
+    query: Mapping[str, str] = request.query
+    return dict(query)
 
 
 def _posted(body: bytes) -> tuple[object, dict[str, str]]:

@@ -27,6 +27,8 @@ _COSTS = {
 _SOCKET_COSTS = {**_COSTS, "public/get_instruments": (10_000.0, 50_000.0, 1_000.0)}
 """Over the websocket a listing may be asked for once in 10 s, burst 5; over REST 1/s, burst 50."""
 _DEFAULT_COST = (500.0, 50_000.0, 10_000.0)
+_DATA_PREFIX = b'{"jsonrpc":"2.0","method":"subscription"'
+_LINKED_PREFIX = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"book.'
 _SHARED_POOL = {"public/unsubscribe": "public/subscribe"}
 
 
@@ -118,6 +120,16 @@ class Session:
             and now_seconds - self._heard_seconds >= self._timing.idle
         ):
             self.closing = ABNORMAL
+
+    def is_data(self, frame: bytes) -> bool:
+        """Notifications; answers, errors and heartbeats are none."""
+        return frame.startswith(_DATA_PREFIX)
+
+    def conflation_key(self, frame: bytes) -> bytes:
+        """Frames of one key replace each other; those that link to one another never do."""
+        if frame.startswith(_DATA_PREFIX) and not frame.startswith(_LINKED_PREFIX):
+            return frame.partition(b'"data":')[0]
+        return frame
 
     def close(self) -> None:
         """Forget all subscriptions."""

@@ -126,14 +126,14 @@ class Venue:
         elif channel.interval_ms and emptied:
             self._timed[number][channel.interval_ms][contract.number].remove(channel)
 
-    def advance(self) -> None:
+    def advance(self) -> Step:
         """One step of the source and all frames that follow from it."""
         before = self.source.now_ns
         step = self.source.advance()
         if self._tape is not None:
             for frame in step.frames:
                 self._deliver(frame.channel, frame.payload)
-            return
+            return step
         self._send_notices(step)
         for batch in step.quotes:
             self._send_quotes(batch)
@@ -145,6 +145,7 @@ class Venue:
             for board in self.source.boards:
                 self._send_timed(board, SLOW_MS)
                 self._send_second(board)
+        return step
 
     def announce(self, data: Row) -> None:
         """A `platform_state` frame to everyone who listens."""

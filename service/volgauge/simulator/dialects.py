@@ -1,0 +1,73 @@
+"""More venues on the same simulated market: each with a wire of its own under a path of its own.
+
+What a venue must bring to be served, and the table of those that do. The market, and so the truth,
+is one; quotes, grids, delays, faults and lies are each venue's own.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from volgauge.simulator.board import Step
+from volgauge.simulator.faults import Faults
+from volgauge.simulator.market import Market
+
+
+class ClientSession(Protocol):
+    """One client of a venue; no socket and no clock inside."""
+
+    out: list[bytes]
+    """Frames to send, oldest first."""
+    closing: tuple[int, str] | None
+    """Code and reason, once the venue wants to hang up; 1006 cuts the connection."""
+
+    def receive(self, frame: bytes, now_seconds: float) -> None:
+        """Handle one frame from the client."""
+        ...
+
+    def tick(self, now_seconds: float) -> None:
+        """Do what is due: heartbeats, time limits."""
+        ...
+
+    def close(self) -> None:
+        """Forget all subscriptions."""
+        ...
+
+    def is_data(self, frame: bytes) -> bool:
+        """The frame carries market data, so faults may touch it."""
+        ...
+
+    def conflation_key(self, frame: bytes) -> bytes:
+        """A slow reader gets only the newest of the frames with one key."""
+        ...
+
+
+class Dialect(Protocol):
+    """A venue besides the first one."""
+
+    ws_path: str
+    rest_path: str
+    """Both begin with the venue's name, so that all share one port."""
+    faults: Faults
+
+    def advance(self, step: Step) -> None:
+        """Follow one step of the market: quote, and hand frames to the sessions."""
+        ...
+
+    def tick(self, age_seconds: float) -> None:
+        """Do what follows from the age of the server alone."""
+        ...
+
+    def open(self, now_seconds: float, number: int) -> ClientSession:
+        """Begin a client's session; `number` counts them."""
+        ...
+
+    def answer(self, path: str, params: Mapping[str, str]) -> tuple[int, bytes]:
+        """Status and body of a GET below `rest_path`."""
+        ...
+
+
+MakeDialect = Callable[[Market, int], Dialect]
+"""From the market and a seed."""
+
+DIALECTS: Mapping[str, MakeDialect] = {}
+"""By the venue's name."""
