@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help env env-dev demo run test lint format bench fuzz soak lock clean
+.PHONY: help env env-dev demo run test lint format bench accuracy fuzz soak lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -54,6 +54,9 @@ format: $(VENV)/.dev  ## Rewrite to the house format
 
 bench: $(VENV)/.dev .venv-bench/.peers  ## Speed: medians and ratios in one run, peers beside us
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+accuracy: $(VENV)/.dev  ## Known truths, rivals, attacks, recorded chains (VOLGAUGE_TEST_DATA)
+	@$(BIN)/volgauge bench accuracy $(if $(VOLGAUGE_TEST_DATA),--data $(VOLGAUGE_TEST_DATA)) $(ARGS)
 
 fuzz: $(VENV)/.dev  ## Decoders against mutated frames, a million cases
 	@VOLGAUGE_FUZZ_CASES=$${VOLGAUGE_FUZZ_CASES:-1000000} $(BIN)/python -m pytest -q tests/property/test_fuzz_frames.py $(ARGS)

@@ -180,12 +180,25 @@ def svi_corridor(board: Board) -> float:
     return _integral(deviation, corridor_end(at, -1), corridor_end(at, 1), board.years)
 
 
-def at_the_money(board: Board) -> float:
-    """Volatility at the forward, by the spline."""
-    curve = _spline_curve(board)
-    if curve is None or not curve[1] < 0.0 < curve[2]:
+def at_the_money(board: Board, forward: float = nan) -> float:
+    """Volatility at the forward, linear between the quotes on both sides of it.
+
+    A yardstick and no rival: where a quote is not two-sided it takes the venue's mark.
+
+    Args:
+        board: The quotes.
+        forward: The venue's own, where parity has no pair to find one.
+    """
+    parity = parity_forward(board)
+    if parity > 0.0:
+        forward = parity
+    k = np.log(board.strike / forward)
+    price = np.where(np.isnan(board.mid), board.mark, board.mid)
+    deviation = implied_deviation(k, np.where(k < 0.0, price[PUT], price[CALL]))
+    known = ~np.isnan(deviation)
+    if not (known & (k < 0.0)).any() or not (known & (k >= 0.0)).any():
         return nan
-    return _points(float(curve[0](np.zeros(1))[0]) ** 2, board.years)
+    return _points(float(np.interp(0.0, k[known], deviation[known])) ** 2, board.years)
 
 
 CORRIDOR_RIVALS: dict[str, Callable[[Board], float]] = {
@@ -328,12 +341,13 @@ def _svi_solve(k: F64, w: F64, weight: F64, m: F64, sigma: F64) -> tuple[F64, F6
     # A ridge far below the noise keeps a flat smile from being singular.
     normal += 1e-12 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(3)
     right = scaled.transpose(0, 2, 1) @ (weight * w)[None, :, None]
-    linear = np.linalg.solve(normal, right)[:, :, 0]
+    linear = np.asarray(np.linalg.solve(normal, right)[:, :, 0], np.float64)
     a, d, c = linear.T
     lowest = a + sigma * np.sqrt(np.maximum(c * c - d * d, 0.0))
     is_smile = (c >= 0.0) & (np.abs(d) < c) & (c + np.abs(d) <= 2.0) & (lowest >= 0.0)
     miss = weight * ((design @ linear[:, :, None])[:, :, 0] - w)
-    return np.where(is_smile, np.sum(miss * miss, axis=1), np.inf), linear
+    cost: F64 = np.where(is_smile, np.sum(miss * miss, axis=1), np.inf)
+    return cost, linear
 
 
 def _svi_reach(deviation: Callable[[F64], F64], side: int) -> float:
