@@ -26,6 +26,8 @@ app = App(
     version=__version__,
     help_format="markdown",
 )
+bench = App(name="bench", help="Measure the index against what is known.")
+app.command(bench)
 _COMMON = Group("Common", sort_key=99)
 
 
@@ -281,6 +283,35 @@ def compute(
     )
     sys.stdout.buffer.write(to_json(value) + b"\n")
     return 0 if value.value is not None else EXIT_NO_VALUE
+
+
+@bench.command
+def accuracy(
+    *,
+    quick: bool = False,
+    data: Path | None = None,
+    json: bool = False,
+    picture: Path | None = None,
+    common: Common = _NO_FLAGS,
+) -> int:
+    """Compare the index with known truths, other estimators, attacks and recorded chains.
+
+    Example: `volgauge bench accuracy --data DATA --picture accuracy.svg`
+
+    Exit code 0 when every gate holds, 1 when one fails.
+
+    Args:
+        quick: Fewer seeds and chains; half a minute instead of minutes.
+        data: Folder of recorded chains; without it only made-up worlds are measured.
+        json: One JSON object instead of tables.
+        picture: Write the recorded chains as an SVG, ours beside the exchange's index.
+    """
+    common.settings()
+    if picture is not None and data is None:
+        raise InputError("--picture draws the recorded chains: name them by --data")
+    from volgauge import commands
+
+    return commands.bench_accuracy(data, quick=quick, as_json=json, picture=picture)
 
 
 @app.command

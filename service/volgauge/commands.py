@@ -22,6 +22,8 @@ from volgauge.errors import VenueError, VolgaugeError
 from volgauge.history.candles import PRICE, Candle
 from volgauge.history.keeper import HistoryKeeper
 from volgauge.index.engine import Engine
+from volgauge.offline.accuracy import report as reports
+from volgauge.offline.accuracy.run import run as measure
 from volgauge.offline.compare import RecordingComparison, as_table
 from volgauge.pipeline import build_pipeline
 from volgauge.publish.record import encode
@@ -230,6 +232,21 @@ class _Player:
         """A frame was refused, as it was live."""
         self.refused_count += 1
         log.warning("replay.frame_refused", error=str(error))
+
+
+def bench_accuracy(folder: Path | None, *, quick: bool, as_json: bool, picture: Path | None) -> int:
+    """Tables and gates on stdout, what is being done on stderr; 1 when a gate fails."""
+
+    def tell(step: str) -> None:
+        sys.stderr.write(f"volgauge: measuring {step}\n")
+        sys.stderr.flush()
+
+    report = measure(folder, quick=quick, picture=picture, progress=tell)
+    if as_json:
+        sys.stdout.write(reports.as_json(report).decode() + "\n")
+    else:
+        sys.stdout.write(reports.as_text(report))
+    return 0 if report.passed else 1
 
 
 def warm() -> int:
