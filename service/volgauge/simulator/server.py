@@ -96,9 +96,12 @@ class Simulator:
         self.venue = self._make_venue()
         self.venue.faults = options.faults
         self.dialects: dict[str, Dialect] = {}
-        if self.market is not None:
-            for name in options.venues:
-                self.dialects[name] = DIALECTS[name](self.market, options.seed)
+        for name in options.venues:
+            source = self.venue.source
+            if not isinstance(source, Market) or name not in DIALECTS:
+                known = ", ".join(DIALECTS)
+                raise ValueError(f"expected the market and venues of {known}, received {name}")
+            self.dialects[name] = DIALECTS[name](source, options.seed)
         self.memory = VolIndexMemory(self.market)
         self.api = PublicApi(self.venue, self.memory.candles)
         self.skipped_seconds = 0.0
