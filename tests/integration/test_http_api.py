@@ -1,17 +1,19 @@
 """The HTTP side over real sockets."""
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from importlib.resources import files
 
 import aiohttp
 import msgspec
 import pytest
 
 from serving import Served, index_record, serve, surface_record
-from volgauge.domain.index import IndexValue, Status, StatusEvent
+from volgauge.domain.index import METHODOLOGY_VERSION, IndexValue, Status, StatusEvent
 from volgauge.publish import http, hub
 
 
@@ -77,6 +79,8 @@ async def test_lists_hold_every_series(served: Served) -> None:
         ("/nothing", 404, "not_found"),
         ("/page/../http.py", 404, "not_found"),
         ("/page/%2e%2e%2fhttp.py", 404, "not_found"),
+        ("/methodology/engine.py", 404, "not_found"),
+        ("/methodology/%2e%2e%2fapp.py", 404, "not_found"),
     ],
 )
 async def test_a_bad_request_gets_a_typed_answer(
@@ -86,6 +90,30 @@ async def test_a_bad_request_gets_a_typed_answer(
     found, _, body = await get(f"{served.url}{path}")
 
     assert (status, code) == (found, msgspec.json.decode(body)["error"]["code"])
+
+
+async def test_methodology_is_a_page_and_a_document(served: Served) -> None:
+    """HTML under the page's policy; the Markdown beside it is the shipped file."""
+    status, headers, page = await get(f"{served.url}/methodology")
+    again, _, nothing = await get(f"{served.url}/methodology", **{"If-None-Match": headers["ETag"]})
+    _, markdown_headers, markdown = await get(f"{served.url}/methodology/METHODOLOGY.md")
+    _, page_headers, _ = await get(f"{served.url}/")
+
+    assert (200, 304, b"") == (status, again, nothing)
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    assert headers["Content-Security-Policy"] == page_headers["Content-Security-Policy"]
+    assert f"<td>{METHODOLOGY_VERSION}</td>" in page.decode()
+    assert markdown_headers["Content-Type"] == "text/markdown; charset=utf-8"
+    assert markdown == files("volgauge.index").joinpath("METHODOLOGY.md").read_bytes()
+
+
+async def test_every_file_that_the_methodology_page_names_is_served(served: Served) -> None:
+    """Styles, icon, pictures, other forms."""
+    _, _, page = await get(f"{served.url}/methodology")
+    paths = set(re.findall(r'(?:href|src)="(/[^"#]*)"', page.decode()))
+
+    assert "/page/document.css" in paths
+    assert {200} == {(await get(f"{served.url}{path}"))[0] for path in paths}
 
 
 async def test_a_method_that_is_not_served_is_refused(served: Served) -> None:

@@ -11,7 +11,6 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
-from importlib.resources import files
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -25,6 +24,7 @@ from prometheus_client.exposition import choose_encoder
 from volgauge.clock import Clock
 from volgauge.domain.channels import Kind
 from volgauge.domain.units import NANOS_PER_SECOND, parse_instant
+from volgauge.publish.assets import METHODOLOGY_PAGE, Asset, load_methodology, load_page
 from volgauge.publish.hub import Hub, HubClient
 from volgauge.settings import HttpSettings
 
@@ -55,12 +55,6 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-}
-CONTENT_TYPES = {
-    ".html": "text/html",
-    ".css": "text/css",
-    ".js": "text/javascript",
-    ".svg": "image/svg+xml",
 }
 
 
@@ -98,14 +92,6 @@ class EvidenceReader(Protocol):
     async def explain(self, asset: str, tenor_days: float, seq: int, against: int | None) -> bytes:
         """Why a record says what it says, or how it differs from an older one."""
         ...
-
-
-class _Asset(Struct, frozen=True):
-    """One file of the page."""
-
-    body: bytes
-    content_type: str
-    etag: str
 
 
 class HttpServer:
@@ -148,7 +134,8 @@ class HttpServer:
         self._about = dict(about)
         self._evidence = evidence
         self._headline_tenor_days = headline_tenor_days
-        self._page = _load_page()
+        self._page = load_page()
+        self._document = load_methodology()
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
         self._rendering = asyncio.Lock()
@@ -162,6 +149,8 @@ class HttpServer:
         app = web.Application(middlewares=[self._guard], client_max_size=65_536)
         app.router.add_get("/", self._index_page)
         app.router.add_get("/page/{name}", self._page_file)
+        app.router.add_get("/methodology", self._methodology)
+        app.router.add_get("/methodology/{name}", self._methodology_file)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
@@ -397,23 +386,16 @@ class HttpServer:
                     await response.write(b"".join(chunks))
 
     async def _index_page(self, request: web.Request) -> web.Response:
-        return self._serve("index.html", request)
+        return _serve(self._page, "index.html", request)
 
     async def _page_file(self, request: web.Request) -> web.Response:
-        return self._serve(request.match_info["name"], request)
+        return _serve(self._page, request.match_info["name"], request)
 
-    def _serve(self, name: str, request: web.Request) -> web.Response:
-        asset = self._page.get(name)
-        if asset is None:
-            raise ApiError(404, "not_found", "no such file of the page")
-        headers = {"ETag": asset.etag, "Cache-Control": "no-cache"}
-        if request.headers.get("If-None-Match") == asset.etag:
-            return web.Response(status=304, headers=headers)
-        response = web.Response(
-            body=asset.body, content_type=asset.content_type, charset="utf-8", headers=headers
-        )
-        response.enable_compression()
-        return response
+    async def _methodology(self, request: web.Request) -> web.Response:
+        return _serve(self._document, METHODOLOGY_PAGE, request)
+
+    async def _methodology_file(self, request: web.Request) -> web.Response:
+        return _serve(self._document, request.match_info["name"], request)
 
 
 class _TurnedAway(asyncio.Protocol):
@@ -434,15 +416,18 @@ def _is_our_fault(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-def _load_page() -> dict[str, _Asset]:
-    page = {}
-    for file in files("volgauge.publish").joinpath("page").iterdir():
-        suffix = "." + file.name.rpartition(".")[2]
-        if file.is_file() and suffix in CONTENT_TYPES:
-            body = file.read_bytes()
-            etag = f'"{sha256(body).hexdigest()[:16]}"'
-            page[file.name] = _Asset(body, CONTENT_TYPES[suffix], etag)
-    return page
+def _serve(assets: Mapping[str, Asset], name: str, request: web.Request) -> web.Response:
+    asset = assets.get(name)
+    if asset is None:
+        raise ApiError(404, "not_found", "no such file")
+    headers = {"ETag": asset.etag, "Cache-Control": "no-cache"}
+    if request.headers.get("If-None-Match") == asset.etag:
+        return web.Response(status=304, headers=headers)
+    response = web.Response(
+        body=asset.body, content_type=asset.content_type, charset="utf-8", headers=headers
+    )
+    response.enable_compression()
+    return response
 
 
 def _json(body: Mapping[str, Any], status: int = 200) -> web.Response:
