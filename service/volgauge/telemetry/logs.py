@@ -70,6 +70,7 @@ class LogEvent(enum.StrEnum):
     REPLAY_FRAME_REFUSED = "replay.frame_refused"
     """A recorded frame breaks the venue's schema; the session it belongs to ends there."""
     REPLAY_FINISHED = "replay.finished"
+    COMPARE_FINISHED = "compare.finished"
     SIMULATOR_STARTED = "simulator.started"
     SIMULATOR_STOPPED = "simulator.stopped"
     LIBRARY_REPORTED = "library.reported"

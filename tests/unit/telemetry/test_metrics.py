@@ -291,6 +291,48 @@ def test_a_venue_of_the_engine_shows_its_newest_data(
     assert registry.get_sample_value("volgauge_events_total", rare) == 7
 
 
+def compare_for(metrics: Metrics, seconds: int) -> None:
+    """So many seconds with ours half a point above the venue's own index, both moving."""
+    venue = VenueState()
+    metrics.watch_venue(venue)
+    for second in range(seconds):
+        at_ns = 1_790_000_000_000_000_000 + second * 1_000_000_000
+        points = 52.0 + (second * second % 17) / 16
+        for asset in (BTC, Asset("ETH")):
+            venue.vol_index[asset] = points - 0.5
+            venue.vol_index_ns[asset] = at_ns + 1_000_000
+            metrics.record(index_value(points, asset=asset, event_ns=at_ns))
+            metrics.record(index_value(points + 9.0, asset=asset, tenor_days=60.0, event_ns=at_ns))
+        metrics.timer(at_ns + 100_000_000)
+
+
+def test_comparison_is_of_the_headline_with_the_venues_own_index(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    """Sampled by the timer alone; the 60-day record is another index."""
+    compare_for(metrics, 100)
+
+    labels = {"venue": "deribit", "asset": "BTC", "series": "value"}
+    prefix = "volgauge_comparison"
+    assert registry.get_sample_value(f"{prefix}_pairs", labels) == 99
+    shown = registry.get_sample_value(f"{prefix}_bias_points", labels)
+    assert shown == pytest.approx(0.5, abs=1e-12)
+    shown = registry.get_sample_value(f"{prefix}_level_correlation_ratio", labels)
+    assert shown == pytest.approx(1.0, abs=1e-9)
+    assert registry.get_sample_value(f"{prefix}_lead_seconds", labels) is None
+
+
+def test_comparison_without_enough_seconds_is_a_count_only(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    """No figure that rests on half a minute."""
+    compare_for(metrics, 30)
+
+    labels = {"venue": "deribit", "asset": "BTC", "series": "value"}
+    assert registry.get_sample_value("volgauge_comparison_pairs", labels) == 29
+    assert registry.get_sample_value("volgauge_comparison_bias_points", labels) is None
+
+
 def test_durations_are_exported_in_seconds(registry: CollectorRegistry, metrics: Metrics) -> None:
     """Nanoseconds inside, base units outside."""
     metrics.histogram(Stage.RECOMPUTE).observe_ns(150_000)
@@ -418,6 +460,6 @@ def test_the_default_service_shows_fewer_than_three_hundred_series(
     for connection in ("hot", "wings", "market"):
         metrics.watch_connection(Feed(connection, State.LIVE, {f"notice{n}": 1 for n in range(10)}))
     metrics.watch_publisher(Sink())
-    metrics.watch_venue(VenueState())
+    compare_for(metrics, 100)
 
     assert sum(len(family.samples) for family in registry.collect()) < 300
