@@ -13,8 +13,8 @@ derivatives of the price v, by Householder's method of order 4:
     nu = (target - f) / r, s += nu (1 + a nu/2) / (1 + nu (a + c nu/6))
     a = g - r, c = g^2 - 3 (h/s)^2 - 1/4 + 2 r^2 - 3 g r
 
-The start is Stefanica and Radoicic's closed form (2017), at most 12 % off where s >= 1e-4; two
-steps follow. Where the second was not small, a bracketed search takes over.
+The start is Stefanica and Radoicic's closed form (2017), some 12 % off at worst; two steps follow.
+Where the second was not small, a bracketed search takes over.
 
 Source:
     Jaeckel, Let's be rational (2015), for the normalised price and the steps in its logarithm.
@@ -27,10 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volgauge.kernels._jit import F64, inlined, kernel, part
-from volgauge.kernels.normal import SQRT_HALF
 from volgauge.kernels.special import (
     LANES,
-    LEAST_ERFCX,
     coarse_erfcx_pair,
     erfcx_arguments,
     erfcx_pair,
@@ -110,36 +108,26 @@ def _start(distance: float, decay: float, price: float, alpha: float) -> float:
 
 @inlined
 def _step(
-    s: float, k: float, price: float, rest: float, shift: float, difference: float, total: float
+    s: float, k: float, z: float, target: float, shape: float, shift: float
 ) -> tuple[float, float]:
     """The step of order 4, not yet limited, and Newton's, which has the sign of what is missing.
 
     Args:
         s: Where the step starts.
         k: ln(K/F).
-        price: The target.
-        rest: bound - price.
-        shift: Logarithm of a factor that both carry.
-        difference: First value of erfcx_pair at s.
-        total: Its second.
+        z: At s.
+        target: The price, or the bound minus the price.
+        shape: Y(z1) - Y(z2) at s for the price, -(Y(-z1) + Y(z2)) for its distance to the bound.
+        shift: Logarithm of a factor in the target.
     """
     inverse_s = 1.0 / s
-    h = abs(k) * inverse_s
-    z1 = (h - 0.5 * s) * SQRT_HALF
-    z2 = (h + 0.5 * s) * SQRT_HALF
-    direct = z1 >= LEAST_ERFCX
-    shape = difference if direct else total
     inverse_shape = 1.0 / shape
-    target = price if direct else rest
-    z = z1 if k >= 0.0 else z2
-    miss = (log(2.0 * target * inverse_shape) - shift) + z * z
+    steep = abs(k) * inverse_s * inverse_s
+    miss = (log(2.0 * target * abs(inverse_shape)) - shift) + z * z
     nu = SQRT_PI_OVER_2 * miss * shape
-    nu = nu if direct else -nu
     r = SQRT_2_OVER_PI * inverse_shape
-    r = r if direct else -r
-    g = h * h * inverse_s - 0.25 * s
+    g = abs(k) * inverse_s * steep - 0.25 * s
     a = g - r
-    steep = h * inverse_s
     c = g * g - 3.0 * steep * steep - 0.25 + 2.0 * r * r - 3.0 * g * r
     return nu * (1.0 + 0.5 * a * nu) / (1.0 + nu * (a + c * nu * (1.0 / 6.0))), nu
 
@@ -147,9 +135,16 @@ def _step(
 @inlined
 def _coarse_step(s: float, k: float, price: float, rest: float) -> float:
     """A better s, with 5 digits of the price."""
-    z1, _, gap, direct = erfcx_arguments(s, abs(k))
+    z1, z2, gap, direct = erfcx_arguments(s, abs(k))
     difference, total = coarse_erfcx_pair(z1 if direct else -z1, gap)
-    step, _ = _step(s, k, price, rest, 0.0, difference, total)
+    step, _ = _step(
+        s,
+        k,
+        z1 if k >= 0.0 else z2,
+        price if direct else rest,
+        difference if direct else -total,
+        0.0,
+    )
     step = min(s, step)
     step = max(-0.5 * s, step)
     return s + step
@@ -158,9 +153,16 @@ def _coarse_step(s: float, k: float, price: float, rest: float) -> float:
 @inlined
 def _fine_step(s: float, k: float, price: float, rest: float, shift: float) -> tuple[float, float]:
     """`_step` with every digit of the price."""
-    z1, _, gap, direct = erfcx_arguments(s, abs(k))
+    z1, z2, gap, direct = erfcx_arguments(s, abs(k))
     difference, total = erfcx_pair(z1 if direct else -z1, gap)
-    return _step(s, k, price, rest, shift, difference, total)
+    return _step(
+        s,
+        k,
+        z1 if k >= 0.0 else z2,
+        price if direct else rest,
+        difference if direct else -total,
+        shift,
+    )
 
 
 @part
