@@ -59,7 +59,7 @@ accuracy: $(VENV)/.dev  ## Known truths, rivals, attacks, recorded chains (VOLGA
 	@$(BIN)/volgauge bench accuracy $(if $(VOLGAUGE_TEST_DATA),--data $(VOLGAUGE_TEST_DATA)) $(ARGS)
 
 fuzz: $(VENV)/.dev  ## Decoders against mutated frames, a million cases
-	@VOLGAUGE_FUZZ_CASES=$${VOLGAUGE_FUZZ_CASES:-1000000} $(BIN)/python -m pytest -q tests/property/test_fuzz_frames.py $(ARGS)
+	@VOLGAUGE_FUZZ_CASES=$${VOLGAUGE_FUZZ_CASES:-1000000} $(BIN)/python -m pytest -q tests/property/test_fuzz_*.py $(ARGS)
 
 soak: $(VENV)/.dev  ## The slow tests: faults at full length
 	@$(BIN)/python -m pytest -q -m slow tests $(ARGS)

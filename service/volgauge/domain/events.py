@@ -56,6 +56,7 @@ class ForwardMark(Event, frozen=True, kw_only=True):
     quote_currency: str
     expiry_ns: int
     price: float
+    """NaN withdraws what was told before."""
     exchange_ns: int
 
 

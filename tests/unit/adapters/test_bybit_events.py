@@ -1,6 +1,7 @@
 """What Bybit's tickers and order books become: quotes, gaps, forwards, marks."""
 
 from math import isnan, nan
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_ticker_quotes_its_option() -> None:
     ids=["no-bid", "no-ask", "zeros", "no-size", "empty", "null", "number"],
 )
 def test_absent_side_is_nan(
-    changes: dict[str, str], expected: tuple[float, float, float, float]
+    changes: dict[str, Any], expected: tuple[float, float, float, float]
 ) -> None:
     """The venue writes "0"; the other spellings cost nothing."""
     sink = Sink()
@@ -96,7 +97,7 @@ def test_absent_side_is_nan(
         {"bidPrice": "x"}, {"markPrice": "-0.5"}, {"underlyingPrice": "NaN"},
     ],
 )  # fmt: skip
-def test_senseless_number_empties_the_quote(changes: dict[str, str]) -> None:
+def test_senseless_number_empties_the_quote(changes: dict[str, Any]) -> None:
     """Nothing of such a frame is believed; the session lives on."""
     sink = Sink()
     _, _, chain_1 = live(sink)
