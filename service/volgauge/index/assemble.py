@@ -81,8 +81,24 @@ def expiry_facts(surface: Surface, method: int, row: int) -> ExpiryFacts:
     )
 
 
-def expiry_value(facts: ExpiryFacts, t_years: float, minutes: int, weight: float) -> ExpiryValue:
-    """What one expiry contributed to a tenor, `weight` being that of its total variance."""
+def expiry_value(
+    facts: ExpiryFacts,
+    t_years: float,
+    minutes: int,
+    weight: float,
+    share: float = 1.0,
+    pooled_variance: float | None = None,
+) -> ExpiryValue:
+    """What one expiry contributed to a tenor.
+
+    Args:
+        facts: Of the expiry.
+        t_years: Time to expiry.
+        minutes: The same in whole minutes.
+        weight: Of its total variance.
+        share: How far it is in.
+        pooled_variance: What was used in place of its own total variance.
+    """
     w = facts.total_variance
     return ExpiryValue(
         expiry=facts.expiry,
@@ -95,6 +111,8 @@ def expiry_value(facts: ExpiryFacts, t_years: float, minutes: int, weight: float
         total_variance=w,
         variance=w / t_years if w is not None and t_years > 0.0 else None,
         weight=weight,
+        share=share,
+        pooled_variance=pooled_variance,
         n_rejected=facts.n_rejected,
         rejected=facts.rejected,
         flags=facts.flags,

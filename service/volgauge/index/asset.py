@@ -1,18 +1,19 @@
 """One asset's indices: constant tenors over its option books, their status, and when they go out.
 
+    views of the books -> each book's tenor -> composition -> guard, status -> record
+
 A record goes out for the headline tenor on every recompute, for the other tenors and the surface
 when something changed, at most every `term_interval_ms`, and for each at least every heartbeat.
 """
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from volgauge.book.quotes import Activity
 from volgauge.domain.index import (
     ExpiryValue,
+    FixingValue,
     Flag,
     IndexValue,
     Reason,
@@ -20,92 +21,51 @@ from volgauge.domain.index import (
     Status,
     StatusEvent,
     SurfaceValue,
-    VenueValue,
     index_code,
     tenor_label,
 )
 from volgauge.domain.instrument import Asset, BookKey, Venue
-from volgauge.domain.units import (
-    DAYS_PER_YEAR,
-    NANOS_PER_MILLI,
-    NANOS_PER_SECOND,
-)
-from volgauge.index.assemble import (
-    ExpiryFacts,
-    expiry_facts,
-    expiry_surface,
-    expiry_value,
-    flags_of,
-    reason_of,
-)
+from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
+from volgauge.index.assemble import ExpiryFacts, expiry_facts, expiry_surface, expiry_value
 from volgauge.index.bundle import input_hash
+from volgauge.index.composition import Composition, compose, venue_values
 from volgauge.index.evidence import EvidenceKeeper
-from volgauge.index.maturity import (
-    Bracket,
-    find_bracket,
-    find_listed_bracket,
-    skips_expiry,
-    vol_points,
+from volgauge.index.fixing import WINDOW_NS, FixingWindow, Result
+from volgauge.index.guard import (
+    ENOUGH_STRIKES,
+    FORWARD_MOVE,
+    SPACING_NS,
+    Anchor,
+    JumpGuard,
+    Mark,
+    moved_strikes,
 )
-from volgauge.index.quality import Limits, Shown, is_wide, judge
+from volgauge.index.quality import Limits, Shown, Verdict, judge
+from volgauge.index.seconds import Seconds
+from volgauge.index.smoothed import Smoothed
+from volgauge.index.tenor import BookTenor, compute_tenor
 from volgauge.index.venue import VenueSink
+from volgauge.index.view import BookMemory, BookView
 from volgauge.kernels import layout as col
 from volgauge.settings import IndexSettings
-from volgauge.surface.surface import METHOD_ROW, Surface
+from volgauge.surface.surface import METHOD_ROW
 
-Record = IndexValue | SurfaceValue | StatusEvent
+Record = IndexValue | SurfaceValue | StatusEvent | FixingValue
 
-_NO_REASON = -1
 MAX_KNOWN = 256
 """Kept facts of expiries; expired ones go when there are this many."""
-SHORTEST_YEARS = 2.0 / DAYS_PER_YEAR
-"""METHODOLOGY rule 9: an expiry is not eligible for `native` in its last two days."""
-
-
-class _Book:
-    """One option book at one instant: what a tenor needs of it, as plain lists."""
-
-    __slots__ = ("alive", "held", "sink", "surface", "t_years", "usable")
-
-    def __init__(self, sink: VenueSink, surface: Surface, method: int, now_ns: int) -> None:
-        self.sink = sink
-        self.surface = surface
-        self.alive = sink.is_alive(now_ns)
-        held = sink.held(now_ns)
-        self.held = {
-            row for row, expiry in enumerate(surface.expiries) if (surface.key, expiry) in held
-        }
-        """Rows whose snapshot is not complete."""
-        self.t_years: list[float] = surface.values[method, :, col.T_YEARS].tolist()
-        facts = surface.facts[method]
-        self.usable = [
-            eligible == 1 and reason == _NO_REASON
-            for eligible, reason in zip(
-                facts[:, col.ELIGIBLE].tolist(), facts[:, col.REASON].tolist(), strict=True
-            )
-        ]
-        for row in self.held:
-            self.usable[row] = False
-
-
-class _Computed(Struct, frozen=True, gc=False):
-    """One tenor of one book, before anyone judged it."""
-
-    value: float | None
-    reason: Reason | None
-    bracket: Bracket | None = None
-    bid: float | None = None
-    ask: float | None = None
-    strip: float | None = None
-    flags: frozenset[Flag] = frozenset()
 
 
 class _Tenor:
     """What one tenor remembers between recomputes."""
 
-    __slots__ = ("accepted", "emitted_ns", "last", "seq", "status", "ticks", "valid_ns")
+    __slots__ = (
+        "accepted", "days", "emitted_ns", "fixing", "guard", "last", "seconds", "seq", "smoothed",
+        "status", "ticks", "valid_ns",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, days: float, heartbeat_ns: int) -> None:
+        self.days = days
         self.seq = 0
         self.accepted: IndexValue | None = None
         """The last value that came out, for the rungs of the ladder that repeat it."""
@@ -116,6 +76,10 @@ class _Tenor:
         self.status = Status.WARMING
         self.ticks = 0
         """Inputs since the last record."""
+        self.guard = JumpGuard()
+        self.seconds = Seconds(heartbeat_ns)
+        self.smoothed = Smoothed()
+        self.fixing: FixingWindow | None = None
 
 
 class AssetIndex:
@@ -141,19 +105,23 @@ class AssetIndex:
         self._sinks = sinks
         self._evidence = evidence
         self._method = METHOD_ROW[settings.method]
-        self._tenors = {days: _Tenor() for days in settings.tenors_days}
-        self._headline = self._tenors[settings.headline_tenor_days]
         self._limits = Limits(
             stale_ns=round(settings.stale_after_seconds * NANOS_PER_SECOND),
             halt_ns=round(settings.halt_after_seconds * NANOS_PER_SECOND),
         )
         self._heartbeat_ns = settings.heartbeat_ms * NANOS_PER_MILLI
         self._interval_ns = settings.term_interval_ms * NANOS_PER_MILLI
+        self._tenors = {days: _Tenor(days, self._heartbeat_ns) for days in settings.tenors_days}
+        self._headline = self._tenors[settings.headline_tenor_days]
         self._term_ns = 0
         self._changed = False
         """Inputs came since the other tenors were looked at."""
         self._surface_seq = 0
         self._known: dict[tuple[BookKey, int], ExpiryFacts] = {}
+        self._memories: dict[BookKey, BookMemory] = {}
+        self._mark: Mark | None = None
+        self._second = 0
+        """The last whole second that was counted."""
 
     @property
     def status(self) -> Status:
@@ -167,9 +135,11 @@ class AssetIndex:
         return last is not None and last.value is not None
 
     def timer(self, now_ns: int) -> None:
-        """Time passed: a heartbeat, or a change that waited for its turn, may be due."""
-        if now_ns - self._headline.emitted_ns >= self._heartbeat_ns or (
-            self._changed and now_ns - self._term_ns >= self._interval_ns
+        """Time passed: a heartbeat, or a change or a held value that waited, may be due."""
+        if (
+            now_ns - self._headline.emitted_ns >= self._heartbeat_ns
+            or (self._changed and now_ns - self._term_ns >= self._interval_ns)
+            or any(tenor.guard.is_due(now_ns) for tenor in self._tenors.values())
         ):
             self.is_due = True
 
@@ -182,130 +152,82 @@ class AssetIndex:
         for tenor in self._tenors.values():
             tenor.ticks += ticks
         self._changed = self._changed or ticks > 0
-        records = self._emit(self._settings.headline_tenor_days, books, now_ns)
+        records: list[Record] = []
+        if now_ns // NANOS_PER_SECOND != self._second:
+            self._second = now_ns // NANOS_PER_SECOND
+            records += self._count_seconds(now_ns)
+        records += self._emit(self._headline, books, now_ns)
         if now_ns - self._term_ns >= self._interval_ns:
             self._term_ns = now_ns
             self._changed = False
-            for days in self._settings.tenors_days:
-                if days != self._settings.headline_tenor_days:
-                    records += self._emit(days, books, now_ns, only_on_change=True)
+            for tenor in self._tenors.values():
+                if tenor is not self._headline:
+                    records += self._emit(tenor, books, now_ns, only_on_change=True)
             records.append(self._surface_record(books, now_ns))
         if self._evidence is not None:
             surfaces = [book.surface for book in books]
             self._evidence.capture(self.asset, surfaces, records, now_ns)
         return records
 
-    def _evaluate(self, now_ns: int) -> list[_Book]:
+    def _evaluate(self, now_ns: int) -> list[BookView]:
         books = []
+        is_new_mark = self._mark is None or now_ns - self._mark.at_ns >= SPACING_NS
         for sink in self._sinks.values():
             # Before anything is computed: it tells the books whose snapshot has become whole.
             sink.held(now_ns)
-            for surface in sink.books.values():
-                if surface.key.asset == self.asset:
+            for key, surface in sink.books.items():
+                if key.asset == self.asset:
                     surface.evaluate(now_ns)
-                    books.append(_Book(sink, surface, self._method, now_ns))
+                    memory = self._memories.get(key)
+                    if memory is None:
+                        memory = self._memories[key] = BookMemory()
+                    books.append(BookView(sink, surface, memory, self._method, now_ns))
+        if is_new_mark:
+            self._mark = Mark(
+                now_ns, {b.sink.venue: b.sink.table.quotes[:, : col.ASK + 1].copy() for b in books}
+            )
         return books
 
-    def _compute(self, days: float, book: _Book) -> _Computed:
-        """One tenor of one book."""
-        if not book.surface.expiries:
-            return _Computed(None, Reason.NO_INSTRUMENTS)
-        tenor_years = days / DAYS_PER_YEAR
-        if not book.alive:
-            return _Computed(None, Reason.FEED_DOWN)
-        strip, found = self._strip(book, tenor_years)
-        if self._method == col.NATIVE:
-            found = find_bracket(book.t_years, book.usable, tenor_years)
-        if isinstance(found, Reason):
-            return _Computed(None, self._why_none(book, found), strip=strip)
-        near = book.surface.values[self._method, found.near].tolist()
-        far = book.surface.values[self._method, found.far].tolist()
-        points = partial(_points, found, near, far, tenor_years)
-        value, bid, ask = (
-            points(col.TOTAL_VARIANCE),
-            points(col.BID_VARIANCE),
-            points(col.ASK_VARIANCE),
-        )
-        flags = flags_of(
-            int(book.surface.facts[self._method, found.near, col.FLAGS])
-            | int(book.surface.facts[self._method, found.far, col.FLAGS])
-        )
-        if value is None:
-            codes = book.surface.facts[self._method, :, col.REASON]
-            reason = reason_of(int(codes[found.near])) or reason_of(int(codes[found.far]))
-            return _Computed(
-                None, reason or Reason.NEGATIVE_VARIANCE, found, strip=strip, flags=flags
-            )
-        doubts = set(flags) | self._doubts(book, found)
-        if bid is not None and ask is not None and is_wide(bid, ask, value):
-            doubts.add(Flag.WIDE)
-        return _Computed(value, None, found, bid, ask, strip, frozenset(doubts))
-
-    def _doubts(self, book: _Book, found: Bracket) -> set[Flag]:
-        """What makes a tenor doubtful beyond the doubts about its expiries."""
-        doubts = set()
-        if found.is_one_sided:
-            doubts.add(Flag.ONE_SIDED_TERM)
-        if self._method == col.NATIVE and skips_expiry(
-            book.t_years, book.usable, found, SHORTEST_YEARS
-        ):
-            doubts.add(Flag.SKIPPED_EXPIRY)
-        values = book.surface.values[self._method]
-        if values[found.near, col.BID_VARIANCE] > values[found.far, col.ASK_VARIANCE]:
-            doubts.add(Flag.CALENDAR)
-        if self.asset in book.sink.locked:
-            doubts.add(Flag.INDEX_LOCKED)
-        if not book.sink.is_covered():
-            doubts.add(Flag.COVERAGE)
-        return doubts
-
-    def _strip(self, book: _Book, tenor_years: float) -> tuple[float | None, Bracket | Reason]:
-        """The exchange's rule: the last listed expiry up to the tenor and the first one beyond."""
-        found = find_listed_bracket(book.t_years, tenor_years)
-        if isinstance(found, Reason):
-            return None, found
-        if book.held & {found.near, found.far}:
-            return None, Reason.FEED_DOWN
-        rows = book.surface.values[col.DVOL]
-        near, far = rows[found.near].tolist(), rows[found.far].tolist()
-        return _points(found, near, far, tenor_years, col.TOTAL_VARIANCE), found
-
-    def _why_none(self, book: _Book, found: Reason) -> Reason:
-        """No bracket because nothing is listed there, or because the quotes do not carry it?"""
-        if book.held:
-            return Reason.FEED_DOWN
-        codes = book.surface.facts[self._method, :, col.REASON].tolist()
-        reasons = {
-            # A variance without eligibility: rule 9 wants more strikes.
-            reason_of(code) or Reason.TOO_FEW_STRIKES
-            for code, t, use in zip(codes, book.t_years, book.usable, strict=True)
-            if t >= SHORTEST_YEARS and not use
-        }
-        return reasons.pop() if len(reasons) == 1 else found
+    def _count_seconds(self, now_ns: int) -> list[Record]:
+        """Whole seconds are over: windows take their values, and a fixing may have come."""
+        fixed: list[Record] = []
+        for tenor in self._tenors.values():
+            if tenor.fixing is None:
+                tenor.fixing = FixingWindow(now_ns)
+            for second in tenor.seconds.elapsed(now_ns):
+                tenor.fixing.add(second.end_ns, second.value)
+                if second.strip is not None:
+                    tenor.smoothed.add(second.end_ns, second.strip)
+            result = tenor.fixing.close(now_ns)
+            if result is not None:
+                fixed.append(self._fixing(tenor.days, result, now_ns))
+        return fixed
 
     def _emit(
-        self, days: float, books: list[_Book], now_ns: int, *, only_on_change: bool = False
+        self,
+        tenor: _Tenor,
+        books: Sequence[BookView],
+        now_ns: int,
+        *,
+        only_on_change: bool = False,
     ) -> list[Record]:
         """Judge one tenor and return its record, after a status event when that changed."""
-        tenor = self._tenors[days]
-        computed = [(book, self._compute(days, book)) for book in books]
-        contributing = [(book, c) for book, c in computed if c.value is not None]
-        book, chosen = (contributing or computed)[0]
-        valid_age_ns = None if tenor.valid_ns is None else now_ns - tenor.valid_ns
+        parts = [(book, compute_tenor(book, tenor.days)) for book in books]
+        composed = compose(parts)
+        value = composed.tenor.value
         verdict = judge(
-            computed=chosen.value is not None,
-            reason=chosen.reason,
-            flags=chosen.flags,
-            venue_count=len(contributing),
+            computed=value is not None,
+            reason=composed.tenor.reason,
+            flags=composed.tenor.flags,
+            venue_count=composed.venue_count,
             warming=tenor.valid_ns is None and any(b.held for b in books),
-            valid_age_ns=valid_age_ns,
+            is_guarded=value is not None
+            and tenor.guard.holds(value, now_ns, lambda anchor: _carries(composed, anchor)),
+            valid_age_ns=None if tenor.valid_ns is None else now_ns - tenor.valid_ns,
             limits=self._limits,
         )
-        record = self._record(
-            days, tenor, computed, book, chosen, verdict.shown, verdict.status, now_ns
-        )
-        if verdict.shown is Shown.NEW:
-            tenor.valid_ns = now_ns
+        record = self._record(tenor, parts, composed, verdict, now_ns)
+        self._remember(tenor, composed, verdict, now_ns)
         previous = tenor.last
         if (
             only_on_change
@@ -326,72 +248,92 @@ class AssetIndex:
         tenor.last = record
         records: list[Record] = [record]
         if record.status is not tenor.status:
-            records.insert(0, self._status_event(days, tenor.status, record))
+            records.insert(0, self._status_event(tenor, record))
             tenor.status = record.status
         return records
 
+    def _remember(
+        self, tenor: _Tenor, composed: Composition, verdict: Verdict, now_ns: int
+    ) -> None:
+        """Let the ladder, the guard and the seconds know what is in force now."""
+        value = composed.tenor.value
+        if verdict.shown is not Shown.NEW or value is None:
+            tenor.seconds.note(now_ns, None, None)
+            if verdict.status in {Status.STALE, Status.HALTED}:
+                tenor.guard.forget()
+            return
+        tenor.valid_ns = now_ns
+        tenor.seconds.note(now_ns, value, composed.tenor.strip)
+        if self._mark is not None:
+            tenor.guard.accept(value, composed.u or 0.0, _forwards(composed), self._mark, now_ns)
+
     def _record(
         self,
-        days: float,
         tenor: _Tenor,
-        computed: list[tuple[_Book, _Computed]],
-        book: _Book,
-        chosen: _Computed,
-        shown: Shown,
-        status: Status,
+        parts: Sequence[tuple[BookView, BookTenor]],
+        composed: Composition,
+        verdict: Verdict,
         now_ns: int,
     ) -> IndexValue:
+        chosen = composed.tenor
         seq = tenor.seq + 1
         merged = max(0, tenor.ticks - 1)
-        if shown is Shown.ACCEPTED and tenor.accepted is not None:
+        smoothed = tenor.smoothed.read(now_ns)
+        if verdict.shown is Shown.ACCEPTED and tenor.accepted is not None:
             doubts = {*tenor.accepted.flags, Flag.FEED_STALE.value}
             return replace(
                 tenor.accepted,
                 seq=seq,
-                status=status,
+                status=verdict.status,
                 flags=tuple(sorted(doubts))
                 if chosen.reason is Reason.FEED_DOWN
                 else tenor.accepted.flags,
                 reason=chosen.reason,
+                candidate=_candidate(verdict, chosen),
+                smoothed=smoothed,
+                quality=composed.quality,
                 computed_ns=now_ns,
                 ticks_merged=merged,
             )
-        is_new = shown is Shown.NEW
-        reason = Reason.WARMING if status is Status.WARMING else chosen.reason
-        expiries = self._expiries(book, chosen.bracket) if chosen.bracket else ()
+        is_new = verdict.shown is Shown.NEW
+        is_warming = verdict.status is Status.WARMING
+        expiries = self._expiries(composed.book, chosen)
+        numbers = chosen if is_new else BookTenor()
         return IndexValue(
-            code=index_code(self.asset, days),
+            code=index_code(self.asset, tenor.days),
             asset=self.asset,
-            tenor_days=days,
+            tenor_days=tenor.days,
             seq=seq,
-            value=chosen.value if is_new else None,
-            bid=chosen.bid if is_new else None,
-            ask=chosen.ask if is_new else None,
-            strip=chosen.strip if is_new else None,
-            status=status,
+            value=numbers.value,
+            bid=numbers.bid,
+            ask=numbers.ask,
+            u=composed.u if is_new else None,
+            full=numbers.full,
+            tail_lo=numbers.tail_lo,
+            tail_hi=numbers.tail_hi,
+            coin=numbers.coin,
+            svix=numbers.svix,
+            strip=numbers.strip,
+            smoothed=smoothed,
+            extrapolated=numbers.extrapolated,
+            status=verdict.status,
             flags=tuple(sorted(flag.value for flag in chosen.flags)),
-            reason=None if is_new else reason,
+            reason=None if is_new else Reason.WARMING if is_warming else chosen.reason,
+            quality=composed.quality if is_new else 0.0,
             event_ns=self._activity.event_ns,
             computed_ns=now_ns,
             n_strikes=sum(expiry.n_strikes for expiry in expiries),
             ticks_merged=merged,
             source=self._source,
             expiries=expiries,
-            venues={
-                b.sink.venue: VenueValue(
-                    value=c.value,
-                    weight=1.0 if b is book and is_new else 0.0,
-                    state=_venue_state(b, c, is_new=b is book and is_new),
-                )
-                for b, c in computed
-            },
+            venues=venue_values(parts, composed.book, is_new=is_new),
             mode=self._settings.method,
             engine=self._version,
-            input_hash=self._input_hash(book, chosen.bracket) if chosen.bracket else "",
+            input_hash=self._input_hash(composed.book, chosen.rows) if chosen.rows else "",
             heartbeat_ms=self._settings.heartbeat_ms,
         )
 
-    def _facts(self, book: _Book, row: int) -> ExpiryFacts:
+    def _facts(self, book: BookView, row: int) -> ExpiryFacts:
         """Facts of one expiry, read anew only when it was computed."""
         key = (book.surface.key, book.surface.expiries[row])
         known = self._known.get(key)
@@ -401,30 +343,25 @@ class AssetIndex:
             known = self._known[key] = expiry_facts(book.surface, self._method, row)
         return known
 
-    def _expiries(self, book: _Book, bracket: Bracket) -> tuple[ExpiryValue, ...]:
-        values = book.surface.facts[self._method, :, col.MINUTES]
-        near = expiry_value(
-            self._facts(book, bracket.near),
-            book.t_years[bracket.near],
-            int(values[bracket.near]),
-            bracket.near_weight,
+    def _expiries(self, book: BookView, chosen: BookTenor) -> tuple[ExpiryValue, ...]:
+        minutes = book.surface.facts[self._method, :, col.MINUTES]
+        return tuple(
+            expiry_value(
+                self._facts(book, row),
+                book.t_years[row],
+                int(minutes[row]),
+                weight,
+                book.shares[row] if book.is_native else 1.0,
+                book.replaced_variance(row),
+            )
+            for row, weight in zip(chosen.rows, chosen.weights, strict=True)
         )
-        if bracket.is_one_sided:
-            return (near,)
-        far = expiry_value(
-            self._facts(book, bracket.far),
-            book.t_years[bracket.far],
-            int(values[bracket.far]),
-            bracket.far_weight,
-        )
-        return near, far
 
-    def _input_hash(self, book: _Book, bracket: Bracket) -> str:
+    def _input_hash(self, book: BookView, rows: Sequence[int]) -> str:
         """SHA-256 over the digests of the expiries used (METHODOLOGY §6, rule 22)."""
-        rows = sorted({bracket.near, bracket.far})
         return input_hash([(book.sink.venue, [self._facts(book, row).digest for row in rows])])
 
-    def _surface_record(self, books: list[_Book], now_ns: int) -> SurfaceValue:
+    def _surface_record(self, books: Sequence[BookView], now_ns: int) -> SurfaceValue:
         self._surface_seq += 1
         term = {tenor_label(days): tenor.last for days, tenor in self._tenors.items()}
         sinks = [book.sink for book in books]
@@ -454,12 +391,12 @@ class AssetIndex:
             ),
         )
 
-    def _status_event(self, days: float, before: Status, record: IndexValue) -> StatusEvent:
+    def _status_event(self, tenor: _Tenor, record: IndexValue) -> StatusEvent:
         return StatusEvent(
             asset=self.asset,
-            tenor_days=days,
+            tenor_days=tenor.days,
             seq=record.seq,
-            before=before,
+            before=tenor.status,
             after=record.status,
             flags=record.flags,
             reason=record.reason,
@@ -467,17 +404,42 @@ class AssetIndex:
             source=self._source,
         )
 
+    def _fixing(self, days: float, result: Result, now_ns: int) -> FixingValue:
+        return FixingValue(
+            asset=self.asset,
+            tenor_days=days,
+            name=result.name,
+            value=result.value,
+            medians=result.medians,
+            n_values=result.n_values,
+            begin_ns=result.end_ns - WINDOW_NS,
+            end_ns=result.end_ns,
+            reason=result.reason,
+            computed_ns=now_ns,
+            source=self._source,
+        )
 
-def _points(
-    bracket: Bracket, near: list[float], far: list[float], tenor_years: float, column: int
-) -> float | None:
-    """One column of total variances of the two expiries, as volatility points of the tenor."""
-    return vol_points(bracket.blend(near[column], far[column]), tenor_years)
+
+def _candidate(verdict: Verdict, chosen: BookTenor) -> float | None:
+    """The number that is refused, in GUARD and STALE."""
+    if verdict.status is Status.GUARD:
+        return chosen.value
+    return chosen.refused if verdict.status is Status.STALE else None
 
 
-def _venue_state(book: _Book, computed: _Computed, *, is_new: bool) -> str:
-    if is_new:
-        return "in"
-    if book.held and book.alive:
-        return "warming"
-    return "out" if book.alive and computed.value is not None else "down"
+def _forwards(composed: Composition) -> dict[int, float]:
+    book = composed.book
+    return {book.surface.expiries[row]: book.forwards[row] for row in composed.tenor.rows}
+
+
+def _carries(composed: Composition, anchor: Anchor) -> bool:
+    """Whether enough carries a change since an anchor (METHODOLOGY §6, rule 19)."""
+    for expiry_ns, forward in _forwards(composed).items():
+        before = anchor.forwards.get(expiry_ns)
+        if before is not None and abs(forward / before - 1.0) > FORWARD_MOVE:
+            return True
+    before_quotes = anchor.mark.quotes.get(composed.book.sink.venue)
+    if before_quotes is None:
+        return False
+    slots = composed.book.strikes_of(composed.tenor.rows)
+    return moved_strikes(before_quotes, composed.book.sink.table.quotes, slots) >= ENOUGH_STRIKES

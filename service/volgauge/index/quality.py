@@ -19,6 +19,8 @@ DEGRADING = frozenset(
         Flag.COVERAGE,
         Flag.FEED_STALE,
         Flag.SKIPPED_EXPIRY,
+        Flag.UNQUALIFIED,
+        Flag.CARRIED,
     }
 )
 """Flags that alone make a value DEGRADED; the others inform."""
@@ -61,6 +63,7 @@ def judge(
     flags: frozenset[Flag],
     venue_count: int,
     warming: bool,
+    is_guarded: bool = False,
     valid_age_ns: int | None,
     limits: Limits,
 ) -> Verdict:
@@ -72,15 +75,17 @@ def judge(
         flags: Doubts about it.
         venue_count: Venues that contributed.
         warming: The first full snapshot has not come yet.
+        is_guarded: The number is a jump that is held back.
         valid_age_ns: Time since a number last came out; None if none ever did.
         limits: Ages of the ladder.
     """
     if warming:
         return Verdict(Status.WARMING, Shown.NOTHING)
+    if is_guarded:
+        return Verdict(Status.GUARD, Shown.ACCEPTED)
     if computed:
-        if flags & DEGRADING:
-            return Verdict(Status.DEGRADED, Shown.NEW)
-        return Verdict(Status.OK if venue_count > 1 else Status.SINGLE_VENUE, Shown.NEW)
+        status = Status.OK if venue_count > 1 else Status.SINGLE_VENUE
+        return Verdict(Status.DEGRADED if flags & DEGRADING else status, Shown.NEW)
     if valid_age_ns is None or reason in AT_ONCE or valid_age_ns >= limits.halt_ns:
         return Verdict(Status.HALTED, Shown.NOTHING)
     if valid_age_ns >= limits.stale_ns:

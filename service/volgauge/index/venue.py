@@ -130,6 +130,11 @@ class VenueSink:
                 self.books[key].renew_references(expiry_ns)
         return held
 
+    @property
+    def is_connected(self) -> bool:
+        """Every connection that feeds us is up."""
+        return self.expected <= self.connections_up
+
     def is_covered(self) -> bool:
         """The venue accepted everything that was asked for."""
         return all(c.accepted >= c.requested for c in self.coverage.values())
@@ -137,8 +142,17 @@ class VenueSink:
     def _list(self, event: InstrumentsListed) -> None:
         if self.expected:
             since_ns = event.received_ns if self.connections_up else None
-            pairs = zip(event.instruments, event.slots, strict=True)
-            self._refill.expect((((i.book, i.expiry_ns), s) for i, s in pairs), None, since_ns)
+            known = {
+                (book.key, instrument.expiry_ns)
+                for book in self.books.values()
+                for instrument in book.slots.values()
+            } - self._refill.waiting
+            pairs = (
+                ((i.book, i.expiry_ns), slot)
+                for i, slot in zip(event.instruments, event.slots, strict=True)
+            )
+            # A new strike of a known expiry joins when it is quoted; the expiry goes on without.
+            self._refill.expect((p for p in pairs if p[0] not in known), None, since_ns)
         for slot, instrument in zip(event.slots, event.instruments, strict=True):
             book = self.books.get(instrument.book)
             if book is None:

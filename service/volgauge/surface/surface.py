@@ -45,6 +45,8 @@ class Surface:
         self.methods = tuple(methods)
         self.expiries: tuple[int, ...] = ()
         """Expiry instants in ns, ascending."""
+        self.listed: tuple[int, ...] = ()
+        """Since when each expiry is listed: creation of its oldest option, ns; 0 unknown."""
         self.values: F64 = np.full((col.METHODS, 0, col.VALUE_COLUMNS), nan)
         """(METHODS, expiries, VALUE_COLUMNS) float64."""
         self.facts: I64 = np.zeros((col.METHODS, 0, col.FACT_COLUMNS), np.int64)
@@ -278,6 +280,12 @@ class Surface:
             self._rates.pop(expiry_ns, None)
         before = {expiry_ns: row for row, expiry_ns in enumerate(self.expiries)}
         self.expiries = tuple(sorted(chains))
+        oldest: dict[int, int] = {}
+        for instrument in self.slots.values():
+            if instrument.listed_ns:
+                known = oldest.get(instrument.expiry_ns, instrument.listed_ns)
+                oldest[instrument.expiry_ns] = min(known, instrument.listed_ns)
+        self.listed = tuple(oldest.get(expiry_ns, 0) for expiry_ns in self.expiries)
         count = len(self.expiries)
         old_values, old_facts, old_plan = self.values, self.facts, self._plan
         old_memory = self.memory

@@ -1,0 +1,55 @@
+"""How far off a value may be: u and quality of METHODOLOGY §6, rules 17 and 18."""
+
+from math import exp, log, sqrt
+
+SPREAD_SHARE = 1.0 / 8.0
+"""Of the bid-ask range of the index: one sigma of a common error of all mids."""
+LEAST_ERROR = 0.02
+"""Volatility points; no value is better known."""
+TERM_SLOPE = 0.08
+"""One sigma of d ln(vol) / d ln(time) between the expiry that stands alone and its tenor."""
+ENOUGH_STRIKES = 12
+ENOUGH_VENUES = 3
+ERROR_SCALE = 1.0
+"""Volatility points of u at which quality falls by the factor e."""
+
+
+def error_band(bid: float, ask: float, extrapolation: float, others: float) -> float:
+    """u, one sigma or so, in volatility points.
+
+    u = sqrt(((ask - bid) / 8)^2 + ext^2 + others^2 + 0.02^2)
+
+    Args:
+        bid: Index at the bids, points.
+        ask: Index at the asks.
+        extrapolation: |fit - flat edge| over the part of the corridor without quotes, in points.
+        others: Root sum of squares of what else may be off, in points: a term that rests on one
+            expiry (`term_error`), an expiry that is carried, disagreement of venues.
+    """
+    spread = SPREAD_SHARE * (ask - bid)
+    return sqrt(spread * spread + extrapolation * extrapolation + others * others + LEAST_ERROR**2)
+
+
+def term_error(value: float, ratio: float) -> float:
+    """Error of a tenor for which one expiry at time ratio * tenor stands alone, in points.
+
+    Its volatility is taken as it is, so what is off is the slope of the term structure in between:
+    value * 0.08 |ln ratio|, about 1.6 points at 50 and the rule's limits.
+    """
+    return value * TERM_SLOPE * abs(log(ratio))
+
+
+def quality(*, health: float, n_strikes: int, u: float, venue_count: int) -> float:
+    """Quality in [0, 1].
+
+    Args:
+        health: Share of the last 10 s in which the feed was healthy.
+        n_strikes: Of the poorer expiry.
+        u: Error band, points.
+        venue_count: Venues that contributed to this value.
+
+    Source:
+        METHODOLOGY rule 18.
+    """
+    strikes = min(1.0, n_strikes / ENOUGH_STRIKES)
+    return health * strikes * exp(-u / ERROR_SCALE) * min(1.0, venue_count / ENOUGH_VENUES)
