@@ -10,7 +10,15 @@ import pytest
 from scipy.stats import norm
 
 from fakes.deribit_lab import notification
-from integration.processes import result_of
+from integration.processes import (
+    Process,
+    addresses,
+    eventually,
+    metric,
+    page_of,
+    result_of,
+    venue,
+)
 from volgauge.domain.units import NANOS_PER_SECOND, NANOS_PER_YEAR, parse_instant
 from volgauge.wire.recorder import write_recording
 
@@ -151,3 +159,35 @@ def test_no_recording_is_a_message_and_code_2(tmp_path: Path) -> None:
     code, output = result_of("compare", str(tmp_path / "nowhere"))
 
     assert (code, output) == (2, b"")
+
+
+def test_a_running_service_compares_and_its_recording_agrees(tmp_path: Path) -> None:
+    """Seconds are counted on /metrics; the replay of the session counts them too, and says 3.
+
+    Exit code 3: some seconds are no minute, so there is no figure yet.
+    """
+    folder = tmp_path / "session"
+    labels = {"venue": "deribit", "asset": "BTC", "series": "strip"}
+    with venue() as simulator:
+        settings = {
+            **addresses(simulator),
+            **DVOL_RULES,
+            "VOLGAUGE__RECORDER__PATH": str(folder),
+            "VOLGAUGE__REDIS__ENABLED": "false",
+        }
+        with Process("run", "--port", "0", environment=settings) as service:
+            service.wait_for_output("metrics")
+            root = page_of(service)
+
+            def counted() -> float:
+                pairs = metric(root, "volgauge_comparison_pairs", **labels)
+                return pairs if pairs >= 3.0 else 0.0
+
+            shown = eventually(counted, "three seconds compared", 40.0)
+            code, _ = service.terminate()
+    compare_code, output = result_of("compare", str(folder), "--asset", "BTC")
+    strip = of(json.loads(output), "strip")
+
+    assert (code, compare_code) == (0, 3)
+    assert shown <= strip["pairs"] <= shown + 5.0
+    assert strip["bias"] is None
