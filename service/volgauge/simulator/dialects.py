@@ -10,6 +10,7 @@ from typing import Protocol
 from volgauge.simulator.board import Step
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.market import Market
+from volgauge.simulator.okx_venue import OkxVenue
 
 
 class ClientSession(Protocol):
@@ -69,5 +70,5 @@ class Dialect(Protocol):
 MakeDialect = Callable[[Market, int], Dialect]
 """From the market and a seed."""
 
-DIALECTS: Mapping[str, MakeDialect] = {}
+DIALECTS: Mapping[str, MakeDialect] = {"okx": OkxVenue}
 """By the venue's name."""
