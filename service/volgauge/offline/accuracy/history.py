@@ -246,8 +246,13 @@ def worst(found: Sequence[Found], count: int = 8) -> Report:
 
 
 def attacks(snapshots: Sequence[Snapshot]) -> Report:
-    """One put of the near expiry touched: shift of the 30-day `value` and `full`."""
+    """One put of the near expiry touched: shift of the 30-day `value` and `full`.
+
+    When the touched expiry is no longer eligible, another takes its place: `compute` does that at
+    once, the live index by a blend over a minute (rule 9). Such cases are counted apart.
+    """
     report = Report()
+    lost: dict[str, list[float]] = {attack.name: [] for attack in ATTACKS}
     value: dict[str, list[float]] = {attack.name: [] for attack in ATTACKS}
     full: dict[str, list[float]] = {attack.name: [] for attack in ATTACKS}
     textbook: dict[str, list[float]] = {attack.name: [] for attack in ATTACKS}
@@ -266,8 +271,12 @@ def attacks(snapshots: Sequence[Snapshot]) -> Report:
         for attack in ATTACKS:
             changed = attack.change(board)
             after = _native(snapshot, others, changed, near)
-            value[attack.name].append(_number(after.value) - _number(before.value))
-            full[attack.name].append(_number(after.full) - _number(before.full))
+            shift = _number(after.value) - _number(before.value)
+            if [e.expiry for e in after.expiries] != [e.expiry for e in before.expiries]:
+                lost[attack.name].append(shift)
+            else:
+                value[attack.name].append(shift)
+                full[attack.name].append(_number(after.full) - _number(before.full))
             moved_to = _blend(rivals.cboe(changed), beyond_points, changed, beyond, weights)
             textbook[attack.name].append(moved_to - textbook_before)
     rows = []
@@ -283,6 +292,8 @@ def attacks(snapshots: Sequence[Snapshot]) -> Report:
                 float(np.percentile(moved_full, 95)),
                 float(moved_full.max()),
                 float(np.nanpercentile(np.abs(textbook[name]), 95)),
+                len(lost[name]),
+                float(np.abs(lost[name]).max()) if lost[name] else nan,
             )
         )
         report.gates += [
@@ -295,7 +306,17 @@ def attacks(snapshots: Sequence[Snapshot]) -> Report:
     report.tables.append(
         Table(
             title=f"Attacks on {used} recorded chains, one put of the near expiry: |shift|",
-            columns=("attack", "median", "p95", "max", "full p95", "full max", "textbook p95"),
+            columns=(
+                "attack",
+                "median",
+                "p95",
+                "max",
+                "full p95",
+                "full max",
+                "textbook p95",
+                "expiry lost",
+                "max then",
+            ),
             rows=tuple(rows),
         )
     )

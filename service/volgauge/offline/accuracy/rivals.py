@@ -187,11 +187,10 @@ def at_the_money(board: Board, forward: float = nan) -> float:
 
     Args:
         board: The quotes.
-        forward: The venue's own, where parity has no pair to find one.
+        forward: The venue's own of this expiry; NaN takes parity.
     """
-    parity = parity_forward(board)
-    if parity > 0.0:
-        forward = parity
+    if not forward > 0.0:
+        forward = parity_forward(board)
     k = np.log(board.strike / forward)
     price = np.where(np.isnan(board.mid), board.mark, board.mid)
     deviation = implied_deviation(k, np.where(k < 0.0, price[PUT], price[CALL]))
