@@ -245,7 +245,7 @@ def implied_deviations(k: F64, price: F64, out: F64, count: int) -> None:
             on its place or neighbours.
         count: <= n.
     """
-    # The last vector overlaps the one before it: what is left over would be ten times as slow.
+    # The last vector overlaps the one before it: a place left over takes as long as a vector.
     whole = count - count % LANES
     _solve_rows(k, price, out, 0, whole)
     if whole < count:

@@ -355,6 +355,8 @@ def otm_prices(k: F64, s: F64, out: F64, count: int) -> None:
             memory shared with the others.
         count: <= n.
     """
+    # The last vector overlaps the one before it: a place left over takes as long as a vector. Two
+    # calls, not a loop over two ranges, which costs the vectoriser's interleaving.
     whole = count - count % LANES
     _otm_price_rows(k, s, out, 0, whole)
     if whole < count:
