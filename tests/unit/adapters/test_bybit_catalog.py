@@ -151,6 +151,7 @@ def test_requests_are_by_coin() -> None:
     requests = make(Sink()).catalog_requests()
 
     assert [(request.name, request.path) for request in requests] == [
+        ("status", "v5/system/status"),
         (
             "BTC.options",
             "v5/market/instruments-info?category=option&baseCoin=BTC&limit=1000",
@@ -161,20 +162,19 @@ def test_requests_are_by_coin() -> None:
         ),
         ("BTC.tickers", "v5/market/tickers?category=option&baseCoin=BTC"),
         ("ETH.tickers", "v5/market/tickers?category=option&baseCoin=ETH"),
-        ("status", "v5/system/status"),
     ]
 
 
 def test_coins_are_discovered_where_none_is_named() -> None:
     """`All` lists every option; tickers have no such word, so they are asked for by what came."""
     adapter = make(Sink(), assets=())
-    assert [request.name for request in adapter.catalog_requests()] == ["All.options", "status"]
+    assert [request.name for request in adapter.catalog_requests()] == ["status", "All.options"]
 
     rows = [option_row(), option_row("DOGE-31JUL26-0.2-P-USDT")]
     adapter.on_catalog(bodies(adapter, rows), NOW_NS)
 
     assert [request.name for request in adapter.catalog_requests()] == [
-        "All.options", "BTC.tickers", "DOGE.tickers", "status",
+        "status", "All.options", "BTC.tickers", "DOGE.tickers",
     ]  # fmt: skip
 
 
@@ -394,6 +394,18 @@ def test_maintenance_of_option_data_is_told(changes: dict[str, Any], expected: l
     adapter.on_catalog(bodies(adapter, [option_row()], (), [ONGOING | changes]), NOW_NS)
 
     assert [event.maintenance for event in sink.of(VenueState)] == expected
+
+
+def test_maintenance_is_told_although_the_listing_is_refused() -> None:
+    """In a maintenance the venue answers little else."""
+    sink = Sink()
+    adapter = make(sink, assets=("BTC",))
+    given = bodies(adapter, [], (), [ONGOING])
+    failed = given | {"BTC.options": body([], code=10016, message="Server error.")}
+
+    with pytest.raises(VenueUnavailable):
+        adapter.on_catalog(failed, NOW_NS)
+    assert [event.maintenance for event in sink.of(VenueState)] == [True]
 
 
 def test_maintenance_ends_when_it_is_no_longer_told() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.bybit import messages
-from volgauge.adapters.bybit.catalog import STATUS, Catalog
+from volgauge.adapters.bybit.catalog import Catalog
 from volgauge.adapters.bybit.endpoints import (
     LAUNCH_DELAY_NS,
     LISTING_DELAY_NS,
@@ -94,7 +94,8 @@ class BybitAdapter:
         While pages are missing nothing is emitted; the next one is due at once.
 
         Raises:
-            CatalogError: A body cannot be read; nothing has changed then.
+            CatalogError: A body cannot be read; nothing has changed then but, as far as the status
+                was read, whether the venue is in maintenance.
             RateLimited: The venue refused us for speed, with HTTP 200.
             VenueUnavailable: The venue cannot answer now.
         """
@@ -106,12 +107,12 @@ class BybitAdapter:
                 return
             listed, refusals = self._read(now_ns)
         except VenueError:
+            self._tell_maintenance(now_ns)
             catalog.clear()
             raise
+        self._tell_maintenance(now_ns)
         for reason in refusals:
             self._counts[f"rejected.listing_{reason}"] += 1
-        if STATUS not in refusals:
-            self._in_maintenance_now(_is_ongoing(catalog.maintenances), now_ns)
         self._apply(listed, now_ns)
         self._tell_tickers(catalog.tickers, catalog.stamp, now_ns)
         catalog.clear()
@@ -240,6 +241,10 @@ class BybitAdapter:
         """What changed of some maintenances; those of other products say nothing of us."""
         if any(_concerns_us(row) for row in rows):
             self._in_maintenance_now(_is_ongoing(rows), received_ns)
+
+    def _tell_maintenance(self, now_ns: int) -> None:
+        if self._catalog.maintenances is not None:
+            self._in_maintenance_now(_is_ongoing(self._catalog.maintenances), now_ns)
 
     def _in_maintenance_now(self, in_maintenance: bool, received_ns: int) -> None:
         if in_maintenance == self._in_maintenance:

@@ -43,7 +43,8 @@ class Catalog:
         self.tickers: list[messages.TickerRow] = []
         self.stamp = 0
         """Milliseconds by the venue, of the newest body of tickers."""
-        self.maintenances: list[messages.StatusRow] = []
+        self.maintenances: list[messages.StatusRow] | None = None
+        """None while the status has not been read."""
         self.refusals: list[str] = []
         """Why rows and bodies were left out."""
         self._cursors: dict[str, str] = {}
@@ -65,12 +66,13 @@ class Catalog:
             return tuple(_options(coin, cursor) for coin, cursor in self._cursors.items())
         tickers = sorted(known_coins) if self._coins == (ALL_COINS,) else self._coins
         return (
+            # First: in a maintenance the others are refused.
+            RestRequest(STATUS, "v5/system/status"),
             *(_options(coin, "") for coin in self._coins),
             *(
                 RestRequest(f"{coin}.tickers", f"v5/market/tickers?category=option&baseCoin={coin}")
                 for coin in tickers
             ),
-            RestRequest(STATUS, "v5/system/status"),
         )
 
     def take(self, bodies: Mapping[str, bytes], known_coins: Iterable[str]) -> None:
@@ -146,11 +148,15 @@ class Catalog:
             return
         if answer.ret_code:
             self.refusals.append(STATUS)
+            return
+        found = []
         for row in rows:
             try:
-                self.maintenances.append(_decode_maintenance(row))
+                found.append(_decode_maintenance(row))
             except UNREADABLE:
                 self.refusals.append(STATUS)
+                return
+        self.maintenances = found
 
 
 def _options(coin: str, cursor: str) -> RestRequest:
