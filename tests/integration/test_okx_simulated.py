@@ -39,7 +39,7 @@ from volgauge.simulator.server import Simulator, SimulatorOptions
 from volgauge.wire.catalog import run_catalog
 from volgauge.wire.feed import run_connection
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 40.0
 
 
 class Running:
@@ -304,8 +304,8 @@ async def test_silent_venue_is_left_although_it_answers() -> None:
 
 @pytest.mark.slow
 async def test_roll_takes_the_old_and_brings_the_new() -> None:
-    """Expiry 4 s after the start; thirteen seconds later the successors, on new channels."""
-    async with running(roll_in_seconds=4.0, assets=("SOL",)) as run:
+    """Expiry 12 s after the start; thirteen seconds later the successors, on new channels."""
+    async with running(roll_in_seconds=12.0, assets=("SOL",)) as run:
         await run.until(run.covers)
         before = set(run.listed)
         await run.until(lambda: run.sink.of(InstrumentsExpired))
@@ -313,7 +313,7 @@ async def test_roll_takes_the_old_and_brings_the_new() -> None:
         expired = before - set(run.listed)
         assert len(gone.slots) == len(expired) > 0
         await run.until(lambda: len(run.sink.of(InstrumentsListed)) > 1)
-        await run.until(lambda: run.covers() and set(run.listed) == set(run.venue.contracts))
+        await run.until(lambda: run.covers() and set(run.listed) == sol_names(run))
         new = {run.listed[name][0] for name in set(run.listed) - before}
         run.sink.quotes.clear()
         run.venue.lies = Lies()
@@ -322,3 +322,8 @@ async def test_roll_takes_the_old_and_brings_the_new() -> None:
         assert new & set(run.newest)
         old = {n.split("-")[2] for n in expired}
         assert not any(n.split("-")[2] in old for n in run.listed)
+
+
+def sol_names(run: Running) -> set[str]:
+    """What the venue lists on the coin of the test."""
+    return {name for name in run.venue.contracts if name.startswith("SOL-")}
