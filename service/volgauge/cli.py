@@ -1,7 +1,7 @@
 """The command line: parse, load the settings, hand over. Data on stdout, logs on stderr.
 
-Exit codes: 0 done, 1 failed, 2 bad usage, configuration or input, 3 no value (`compute`) or too
-little data (`compare`).
+Exit codes: 0 done, 1 failed, 2 bad usage, configuration or input, 3 no value (`compute`,
+`explain`), too little data (`compare`) or not the same (`verify`).
 Sub-commands import what they need when they run: `--help` loads neither numba nor asyncio.
 """
 
@@ -19,6 +19,7 @@ from volgauge.settings import Settings, describe, load
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NO_VALUE = 3
+EXIT_NOT_VERIFIED = 3
 
 app = App(
     name="volgauge",
@@ -177,6 +178,64 @@ def compare(
 
     has_figures = commands.compare(settings, folder, asset=asset, as_text=table)
     return 0 if has_figures else EXIT_NO_VALUE
+
+
+@app.command
+def verify(
+    source: str,
+    *,
+    restate: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = _NO_FLAGS,
+) -> int:
+    """Recompute what was published and say whether it is the same; one JSON object on stdout.
+
+    Example: `volgauge verify http://127.0.0.1:8080/v1/evidence/BTC/184467`
+
+    Example: `volgauge verify recordings/today --restate`
+
+    To the last bit by the same build on such a processor, else within 1e-9. Exit code 0 verified,
+    3 not verified, 2 on unreadable input.
+
+    Args:
+        source: An evidence bundle (file, `-` or URL), a running service (its URL: the newest record
+            of every index), or a recording of ours (folder: every record kept in it).
+        restate: Of a recording, give the records that correct published ones by more than 0.20
+            points.
+    """
+    settings = common.settings()
+    from volgauge import commands
+
+    is_verified = commands.verify(settings, source, with_restatements=restate)
+    return 0 if is_verified else EXIT_NOT_VERIFIED
+
+
+@app.command
+def explain(
+    source: str,
+    *,
+    against: str | None = None,
+    service: str | None = None,
+    common: Common = _NO_FLAGS,
+) -> int:
+    """Say why a value is where it is, strike by strike, or why it moved; one JSON object on stdout.
+
+    Example: `volgauge explain http://127.0.0.1:8080/v1/evidence/BTC/184467`
+
+    Example: `volgauge explain now.json --against before.json`
+
+    The parts are volatility points and sum to the value or to the move. Exit code 0 with parts, 3
+    when there is no value to take apart, 2 on unreadable input.
+
+    Args:
+        source: An evidence bundle (file, `-` or URL), or with `--service` a published record.
+        against: The older bundle (or record) of a move.
+        service: URL of the running service that has the evidence of a record.
+    """
+    settings = common.settings()
+    from volgauge import commands
+
+    has_parts = commands.explain(settings, source, against=against, service=service)
+    return 0 if has_parts else EXIT_NO_VALUE
 
 
 @app.command

@@ -1,10 +1,11 @@
-"""Recompute what was published: one record from its evidence, or a recording's records.
+"""Recompute what was published from its evidence; recordings are recording_check.py's affair.
 
 On the same build - kernels' source, libraries, processor - every number must come out to the last
 bit. Elsewhere the processor's and the library's rounding may differ: 1e-9 relative is asked for.
 """
 
 from collections.abc import Iterator, Sequence
+from math import isfinite, isnan
 from typing import Any, Literal
 
 import msgspec
@@ -15,15 +16,16 @@ from volgauge.domain.index import Flag, IndexValue, Method
 from volgauge.domain.units import DAYS_PER_YEAR, parse_instant
 from volgauge.errors import InputError
 from volgauge.index.assemble import expiry_facts, expiry_value
+from volgauge.index.band import error_band
 from volgauge.index.bundle import input_hash, strip_bracket, surface_of
 from volgauge.index.maturity import vol_points
+from volgauge.index.view import SHIFTED
 from volgauge.kernels import layout as col
 from volgauge.surface.surface import METHOD_ROW, Surface
 
 TOLERANCE = 1e-9
 """Relative, on another build."""
 WEIGHT_TOLERANCE = 1e-12
-MAX_DIVERGENCES = 20
 
 COLUMNS = {
     "value": col.TOTAL_VARIANCE,
@@ -38,8 +40,6 @@ COLUMNS = {
 """What of a record is a blend of its expiries' total variances."""
 OF_THE_TERM = frozenset({"weight", "share", "pooled_variance"})
 """What an expiry of a record has from the index, not from its own quotes."""
-OF_THE_SINK = frozenset({"source", "epoch", "published_ns", "prev_seq"})
-"""What each sink sets anew, and the name of the source: a replay has its own."""
 
 
 class Check(Struct, frozen=True):
@@ -63,32 +63,17 @@ class BundleVerdict(Struct, frozen=True, kw_only=True):
     seq: int
     value: float | None
     checks: tuple[Check, ...]
+    unverified: tuple[str, ...]
+    """Numbers of the record that do not follow from its evidence: they have a longer memory. A
+    replayed recording verifies these, too."""
 
 
-class Divergence(Struct, frozen=True, kw_only=True):
-    """One field of one record that came out otherwise."""
-
-    code: str
-    seq: int
-    field: str
-    published: Any
-    recomputed: Any
-
-
-class RecordingVerdict(Struct, frozen=True, kw_only=True):
-    """What came of a recording."""
+class ServiceVerdict(Struct, frozen=True, kw_only=True):
+    """What came of the newest record of every index of a running service."""
 
     verified: bool
-    """There were records, all of them came out, and as they were published."""
-    kind: Literal["recording"] = "recording"
-    exact: bool
-    """Bits were compared: the recording says that it was made by this very build."""
-    compared: int
-    missing: int
-    """Published, but the replay gave no such record."""
-    differing: int
-    divergences: tuple[Divergence, ...]
-    """The first of them."""
+    kind: Literal["service"] = "service"
+    bundles: tuple[BundleVerdict, ...]
 
 
 def read_bundle(data: bytes, name: str = "bundle") -> EvidenceBundle:
@@ -128,7 +113,36 @@ def verify(bundle: EvidenceBundle, build: Build) -> BundleVerdict:
         seq=bundle.record.seq,
         value=bundle.record.value,
         checks=tuple(checks),
+        unverified=tuple(_unverified(bundle.record)),
     )
+
+
+def verdict_of_service(bundles: Sequence[BundleVerdict]) -> ServiceVerdict:
+    """Of the newest record of every index of a service."""
+    return ServiceVerdict(
+        verified=bool(bundles) and all(bundle.verified for bundle in bundles),
+        bundles=tuple(bundles),
+    )
+
+
+def read_record(line: bytes, name: str = "record") -> IndexValue:
+    """Decode a published record.
+
+    Raises:
+        InputError: It is none.
+    """
+    try:
+        return msgspec.json.decode(line, type=IndexValue)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{name}: expected a published record, {error}") from error
+
+
+def record_in(data: bytes) -> IndexValue | None:
+    """The published record that these bytes are; None when they are something else."""
+    try:
+        return read_record(data)
+    except InputError:
+        return None
 
 
 def _check_shape(bundle: EvidenceBundle) -> None:
@@ -207,26 +221,67 @@ def _blend_checks(
 ) -> Iterator[Check]:
     """The weights' own law, and each number of the tenor that blends its expiries' variances."""
     tenor_years = record.tenor_days / DAYS_PER_YEAR
-    weights = [expiry.weight for expiry in record.expiries]
     centre = sum(e.weight * e.t_years for e in record.expiries)
     ok = abs(centre - tenor_years) <= WEIGHT_TOLERANCE * tenor_years
     yield Check("weights meet the tenor", ok, centre, tenor_years)
-    if Flag.ONE_SIDED_TERM.value not in record.flags:
-        total = sum(weights)
-        yield Check("weights sum to one", abs(total - 1.0) <= WEIGHT_TOLERANCE, total, 1.0)
-    method = METHOD_ROW[record.mode]
+    if record.value is None:
+        return
+    strikes = sum(expiry.n_strikes for expiry in record.expiries)
+    yield Check("n_strikes", record.n_strikes == strikes, record.n_strikes, strikes)
+    sums = _sums(record, surface.values[METHOD_ROW[record.mode], rows].tolist())
+    # A carried expiry's variance is taken from the record, to which it was rounded once more.
+    exact = exact and not _is_carried(record)
     for name, column in COLUMNS.items():
         published = getattr(record, name)
-        if published is None and name != "value":
+        again = vol_points(sums[column], tenor_years)
+        if name in _of_carried(record):
             continue
-        variances = surface.values[method, rows, column].tolist()
-        if name == "value":
-            variances = [
-                w if expiry.pooled_variance is None else expiry.pooled_variance
-                for w, expiry in zip(variances, record.expiries, strict=True)
-            ]
-        again = vol_points(_blend(weights, variances), tenor_years)
         yield Check(name, is_same(published, again, exact=exact), published, again)
+    total = sums[col.TOTAL_VARIANCE]
+    bid = vol_points(sums[col.BID_VARIANCE], tenor_years)
+    ask = vol_points(sums[col.ASK_VARIANCE], tenor_years)
+    if not set(_unverified(record)) & {"u"} and bid is not None and ask is not None:
+        extrapolation = sums[col.EXT_VARIANCE] * (record.value / (2.0 * total))
+        again = error_band(bid, ask, extrapolation if isfinite(extrapolation) else 0.0, 0.0)
+        yield Check("u", is_same(record.u, again, exact=exact), record.u, again)
+
+
+def _sums(record: IndexValue, values: Sequence[Sequence[float]]) -> list[float]:
+    """Every column of the expiries' results, weighted, in the order of the record.
+
+    Variances that were pooled or carried (rules 9 and 14) stand in the record.
+    """
+    sums = [0.0] * col.VALUE_COLUMNS
+    for expiry, row in zip(record.expiries, values, strict=True):
+        used = list(row)
+        if expiry.pooled_variance is not None:
+            own = used[col.TOTAL_VARIANCE]
+            shift = expiry.pooled_variance - own
+            for column in SHIFTED:
+                used[column] += shift
+            if isnan(own):
+                used[col.TOTAL_VARIANCE] = expiry.pooled_variance
+        if expiry.weight != 0.0:
+            sums = [x + expiry.weight * y for x, y in zip(sums, used, strict=True)]
+    return sums
+
+
+def _is_carried(record: IndexValue) -> bool:
+    """An expiry without a variance of its own made part of the value."""
+    return any(e.total_variance is None and e.weight != 0.0 for e in record.expiries)
+
+
+def _of_carried(record: IndexValue) -> frozenset[str]:
+    """Numbers that rest on more of a carried expiry than its variance, which the record tells."""
+    return frozenset(COLUMNS) - {"value"} if _is_carried(record) else frozenset()
+
+
+def _unverified(record: IndexValue) -> list[str]:
+    """Numbers of a record that follow from a longer memory than its evidence."""
+    names = ["smoothed", "quality", "candidate", *sorted(_of_carried(record))]
+    if record.flags and {Flag.ONE_SIDED_TERM.value, Flag.CARRIED.value} & set(record.flags):
+        names.append("u")
+    return [name for name in names if getattr(record, name) is not None]
 
 
 def _strip_check(
@@ -244,82 +299,8 @@ def _strip_check(
     yield Check("strip", is_same(record.strip, again, exact=exact), record.strip, again)
 
 
-def _blend(weights: Sequence[float], variances: Sequence[float]) -> float:
-    """Sum of weight times variance, in the order of the record."""
-    total = weights[0] * variances[0]
-    for weight, variance in zip(weights[1:], variances[1:], strict=True):
-        total += weight * variance
-    return total
-
-
 def is_same(before: object, after: object, *, exact: bool) -> bool:
     """Equal; floats on another build within 1e-9 relative."""
     if isinstance(before, float) and isinstance(after, float) and not exact:
         return abs(before - after) <= TOLERANCE * max(abs(before), abs(after))
     return type(before) is type(after) and before == after
-
-
-class RecordingCheck:
-    """Holds replayed records against published ones, in any order of arrival."""
-
-    def __init__(self, published: Iterator[IndexValue], *, exact: bool) -> None:
-        self._exact = exact
-        self._published = {(r.asset, r.tenor_days, r.seq): r for r in published}
-        self._divergences: list[Divergence] = []
-        self._differing = 0
-        self._compared = 0
-
-    def take(self, record: IndexValue) -> IndexValue | None:
-        """Compare one replayed record; the published one that it belongs to, None without."""
-        before = self._published.pop((record.asset, record.tenor_days, record.seq), None)
-        if before is None:
-            return None
-        self._compared += 1
-        found = list(_differences("", _comparable(before), _comparable(record), exact=self._exact))
-        if found:
-            self._differing += 1
-        for field, published, recomputed in found[: MAX_DIVERGENCES - len(self._divergences)]:
-            self._divergences.append(
-                Divergence(
-                    code=before.code,
-                    seq=before.seq,
-                    field=field,
-                    published=published,
-                    recomputed=recomputed,
-                )
-            )
-        return before
-
-    def verdict(self) -> RecordingVerdict:
-        """After the last record."""
-        missing = len(self._published)
-        return RecordingVerdict(
-            verified=self._compared > 0 and not missing and not self._differing,
-            exact=self._exact,
-            compared=self._compared,
-            missing=missing,
-            differing=self._differing,
-            divergences=tuple(self._divergences),
-        )
-
-
-def _comparable(record: IndexValue) -> dict[str, Any]:
-    tree: dict[str, Any] = msgspec.to_builtins(record)
-    for name in OF_THE_SINK:
-        del tree[name]
-    return tree
-
-
-def _differences(
-    where: str, before: object, after: object, *, exact: bool
-) -> Iterator[tuple[str, Any, Any]]:
-    """Path, published and recomputed value of every leaf of two JSON trees that differs."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in sorted(before.keys() | after.keys()):
-            inner = f"{where}.{key}".lstrip(".")
-            yield from _differences(inner, before.get(key), after.get(key), exact=exact)
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for index, (left, right) in enumerate(zip(before, after, strict=True)):
-            yield from _differences(f"{where}[{index}]", left, right, exact=exact)
-    elif not is_same(before, after, exact=exact):
-        yield where, before, after

@@ -15,6 +15,8 @@ from volgauge.index.evidence import EvidenceKeeper, Missing
 from volgauge.publish.http import ApiError
 
 SEAL_SECONDS = 1.0
+SCHEMA_FILE = "evidence.json"
+"""JSON Schema of a bundle, in the folder `schema` (record.shipped_schema)."""
 
 Explain: TypeAlias = Callable[[EvidenceBundle, EvidenceBundle | None], Any]
 """Explains a bundle, or its difference to an older one; the composition root gives it."""

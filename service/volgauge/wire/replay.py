@@ -20,7 +20,7 @@ from volgauge.adapters.base import VenueAdapter, VenueProtocol
 from volgauge.domain.instrument import Venue
 from volgauge.domain.units import parse_instant
 from volgauge.errors import InputError, VenueError
-from volgauge.wire.recorder import CONTROL, SETTINGS, Control
+from volgauge.wire.recorder import CONTROL, RECORDS, SETTINGS, Control
 
 STAMP_LENGTH = 28
 
@@ -78,6 +78,19 @@ def read_settings(folder: Path) -> dict[str, Any] | None:
     except (OSError, msgspec.DecodeError) as error:
         raise InputError(f"{path}: {error}") from error
     return tree
+
+
+def read_records(folder: Path) -> Iterator[bytes]:
+    """JSON of every index value that a recording says was published, asset after asset.
+
+    Raises:
+        InputError: The folder is no recording, or a line is damaged.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such recording")
+    for series in sorted((folder / RECORDS).glob("*")):
+        for _, payload in _lines(series):
+            yield payload
 
 
 def replay(
