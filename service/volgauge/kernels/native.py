@@ -250,7 +250,7 @@ def estimate(
         or abs(math.log(forward / memory[SEARCH_FORWARD])) > LARGEST_MOVE * sw
     )
     # An outermost strike has the whole leverage of its wing: it must not choose the shape.
-    spare = 1 if count > FEWEST_AFTER_EDGE else 0
+    spare = 1 if count > 20 else 0
     a = d = c = cost = 0.0
     for _ in range(2):
         if searched:

@@ -37,7 +37,9 @@ FIRST_STEP_M = 0.25
 FIRST_STEP_LOG_S = 0.46209812037329684
 """Half of the coarse steps."""
 SHRINK = 0.5
-LEAST_S, MOST_S = 0.02, 40.0
+PRIOR = 0.02
+PRIOR_S = 1.0
+LEAST_S, MOST_S = 0.2, 10.0
 """Bounds of s in units of sw."""
 LEAST_VARIANCE = 1e-12
 
@@ -189,6 +191,7 @@ def search(
             lanes[_M * LANES + lane] = COARSE_M[i] * sw
             lanes[_LOG_S * LANES + lane] = math.log(COARSE_S[j] * sw)
             lanes[_INV_S * LANES + lane] = 1.0 / (COARSE_S[j] * sw)
+    log_sw = math.log(PRIOR_S * sw)
     least_log, most_log = math.log(LEAST_S * sw), math.log(MOST_S * sw)
     step_m, step_log = FIRST_STEP_M * sw, FIRST_STEP_LOG_S
     best_m = best_log = 0.0
@@ -198,6 +201,10 @@ def search(
         _solve_lanes(lanes)
         _sum_weighted(k, w, inverse_unit, first, last, lanes)
         _solve_lanes(lanes)
+        for lane in range(LANES):
+            off_m = lanes[_M * LANES + lane] / sw
+            off_s = lanes[_LOG_S * LANES + lane] - log_sw
+            lanes[_COST * LANES + lane] += PRIOR * (off_m * off_m + off_s * off_s)
         lowest = math.inf
         chosen = 0
         for lane in range(LANES):
