@@ -52,6 +52,8 @@ from volgauge.surface.surface import METHOD_ROW
 
 Record = IndexValue | SurfaceValue | StatusEvent | FixingValue
 
+SEARCH_NS = 5 * NANOS_PER_SECOND
+"""The curves' outer parameters are looked for again this often (METHODOLOGY §5, rule 10)."""
 MAX_KNOWN = 256
 """Kept facts of expiries; expired ones go when there are this many."""
 
@@ -171,12 +173,15 @@ class AssetIndex:
 
     def _evaluate(self, now_ns: int) -> list[BookView]:
         books = []
+        is_search = now_ns // SEARCH_NS != self._second * NANOS_PER_SECOND // SEARCH_NS
         is_new_mark = self._mark is None or now_ns - self._mark.at_ns >= SPACING_NS
         for sink in self._sinks.values():
             # Before anything is computed: it tells the books whose snapshot has become whole.
             sink.held(now_ns)
             for key, surface in sink.books.items():
                 if key.asset == self.asset:
+                    if is_search:
+                        surface.search_again()
                     surface.evaluate(now_ns)
                     memory = self._memories.get(key)
                     if memory is None:
