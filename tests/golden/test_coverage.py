@@ -38,6 +38,9 @@ HEADLINE_DAYS = 30.0
 MIN_COVERAGE = 0.95
 SCALE = (0.5, 1.0)
 """Standard deviation of (value - truth) / u."""
+MAX_ERROR = 1.0
+"""Points, headline."""
+MAX_UNITS = 4.0
 Tell = Callable[[str, object], None]
 
 
@@ -99,6 +102,12 @@ def test_the_other_tenors_are_covered(measured: list[Measured], record_property:
     assert coverage([m for m in measured if m.tenor_days != HEADLINE_DAYS]) >= MIN_COVERAGE
 
 
+def test_no_instant_is_far_off(measured: list[Measured]) -> None:
+    """The headline errs by less than a point; no tenor by more than 4u: no outlier hides."""
+    assert max(abs(m.error) for m in of_tenor(measured, HEADLINE_DAYS)) <= MAX_ERROR
+    assert max(abs(m.error) / m.u for m in measured) <= MAX_UNITS
+
+
 @pytest.mark.slow
 def test_coverage_of_many_seeds(record_property: Tell) -> None:
     """A hundred seeds: the same limits."""
@@ -107,6 +116,7 @@ def test_coverage_of_many_seeds(record_property: Tell) -> None:
 
     assert coverage(headline) >= MIN_COVERAGE
     assert SCALE[0] <= scale(headline) <= SCALE[1]
+    assert max(abs(m.error) for m in headline) <= MAX_ERROR
 
 
 def watch(seed: int) -> Iterator[Measured]:
@@ -178,5 +188,5 @@ def report(measured: list[Measured], tell: Tell, name: str) -> None:
             f"{name} {group}: {len(some)} instants, within 2u {coverage(some):.3f}, "
             f"sd(error/u) {scale(some):.2f}, bias {fmean(errors):+.3f}, "
             f"RMSE {sqrt(fmean([e * e for e in errors])):.3f}, "
-            f"mean u {fmean([m.u for m in some]):.3f} points",
+            f"largest {max(map(abs, errors)):.3f}, mean u {fmean([m.u for m in some]):.3f} points",
         )
