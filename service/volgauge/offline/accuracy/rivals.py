@@ -181,9 +181,9 @@ def svi_corridor(board: Board) -> float:
 
 
 def at_the_money(board: Board, forward: float = nan) -> float:
-    """Volatility at the forward, linear between the quotes on both sides of it.
+    """Volatility at the forward, linear between the strikes on both sides of it.
 
-    A yardstick and no rival: where a quote is not two-sided it takes the venue's mark.
+    A yardstick and no rival, so it takes the venue's marks: they stay where quotes are pulled.
 
     Args:
         board: The quotes.
@@ -192,8 +192,7 @@ def at_the_money(board: Board, forward: float = nan) -> float:
     if not forward > 0.0:
         forward = parity_forward(board)
     k = np.log(board.strike / forward)
-    price = np.where(np.isnan(board.mid), board.mark, board.mid)
-    deviation = implied_deviation(k, np.where(k < 0.0, price[PUT], price[CALL]))
+    deviation = implied_deviation(k, np.where(k < 0.0, board.mark[PUT], board.mark[CALL]))
     known = ~np.isnan(deviation)
     if not (known & (k < 0.0)).any() or not (known & (k >= 0.0)).any():
         return nan

@@ -181,9 +181,9 @@ def _flat(name: str, volatility: float) -> Smile:
 
 
 WORLDS: tuple[World, ...] = (
-    Mixture("calm", ((0.08, 0.88, 0.73306), (0.92, 0.9296 / 0.92, 0.38761))),
-    Mixture("crash", ((0.08, 0.70, 0.86109), (0.92, 0.944 / 0.92, 0.56637))),
-    Mixture("call skew", ((0.05, 1.30, 1.04397), (0.95, 0.935 / 0.95, 0.46169))),
+    Mixture("calm", ((0.02, 0.80, 0.89377), (0.98, 0.984 / 0.98, 0.41678))),
+    Mixture("crash", ((0.20, 0.90, 1.04965), (0.80, 0.82 / 0.80, 0.52419))),
+    Mixture("call skew", ((0.05, 1.20, 1.05993), (0.95, 0.94 / 0.95, 0.48853))),
     Smile("SVI neg", 0.0075, 0.075, -0.35, 0.02, 0.12),
     Smile("SVI pos", 0.0075, 0.075, 0.30, -0.02, 0.12),
     _flat("BS60", 0.60),
@@ -192,6 +192,6 @@ WORLDS: tuple[World, ...] = (
 
 The SVI smiles are found again to ten digits (w_usd 0.0240952396, w_coin 0.0225139386; 0.0223553227,
 0.0237306332). Of the mixtures only corridor and whole line were known (43.00/44.46, 66.21/68.72,
-53.80/55.29 points): probabilities and means are round numbers chosen so that an SVI smile misses
-them by about what it missed there, the volatilities are solved for the two figures.
+53.80/55.29 points): probabilities and means are round numbers chosen so that the five
+rivals miss them by what they missed there, the volatilities are solved for the two figures.
 """
