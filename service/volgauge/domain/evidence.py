@@ -6,26 +6,29 @@ book's premium unit: the coin itself, or the quote currency.
 """
 
 from math import inf, isinf, isnan, nan
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from volgauge.domain.index import IndexValue, Method
 from volgauge.domain.instrument import Asset, Premium, Venue
 
 EVIDENCE_VERSION = 1
 
+Instant: TypeAlias = Annotated[int, Meta(ge=0, le=1 << 62)]
+"""Nanoseconds since 1970, until 2116."""
 Number: TypeAlias = float | Literal["inf", "-inf"] | None
 
 RECIPE = """\
 input_hash: SHA-256 (hex) over, for each venue used, its name (UTF-8) and the digests of the \
 expiries used (`expiries` of the record), ascending. \
 digest of an expiry: SHA-256 over, little-endian, an absent number being the NaN \
-0x7ff8000000000000: expiry_ns (int64); 1 if premium is coin, else 0 (one byte); borrowed_forward \
-(float64); future, rate; memory (m, s); all strikes, ascending; of each strike tick_size, tick_above, \
-tick_step of the call, then of the put (absent where not listed); of each strike one byte for the \
-call and one for the put, 1 listed; of each listed option, strike by strike, call before put: bid, \
-ask, bid_size, ask_size (float64), exchange_ns, received_ns (int64), first_forward, mark (float64).\
+0x7ff8000000000000: asset/quote_currency (UTF-8); expiry_ns (int64); 1 if premium is coin, else 0 \
+(one byte); borrowed_forward (float64); future, rate; memory (m, s); all strikes, ascending; of \
+each strike tick_size, tick_above, tick_step of the call, then of the put (absent where not \
+listed); of each strike one byte for the call and one for the put, 1 listed; of each listed \
+option, strike by strike, call before put: bid, ask, bid_size, ask_size (float64), exchange_ns, \
+received_ns (int64), first_forward, mark (float64).\
 """
 """How `input_hash` follows from a bundle; METHODOLOGY rule 22."""
 
@@ -37,9 +40,9 @@ class LegEvidence(Struct, frozen=True, kw_only=True, gc=False):
     ask: Number
     bid_size: Number
     ask_size: Number
-    exchange_ns: int
+    exchange_ns: Instant
     """The venue's time of the quote; 0 without one."""
-    received_ns: int
+    received_ns: Instant
     first_forward: Number
     """Forward of the expiry at the first evaluation after the quote (rule 3)."""
     mark: Number
@@ -62,7 +65,7 @@ class ExpiryEvidence(Struct, frozen=True, kw_only=True, gc=False):
 
     expiry: str
     """ISO-8601 instant of `expiry_ns`."""
-    expiry_ns: int
+    expiry_ns: Instant
     future: Number
     """The venue's own forward."""
     rate: Number
@@ -113,7 +116,7 @@ class EvidenceBundle(Struct, frozen=True, kw_only=True, gc=False):
     v: int = EVIDENCE_VERSION
     record: IndexValue
     """As published, but for `prev_seq` and `published_ns`, which each sink sets."""
-    at_ns: int
+    at_ns: Instant
     """The instant of computation of the inputs below."""
     rests_on: int
     """`seq` of the record that these inputs were taken with: the record's own, or, while a status

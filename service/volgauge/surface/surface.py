@@ -55,6 +55,7 @@ class Surface:
         """What is listed, by slot."""
         self.layout = 0
         """Rises whenever the ladders are packed anew: rows, expiries and slots are others then."""
+        self._name = f"{key.asset}/{key.quote_currency}".encode()
         self._cells: dict[int, int] = {}
         self._forwards: dict[int, float] = {}
         self._rates: dict[int, float] = {}
@@ -219,19 +220,21 @@ class Surface:
     def digest(self, row: int) -> bytes:
         """SHA-256 of everything that the value of one expiry rests on (METHODOLOGY rule 22).
 
-        In this order, little-endian, an absent number being the NaN 0x7ff8000000000000: expiry
-        (int64 ns); 1 for a premium in the coin, else 0 (one byte); the borrowed forward; the inputs
-        (venue's forward, rate); the curve's outer m and s; all strikes, ascending; of each strike
-        the tick rules of call and put (smallest step, limit, step above it); of each strike one
-        byte for the call and one for the put, 1 listed; of each listed option, strike by strike,
-        call before put, the quote: bid, ask, bid size, ask size (float64), venue's time, our
-        receipt (int64 ns), the forward that it met first, mark (float64).
+        In this order, little-endian, an absent number being the NaN 0x7ff8000000000000:
+        asset/quote_currency (UTF-8); expiry (int64 ns); 1 for a premium in the coin, else 0 (one
+        byte); the borrowed forward; the inputs (venue's forward, rate); the curve's outer m and s;
+        all strikes, ascending; of each strike the tick rules of call and put (smallest step, limit,
+        step above it); of each strike one byte for the call and one for the put, 1 listed; of each
+        listed option, strike by strike, call before put, the quote: bid, ask, bid size, ask size
+        (float64), venue's time, our receipt (int64 ns), the forward that it met first, mark
+        (float64).
         """
         first, last = self._plan[row, col.FIRST], self._plan[row, col.LAST]
         ladder = self._ladder[first:last]
         slots = ladder[:, col.CALL_SLOT : col.PUT_SLOT + 1].astype(np.int64)
         listed = slots >= 0
-        digest = sha256(self._plan[row, col.EXPIRY_NS].tobytes())
+        digest = sha256(self._name)
+        digest.update(self._plan[row, col.EXPIRY_NS].tobytes())
         digest.update(_pack_basis(self._is_coin, self.borrowed_forward(row)))
         digest.update(self._inputs[row].tobytes())
         digest.update(self.memory[row, : col.COST].tobytes())
