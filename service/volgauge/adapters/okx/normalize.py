@@ -28,7 +28,8 @@ _NAME = re.compile(
     r"([A-Z0-9]{1,12})-(USD(?:_UM)?)-([0-9]{6})-([0-9]{1,12}(?:\.[0-9]{1,12})?)-([CP])"
 )
 _FAMILY = re.compile(r"([A-Z0-9]{1,12})-([A-Z]{3,5}(?:_UM)?)")
-_NUMBER = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?")
+_DIGITS = frozenset("0123456789")
+_FIRST = _DIGITS | {"-"}
 _PLACEHOLDER = 4_611_686_018_427_388.0
 """An overflow that the venue printed in the hour of expiry (recorded in 2020)."""
 _REFUSED = re.compile(r"(channel:[^\s,]+(?:,\s*\w+:[^\s,]+)*)\s+doesn't exist")
@@ -50,10 +51,13 @@ class Ticks(Struct, frozen=True):
 
 def read_number(text: str) -> float:
     """A number sent as text; NaN for "", "∞" and anything else that is no finite number."""
-    if not _NUMBER.fullmatch(text):
+    try:
+        value = float(text)
+    except ValueError:
         return nan
-    value = float(text)
-    return value if -inf < value < inf and abs(value) != _PLACEHOLDER else nan
+    # What Python reads as a number and JSON does not: blanks, 1_000, .5, other scripts' digits.
+    is_plain = text.isascii() and text[-1] in _DIGITS and text[0] in _FIRST and "_" not in text
+    return value if is_plain and -inf < value < inf and abs(value) != _PLACEHOLDER else nan
 
 
 def read_positive(text: str) -> float:
@@ -214,7 +218,7 @@ def read_side(price: str, size: str, contract_size: float) -> tuple[float, float
     if price in {"", "0"} or size in {"", "0"}:
         return nan, nan
     value, amount = read_number(price), read_number(size) * contract_size
-    if 0.0 < value < inf and 0.0 < amount < inf:
+    if value > 0.0 and 0.0 < amount < inf:
         return value, amount
     return (nan, nan) if value == 0.0 or amount == 0.0 else None
 
