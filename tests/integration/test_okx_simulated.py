@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import isnan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,15 @@ from volgauge.domain.events import (
 )
 from volgauge.domain.instrument import Instrument, Premium
 from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.errors import VenueError
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.okx_venue import OkxVenue
 from volgauge.simulator.quoting import Lies
 from volgauge.simulator.server import Simulator, SimulatorOptions
 from volgauge.wire.catalog import run_catalog
 from volgauge.wire.feed import run_connection
+from volgauge.wire.recorder import Recorder
+from volgauge.wire.replay import replay
 
 PATIENCE_SECONDS = 40.0
 
@@ -91,10 +95,21 @@ class Running:
         return len(told) == 3 and all(e.requested == e.accepted > 0 for e in told.values())
 
 
+class Replayed:
+    """What a replay drives besides the adapters: nothing to compute here."""
+
+    def timer(self, now_ns: int) -> None:
+        """Time passed."""
+
+    def flush(self, now_ns: int) -> None:
+        """A burst was over."""
+
+
 @asynccontextmanager
 async def running(
     *,
     roll_in_seconds: float | None = None,
+    recorder: Recorder | None = None,
     **settings: Any,  # noqa: ANN401 - any setting
 ) -> AsyncIterator[Running]:
     """A market with a slow pace, the venue on it, the adapter connected."""
@@ -116,9 +131,14 @@ async def running(
         )
         run = Running(simulator, adapter, sink)
         clock = SystemClock()
-        run.tasks = [asyncio.create_task(run_catalog(adapter, clock, lambda: None))]
+
+        def flush() -> None:
+            if recorder is not None:
+                recorder.flushed(clock.wall_ns())
+
+        run.tasks = [asyncio.create_task(run_catalog(adapter, clock, flush, recorder))]
         run.tasks += [
-            asyncio.create_task(run_connection(p, clock, lambda: None, jitter=lambda: 0.1))
+            asyncio.create_task(run_connection(p, clock, flush, recorder, jitter=lambda: 0.1))
             for p in adapter.connections()
         ]
         try:
@@ -266,6 +286,30 @@ async def test_upgrade_passes_without_a_gap() -> None:
         assert [p.state for p in first] == [State.SPARE] * 3
         assert run.sink.of(FeedDown) == []
         assert sorted(e.connection for e in run.sink.of(FeedUp)) == ["hot", "market", "wings"]
+
+
+async def test_recorded_hand_over_replays_as_the_same_events(tmp_path: Path) -> None:
+    """Catalogs, two sessions of one connection, deadlines: the same program from files."""
+    recorder = Recorder(tmp_path)
+    async with running(assets=("SOL",), recorder=recorder) as run:
+        await run.until(run.covers)
+        run.venue.faults = Faults(upgrade_after_seconds=0.1, upgrade_seconds=600.0)
+        first = run.adapter.connections()[:3]
+        await run.until(lambda: all(p.counts["handover_announced"] for p in first))
+        run.venue.faults = Faults()
+        await run.until(lambda: all(p.counts["reconnects.handed_over"] == 1 for p in first))
+        await asyncio.sleep(0.3)
+        live = run.sink
+    await recorder.write()
+    again = Sink()
+    adapter = make(again, assets=("SOL",))
+    refused: list[VenueError] = []
+    replay(tmp_path, {adapter.venue: adapter}, Replayed(), refused.append)
+
+    assert refused == []
+    assert again.quotes == live.quotes
+    assert again.events == live.events
+    assert len(again.quotes) > 1_000
 
 
 async def test_refused_channels_are_told_as_uncovered() -> None:
