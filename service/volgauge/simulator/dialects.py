@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from volgauge.simulator.board import Step
+from volgauge.simulator.bybit_venue import BybitVenue
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.market import Market
 from volgauge.simulator.okx_venue import OkxVenue
@@ -70,5 +71,5 @@ class Dialect(Protocol):
 MakeDialect = Callable[[Market, int], Dialect]
 """From the market and a seed."""
 
-DIALECTS: Mapping[str, MakeDialect] = {"okx": OkxVenue}
+DIALECTS: Mapping[str, MakeDialect] = {"okx": OkxVenue, "bybit": BybitVenue}
 """By the venue's name."""

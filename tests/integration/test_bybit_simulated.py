@@ -1,0 +1,346 @@
+"""The Bybit adapter on real sockets against the simulated Bybit: every value is the market's."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from math import isnan
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fakes.bybit_lab import make
+from fakes.deribit_lab import Sink
+from volgauge.adapters.base import State
+from volgauge.adapters.bybit.adapter import BybitAdapter
+from volgauge.adapters.bybit.plan import BOOKS, CONNECTIONS
+from volgauge.book.depth import DepthBook
+from volgauge.clock import SystemClock
+from volgauge.domain.events import (
+    BookDelta,
+    BookSnapshot,
+    Coverage,
+    FeedDown,
+    FeedUp,
+    ForwardMark,
+    Gap,
+    IndexPrice,
+    InstrumentsExpired,
+    InstrumentsListed,
+    MarkQuote,
+    OpenInterest,
+    VenueState,
+)
+from volgauge.domain.instrument import Instrument, Premium
+from volgauge.simulator.bybit_venue import BybitVenue
+from volgauge.simulator.faults import Faults
+from volgauge.simulator.quoting import Lies
+from volgauge.simulator.server import Simulator, SimulatorOptions
+from volgauge.wire.catalog import run_catalog
+from volgauge.wire.feed import run_connection
+
+PATIENCE_SECONDS = 20.0
+PRINTED = 1e-8
+"""Last decimal of marks and forwards on this wire."""
+
+
+class Running:
+    """An adapter whose shells run, and the venue it talks to."""
+
+    def __init__(self, simulator: Simulator, adapter: BybitAdapter, sink: Sink) -> None:
+        dialect = simulator.dialects["bybit"]
+        assert isinstance(dialect, BybitVenue)
+        self.venue = dialect
+        self.adapter = adapter
+        self.sink = sink
+        self.tasks: list[asyncio.Task[None]] = []
+        self.started_seconds = asyncio.get_running_loop().time()
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """Run the shells of the adapter."""
+        clock = SystemClock()
+        catalog = run_catalog(self.adapter, clock, lambda: None, jitter=lambda: 0.0)
+        self.tasks = [asyncio.create_task(catalog)]
+        self.tasks += [
+            asyncio.create_task(run_connection(p, clock, lambda: None, jitter=lambda: 0.1))
+            for p in self.adapter.connections()
+        ]
+        try:
+            yield
+        finally:
+            pending = set(self.tasks)
+            while pending:
+                # A session that ends by itself at that instant may take a cancellation with it.
+                for task in pending:
+                    task.cancel()
+                _, pending = await asyncio.wait(pending, timeout=1.0)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait for a condition, with a deadline."""
+        for _ in range(round(PATIENCE_SECONDS / 0.02)):
+            if condition():
+                return
+            for task in self.tasks:
+                if task.done():
+                    task.result()
+            await asyncio.sleep(0.02)
+        sessions = [(p.connection, p.state, p.counts) for p in self.adapter.connections()]
+        raise AssertionError(f"not in time: {sessions}")
+
+    @property
+    def listed(self) -> dict[str, tuple[int, Instrument]]:
+        """Options by name, with their slots."""
+        found: dict[str, tuple[int, Instrument]] = {}
+        for event in self.sink.events:
+            if isinstance(event, InstrumentsListed):
+                pairs = zip(event.instruments, event.slots, strict=True)
+                found |= {i.name: (slot, i) for i, slot in pairs}
+            elif isinstance(event, InstrumentsExpired):
+                gone = set(event.slots)
+                found = {n: pair for n, pair in found.items() if pair[0] not in gone}
+        return found
+
+    @property
+    def newest(self) -> dict[int, tuple[float, ...]]:
+        """Bid, ask and sizes by slot."""
+        return {quote[0]: quote[1:5] for quote in self.sink.quotes}
+
+    def is_covered(self) -> bool:
+        """Every connection lives and has everything it asked for."""
+        told = {e.connection: e for e in self.sink.of(Coverage)}
+        is_live = all(p.state is State.LIVE for p in self.adapter.connections())
+        return (
+            is_live
+            and set(told) == set(CONNECTIONS)
+            and all(e.requested == e.accepted > 0 for e in told.values())
+        )
+
+    def tops(self) -> dict[int, tuple[float, ...]]:
+        """What the venue would say now of every option, by our slots."""
+        found = {}
+        for name, (slot, _) in self.listed.items():
+            place, at = self.venue.contracts[name]
+            book = self.venue.books[place]
+            numerator, denominator = book.terms.min_amount
+            sizes = [
+                lots[at] * numerator / denominator if lots[at] else np.nan
+                for lots in (book.bid_lots, book.ask_lots)
+            ]
+            found[slot] = (float(book.bid[at]), float(book.ask[at]), *map(float, sizes))
+        return found
+
+    def is_same(self, columns: int = 4) -> bool:
+        """We hold what the venue holds, to the last digit: prices, and sizes behind them."""
+        tops, newest = self.tops(), self.newest
+        return set(tops) == set(newest) and all(
+            np.array_equal(newest[slot][:columns], tops[slot][:columns], equal_nan=True)
+            for slot in tops
+        )
+
+
+@asynccontextmanager
+async def running(**settings: Any) -> AsyncIterator[Running]:  # noqa: ANN401 - any setting
+    """A market with a slow pace, the venue on it, the adapter connected."""
+    options = SimulatorOptions(
+        currencies=("BTC", "SOL_USDC"), rate=400.0, seed=11, venues=("bybit",)
+    )
+    async with Simulator(options) as simulator:
+        sink = Sink()
+        adapter = make(
+            sink,
+            **{
+                "ws_url": simulator.ws_url_of("bybit"),
+                "rest_url": simulator.rest_url_of("bybit"),
+                "assets": (),
+                "compression": False,
+                "catalog_refresh_seconds": 0.5,
+            }
+            | settings,
+        )
+        run = Running(simulator, adapter, sink)
+        async with run.connected():
+            yield run
+
+
+async def test_listing_has_the_terms_of_the_market() -> None:
+    """All coins, discovered; every contract, strike, expiry and tick."""
+    async with running() as run:
+        await run.until(run.is_covered)
+        await run.until(lambda: run.sink.of(OpenInterest))
+        listed = run.listed
+
+        assert set(listed) == set(run.venue.contracts)
+        for name, (_, instrument) in listed.items():
+            place, slot = run.venue.contracts[name]
+            family, board = run.venue.families[place], run.venue.books[place].board
+            option = board.options[slot]
+            assert instrument.asset == board.terms.asset
+            assert instrument.quote_currency == "USDT"
+            assert instrument.strike == option.strike
+            assert instrument.expiry_ns == option.expiry.expiry_ns
+            assert (instrument.kind.value == "C") == option.is_call
+            assert instrument.premium is Premium.QUOTE
+            assert instrument.contract_size == 1.0
+            assert instrument.tick_size == family.terms.tick_size
+            assert instrument.listed_ns == option.listed_ns // 10**6 * 10**6
+        assert {instrument.asset for _, instrument in listed.values()} == {"BTC", "SOL"}
+
+
+async def test_quotes_are_the_venues() -> None:
+    """Books of the hot expiries and tickers of the rest, both sides with sizes, or absent."""
+    async with running() as run:
+        await run.until(run.is_covered)
+        run.venue.lies = Lies(frozen=True)
+        await run.until(run.is_same)
+
+        assert sum(isnan(bid) for bid, *_ in run.tops().values()) > 0
+        assert run.sink.of(FeedDown) == []
+        assert run.sink.of(Gap) == []
+        counts = [p.counts for p in run.adapter.connections()]
+        assert not any(key.startswith("rejected") for count in counts for key in count)
+
+
+async def test_forwards_indices_and_marks_are_the_markets() -> None:
+    """Each expiry's own forward; marks of premiums in USDT, volatilities as fractions."""
+    async with running() as run:
+        await run.until(run.is_covered)
+        await run.until(lambda: len(run.sink.of(MarkQuote)) > 20)
+        listed = run.listed
+        boards = {board.terms.asset: board for board in run.venue.market.boards}
+
+        forwards = {(e.asset, e.expiry_ns): e.price for e in run.sink.of(ForwardMark)}
+        assert set(forwards) == {(i.asset, i.expiry_ns) for _, i in listed.values()}
+        for (asset, expiry_ns), price in forwards.items():
+            board = boards[str(asset)]
+            place = [e.expiry_ns for e in board.expiries].index(expiry_ns)
+            assert price == pytest.approx(board.forward[place], rel=2e-3)
+        for event in run.sink.of(IndexPrice)[-4:]:
+            assert event.price == pytest.approx(boards[str(event.asset)].index_price, rel=2e-3)
+        marks: dict[int, tuple[float, float]] = {}
+        for event in run.sink.of(MarkQuote):
+            pairs = zip(event.prices, event.implied_vols, strict=True)
+            marks |= dict(zip(event.slots, pairs, strict=True))
+        marked = 0
+        for name, (slot, instrument) in listed.items():
+            place, at = run.venue.contracts[name]
+            book = run.venue.books[place]
+            fair = float(book.fair(np.array([at]))[0])
+            if slot not in marks:
+                # Prints as 0: no mark.
+                assert fair < 2.0 * PRINTED
+                continue
+            marked += 1
+            # A spot that moves meanwhile moves the premium by no more.
+            forward = forwards[instrument.asset, instrument.expiry_ns]
+            assert marks[slot][0] == pytest.approx(fair, rel=0.05, abs=5e-3 * forward)
+            assert 0.05 < marks[slot][1] <= 5.0
+        assert marked > 0.8 * len(listed)
+
+
+async def test_depth_follows_the_venue_over_gaps_and_restarts() -> None:
+    """Deltas that are left out, and a service that begins anew with u = 1."""
+    async with running(depth_levels=20, hot_days=3.0, assets=("BTC",)) as run:
+        await run.until(lambda: run.sink.of(BookSnapshot))
+        run.venue.faults = Faults(book_gap=0.05)
+        await run.until(lambda: run.sink.of(Gap))
+        run.venue.faults = Faults()
+        run.venue.restart_books()
+        run.venue.lies = Lies(frozen=True)
+        await run.until(lambda: are_books_same(run))
+
+        assert {gap.reason for gap in run.sink.of(Gap)} == {"sequence"}
+        assert run.sink.of(FeedDown) == []
+
+
+def are_books_same(run: Running) -> bool:
+    """The books as told are those of the venue, level by level."""
+    books, broken = DepthBook(), set()
+    for event in run.sink.events:
+        if isinstance(event, BookSnapshot | BookDelta):
+            books.apply(event)
+            broken.discard(event.slot)
+        elif isinstance(event, Gap):
+            for slot in event.slots:
+                books.forget(slot)
+                broken.add(slot)
+    for name, (slot, _) in run.listed.items():
+        held = run.venue._held.get(BOOKS + name)
+        if held is None or slot in broken:
+            continue
+        for told, real in zip(books.levels(slot), (held.bids, held.asks), strict=True):
+            if dict(told) != {float(price): float(size) for price, size in real.items()}:
+                return False
+    return len(run.venue._held) > len(broken)
+
+
+async def test_tickers_quote_where_books_are_broken() -> None:
+    """Every second delta is missing: the books give way to the tickers, nothing stands still."""
+    async with running(hot_days=3.0, assets=("BTC",)) as run:
+        await run.until(lambda: len(run.sink.quotes) > 200)
+        run.venue.faults = Faults(book_gap=0.5)
+        await run.until(lambda: len(run.sink.of(Gap)) > 5)
+        run.venue.lies = Lies(frozen=True)
+        await run.until(lambda: run.is_same(2))
+
+
+async def test_refused_topics_are_told_as_uncovered() -> None:
+    """A tenth of the topics comes back as failed; the rest is served."""
+    async with running(assets=("SOL",)) as run:
+        run.venue.faults = Faults(refuse=0.1)
+        await run.until(lambda: len(run.sink.of(Coverage)) >= len(CONNECTIONS))
+
+        requested = sum(event.requested for event in run.sink.of(Coverage))
+        accepted = sum(event.accepted for event in run.sink.of(Coverage))
+        assert 0.7 < accepted / requested < 1.0
+        assert sum(p.counts["topics_uncovered"] for p in run.adapter.connections()) > 0
+
+
+async def test_maintenance_is_told_and_ends() -> None:
+    """By the polled status; everybody is cut off, and comes back."""
+    async with running(assets=("SOL",)) as run:
+        await run.until(run.is_covered)
+        age = asyncio.get_running_loop().time() - run.started_seconds
+        run.venue.faults = Faults(maintenance_after_seconds=age + 0.2, maintenance_seconds=2.0)
+        await run.until(lambda: any(e.maintenance for e in run.sink.of(VenueState)))
+        await run.until(lambda: run.sink.of(FeedDown))
+        await run.until(lambda: not run.sink.of(VenueState)[-1].maintenance)
+        await run.until(run.is_covered)
+
+        assert [e.maintenance for e in run.sink.of(VenueState)] == [True, False]
+
+
+async def test_silent_venue_is_left_although_it_answers() -> None:
+    """Pongs are no data."""
+    async with running(assets=("SOL",), reconnect_after_seconds=0.5) as run:
+        await run.until(lambda: run.sink.of(FeedUp))
+        run.venue.lies = Lies(silent=True)
+        await run.until(lambda: run.sink.of(FeedDown))
+
+        assert {event.reason for event in run.sink.of(FeedDown)} == {"feed_stale"}
+
+
+async def test_options_roll() -> None:
+    """At the hour the old ones go at once; the new ones come by polling."""
+    options = SimulatorOptions(
+        currencies=("SOL_USDC",), rate=200.0, seed=11, venues=("bybit",), roll_in_seconds=3.0
+    )
+    async with Simulator(options) as simulator:
+        sink = Sink()
+        adapter = make(
+            sink,
+            ws_url=simulator.ws_url_of("bybit"),
+            rest_url=simulator.rest_url_of("bybit"),
+            assets=(),
+            compression=False,
+        )
+        run = Running(simulator, adapter, sink)
+        async with run.connected():
+            await run.until(lambda: run.sink.of(InstrumentsExpired))
+            await run.until(lambda: set(run.listed) == set(run.venue.contracts))
+
+        (expired,) = run.sink.of(InstrumentsExpired)
+        first = run.sink.of(InstrumentsListed)[0]
+        nearest_ns = min(i.expiry_ns for i in first.instruments)
+        assert len(expired.slots) == sum(i.expiry_ns == nearest_ns for i in first.instruments)
+        assert 0 <= expired.received_ns - nearest_ns < 500_000_000
