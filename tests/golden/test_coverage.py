@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from golden.market_feed import Watched
 from volgauge.domain.index import IndexValue, Status
-from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_HOUR, NANOS_PER_MILLI, parse_instant
+from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_HOUR, NANOS_PER_SECOND, parse_instant
 from volgauge.simulator.market import MarketOptions
 
 TUNING_SEEDS = range(1_000)
@@ -30,8 +30,8 @@ FAMILIES = ("ssvi", "mixture")
 COMMON_NOISE = 0.15
 COMMON_SECONDS = 10.0
 INSTANTS = 4
-STEP_NS = 500 * NANOS_PER_MILLI
-STEPS_BETWEEN = 60
+STEP_NS = NANOS_PER_SECOND
+STEPS_BETWEEN = 30
 """30 s: three times what the shared error needs to forget itself."""
 HEADLINE_DAYS = 30.0
 
