@@ -20,7 +20,7 @@ EFFORT = Effort(
     seeds=24,
     attacked_seeds=10,
     strike_seeds=6,
-    band_seeds=40,
+    band_seeds=20,
     forward_step=104.0,
     with_rivals=False,
 )

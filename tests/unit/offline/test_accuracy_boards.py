@@ -5,7 +5,6 @@ import pytest
 
 from volgauge.offline.accuracy.boards import (
     COIN_TICKS,
-    COMMON,
     DENSE,
     EXACT,
     FINE,
@@ -41,7 +40,7 @@ def test_quotes_without_noise_are_rounded_outwards() -> None:
     np.testing.assert_array_equal(board.mark, price)
 
 
-@pytest.mark.parametrize("quoting", [SOUND, FINE, COMMON])
+@pytest.mark.parametrize("quoting", [SOUND, FINE, Quoting(common=0.15)])
 def test_quotes_lie_on_the_grid(quoting: Quoting) -> None:
     """Multiples of the tick of their own price, bid below ask."""
     board = make_board(CALM, "dense", quoting, seed=3)

@@ -57,7 +57,6 @@ SOUND = Quoting()
 EXACT = Quoting(ticks=None, noise=0.0)
 """Unrounded and without noise."""
 FINE = Quoting(ticks=FINE_TICKS, relative=0.003)
-COMMON = Quoting(common=0.15)
 
 
 class Board(Struct, frozen=True, kw_only=True):

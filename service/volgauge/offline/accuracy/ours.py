@@ -36,6 +36,8 @@ class Estimate(Struct, frozen=True, kw_only=True):
     skewness: float
     kurtosis: float
     forward: float
+    atm: float
+    """At the forward, by the fit."""
     extrapolated: float
     strikes: int
     eligible: bool
@@ -48,12 +50,15 @@ class Estimate(Struct, frozen=True, kw_only=True):
     """Log-moneyness of its ends."""
 
 
-def surface_of(board: Board, order: list[int] | None = None) -> tuple[Surface, int]:
+def surface_of(
+    board: Board, order: list[int] | None = None, future: float = nan
+) -> tuple[Surface, int]:
     """The board as a fresh surface, and the instant at which it stands.
 
     Args:
         board: The quotes.
         order: Slot of each option (calls first), to show that the order leaves no trace.
+        future: The listed future of the expiry, which serves when parity has too few pairs.
     """
     now_ns = EXPIRY_NS - round(board.years * NANOS_PER_YEAR)
     table = QuoteTable()
@@ -84,12 +89,13 @@ def surface_of(board: Board, order: list[int] | None = None) -> tuple[Surface, i
         bid, ask = float(board.bid[leg, place]), float(board.ask[leg, place])
         table.write(slot, bid, ask, nan, nan, now_ns, now_ns)
     table.write_marks(slots, [float(board.mark[leg, place]) for leg, place in options])
+    surface.set_forward(EXPIRY_NS, future)
     return surface, now_ns
 
 
-def estimate(board: Board, order: list[int] | None = None) -> Estimate:
+def estimate(board: Board, future: float = nan) -> Estimate:
     """Every quantity of one board, cold: no fit of an earlier board is behind it."""
-    surface, now_ns = surface_of(board, order)
+    surface, now_ns = surface_of(board, future=future)
     surface.evaluate(now_ns)
     values, facts = surface.values[col.NATIVE, 0], surface.facts[col.NATIVE, 0]
     forward = float(values[col.FORWARD])
@@ -130,6 +136,7 @@ def _read(values: F64, facts: I64, used: tuple[float, ...], years: float) -> Est
         skewness=float(values[col.SKEWNESS]),
         kurtosis=float(values[col.KURTOSIS]),
         forward=float(values[col.FORWARD]),
+        atm=100.0 * float(values[col.DEVIATION]) / sqrt(years),
         extrapolated=float(values[col.EXTRAPOLATED]),
         strikes=int(facts[col.STRIKES]),
         eligible=bool(facts[col.ELIGIBLE]),
