@@ -81,9 +81,9 @@ class MarkQuote(Event, frozen=True, kw_only=True):
 
     slots: tuple[int, ...]
     prices: tuple[float, ...]
-    """Premium unit."""
+    """Premium unit; NaN where the venue tells a volatility without a price."""
     implied_vols: tuple[float, ...]
-    """Fractions, the venue's convention; information only."""
+    """Fractions, the venue's convention; information only. NaN where there is none."""
     exchange_ns: int
 
 

@@ -239,6 +239,18 @@ def test_refusals_within_http_200(code: str, kind: type[Exception]) -> None:
         adapter.on_catalog(given, NOW_NS)
 
 
+def test_family_without_instruments_is_left_out() -> None:
+    """Named in the tick bands, unknown to public/instruments: the others are listed."""
+    sink = Sink()
+    adapter = make(sink)
+    given = bodies([option_row(CALL)], extra=["SOL-USD_UM"])
+    given["SOL-USD_UM.option"] = body([], "51000", "Parameter instFamily error")
+    adapter.on_catalog(given, NOW_NS)
+
+    assert set(instruments(sink)) == {CALL}
+    assert adapter.connections()[-1].counts["rejected.listing_family"] == 1
+
+
 @pytest.mark.parametrize(
     ("status", "answer", "kind"),
     [

@@ -131,6 +131,9 @@ class OkxAdapter:
         amounts: dict[str, float] = {}
         refused: list[str] = []
         for family in families:
+            if self._is_refused(bodies, family, families):
+                refused.append("family")
+                continue
             for row in _rows(bodies, f"{family}.option"):
                 self._read(row, ticks[family], now_ns, options, refused)
             for row in _rows(bodies, f"{family}.interest"):
@@ -161,6 +164,19 @@ class OkxAdapter:
         if not rows:
             raise CatalogError(VENUE, "expected option families, found none")
         return found
+
+    def _is_refused(
+        self, bodies: Mapping[str, bytes], family: str, families: tuple[str, ...]
+    ) -> bool:
+        """The venue names a family and then knows no instruments of it.
+
+        One that we hold, or the only one, must be answered; so must be anything that the venue
+        only cannot answer now.
+        """
+        if len(families) == 1 or family in self._listing.families:
+            return False
+        answer = _read_body(bodies, f"{family}.option")
+        return answer.code != OK and isinstance(_refusal(answer, family), CatalogError)
 
     def _read(
         self,
@@ -258,14 +274,18 @@ class OkxAdapter:
                 self._plan(frozenset(), now_ns)
 
 
-def _rows(bodies: Mapping[str, bytes], name: str) -> list[msgspec.Raw]:
+def _read_body(bodies: Mapping[str, bytes], name: str) -> messages.Body:
     body = bodies.get(name)
     if body is None:
         raise CatalogError(VENUE, f"{name}: no such body")
     try:
-        answer = _decode_body(body)
+        return _decode_body(body)
     except UNREADABLE as error:
         raise CatalogError(VENUE, f"{name}: {error}") from error
+
+
+def _rows(bodies: Mapping[str, bytes], name: str) -> list[msgspec.Raw]:
+    answer = _read_body(bodies, name)
     if answer.code != OK:
         raise _refusal(answer, name)
     return answer.data
