@@ -278,9 +278,7 @@ def add_residuals(smile: F64, count: int, totals: F64) -> None:
 
 
 @part
-def tail_free(
-    nodes: F64, start: int, stop: int, b: float, rho: float, m: float, s: float
-) -> float:
+def tail_free(nodes: F64, start: int, stop: int, b: float, rho: float, m: float, s: float) -> float:
     """Int w phi(z) dz over a run of nodes that hold the curve's NODE_S."""
     total = 0.0
     for i in range(start, stop):

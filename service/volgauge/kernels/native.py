@@ -37,6 +37,7 @@ from volgauge.kernels.layout import (
     EXTRAPOLATED,
     F_BUTTERFLY,
     F_EXTRAPOLATED,
+    F_FIT,
     F_GAP,
     F_QUAD,
     FLAGS,
@@ -99,7 +100,7 @@ from volgauge.kernels.smile import (
     solve_vols,
 )
 from volgauge.kernels.special import log
-from volgauge.kernels.svi import search
+from volgauge.kernels.svi import PRIOR, ROUGH_PRIOR, ROUGH_ROUNDS, ROUNDS, search
 
 FEWEST_STRIKES = 7
 FEWEST_A_SIDE = 3
@@ -113,6 +114,8 @@ LARGEST_QUAD = 0.001
 COST_RISE = 1.5
 LEAST_COST = 0.01
 """A strike: a tenth of a unit is no reason to search again."""
+ROUGH_SLACK = 1.5
+"""A rough curve goes on beyond its strikes less exactly than the final one."""
 LARGEST_MOVE = 0.25
 """Of the forward since the search, in deviations at the money."""
 
@@ -167,8 +170,8 @@ def drop_edges(smile: F64, count: int, s: float, ladder: F64, work: F64, facts: 
         if count <= FEWEST_AFTER_EDGE:
             break
         a, d, c = fit(smile, INVERSE_UNIT, 1, count - 1, s)
-        low = is_off(smile, 0, a, d, c)
-        high = is_off(smile, count - 1, a, d, c)
+        low = is_off(smile, 0, a, d, c, 1.0)
+        high = is_off(smile, count - 1, a, d, c, 1.0)
         if low and high and count - 2 < FEWEST_AFTER_EDGE:
             high = False
         if not (low or high):
@@ -182,6 +185,48 @@ def drop_edges(smile: F64, count: int, s: float, ladder: F64, work: F64, facts: 
         count = drop(smile, count)
         measure(smile, count, deviation_at_money(smile, count))
     return count
+
+
+@part
+def curve(smile: F64, unit_row: int, count: int, s: float) -> tuple[float, float, float, bool]:
+    """The curve (a, d, c) through all strikes; one volatility for all where none can be fitted."""
+    a, d, c = fit(smile, unit_row, 0, count, s)
+    if abs(a) + abs(d) + abs(c) < math.inf:
+        return a, d, c, False
+    return mean_variance(smile, unit_row, count), 0.0, 0.0, True
+
+
+@part
+def mean_variance(smile: F64, unit_row: int, count: int) -> float:
+    """Total variance of the strikes, weighted as the fit weighs them."""
+    total = weight = 0.0
+    for j in range(count):
+        inverse = smile[unit_row, j]
+        total += inverse * inverse * smile[W, j]
+        weight += inverse * inverse
+    return total / weight
+
+
+@part
+def find_shape(smile: F64, count: int, sw: float, lanes: F64) -> tuple[float, float]:
+    """Outer parameters of the curve, without outermost strikes that do not belong to the others.
+
+    An outermost strike has the whole leverage of its wing, and would bend the curve to itself
+    before rule 10a looks at it.
+    """
+    low, high = 0, count
+    if count > FEWEST_AFTER_EDGE:
+        m, s = search(
+            smile[K], smile[W], smile[INVERSE_UNIT], 1, count - 1, sw, lanes, ROUGH_ROUNDS,
+            ROUGH_PRIOR,
+        )  # fmt: skip
+        place_on(smile, count, m, s)
+        a, d, c = fit(smile, INVERSE_UNIT, 1, count - 1, s)
+        if is_off(smile, 0, a, d, c, ROUGH_SLACK):
+            low = 1
+        if is_off(smile, count - 1, a, d, c, ROUGH_SLACK):
+            high = count - 1
+    return search(smile[K], smile[W], smile[INVERSE_UNIT], low, high, sw, lanes, ROUNDS, PRIOR)
 
 
 @part
@@ -249,19 +294,15 @@ def estimate(
         or memory[SEARCH] != 0.0
         or abs(math.log(forward / memory[SEARCH_FORWARD])) > LARGEST_MOVE * sw
     )
-    # An outermost strike has the whole leverage of its wing: it must not choose the shape.
-    spare = 1 if count > 20 else 0
     a = d = c = cost = 0.0
+    failed = False
     for _ in range(2):
         if searched:
-            outer_m, outer_s = search(
-                smile[K], smile[W], smile[INVERSE_UNIT], spare, count - spare, sw, lanes
-            )
-            memory[OUTER_M], memory[OUTER_S] = outer_m, outer_s
+            memory[OUTER_M], memory[OUTER_S] = find_shape(smile, count, sw, lanes)
         place_on(smile, count, memory[OUTER_M], memory[OUTER_S])
         count = drop_edges(smile, count, memory[OUTER_S], ladder, work, facts)
         place_on(smile, count, memory[OUTER_M], memory[OUTER_S])
-        a, d, c = fit(smile, INVERSE_UNIT, 0, count, memory[OUTER_S])
+        a, d, c, failed = curve(smile, INVERSE_UNIT, count, memory[OUTER_S])
         compare(smile, count, a, d, c)
         if mark_outliers(smile, count, sw) > 0:
             for j in range(count):
@@ -271,7 +312,7 @@ def estimate(
             sw = deviation_at_money(smile, count)
             measure(smile, count, sw)
             place_on(smile, count, memory[OUTER_M], memory[OUTER_S])
-            a, d, c = fit(smile, INVERSE_UNIT, 0, count, memory[OUTER_S])
+            a, d, c, failed = curve(smile, INVERSE_UNIT, count, memory[OUTER_S])
             compare(smile, count, a, d, c)
         cost = cost_of(smile, count, a, d, c)
         if searched or frozen or cost <= COST_RISE * max(memory[COST], LEAST_COST * count):
@@ -281,6 +322,8 @@ def estimate(
         memory[COST] = cost
         memory[SEARCH_FORWARD] = forward
         memory[SEARCH] = 0.0
+    if failed:
+        facts[FLAGS] |= F_FIT
     facts[ACCEPTED] = count
     facts[STRIKES] = count
     sw = deviation_at_money(smile, count)
@@ -345,7 +388,9 @@ def whole_line(
     first, last = smile[K, 0], smile[K, count - 1]
     if not first < 0.0 < last:
         return
-    a, d, c = fit(smile, INVERSE_UNIT_FULL, 0, count, s)
+    a, d, c, failed = curve(smile, INVERSE_UNIT_FULL, count, s)
+    if failed:
+        facts[FLAGS] |= F_FIT
     compare(smile, count, a, d, c)
     leave_residuals(smile, count, sw)
     b = c / s

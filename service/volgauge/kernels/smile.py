@@ -178,12 +178,15 @@ def cost_of(smile: F64, count: int, a: float, d: float, c: float) -> float:
 
 
 @inlined
-def is_off(smile: F64, j: int, a: float, d: float, c: float) -> bool:
-    """Whether an outermost strike is far from the curve that was fitted without it (10a)."""
+def is_off(smile: F64, j: int, a: float, d: float, c: float, slack: float) -> bool:
+    """Whether an outermost strike is far from the curve that was fitted without it (10a).
+
+    `slack` widens the limits: 1 is the rule's.
+    """
     w = max(a + d * smile[Y, j] + c * smile[Z, j], 1e-12)
     s_fit = math.sqrt(w)
     limit = max(EDGE_SHARE * s_fit, EDGE_ETAS * smile[ETA_USED, j])
-    return bool(abs(smile[S, j] - s_fit) > limit)
+    return bool(abs(smile[S, j] - s_fit) > slack * limit)
 
 
 @part

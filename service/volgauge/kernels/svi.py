@@ -38,7 +38,9 @@ FIRST_STEP_LOG_S = 0.46209812037329684
 """Half of the coarse steps."""
 SHRINK = 0.5
 PRIOR = 0.02
-PRIOR_S = 1.0
+ROUGH_ROUNDS = 3
+ROUGH_PRIOR = 0.5
+"""A search that only has to tell whether an outermost strike belongs to the others."""
 LEAST_S, MOST_S = 0.2, 10.0
 """Bounds of s in units of sw."""
 LEAST_VARIANCE = 1e-12
@@ -172,9 +174,20 @@ def _solve_lanes(lanes: F64) -> None:
 
 @part
 def search(
-    k: F64, w: F64, inverse_unit: F64, first: int, last: int, sw: float, lanes: F64
+    k: F64,
+    w: F64,
+    inverse_unit: F64,
+    first: int,
+    last: int,
+    sw: float,
+    lanes: F64,
+    rounds: int,
+    prior: float,
 ) -> tuple[float, float]:
     """Find the outer parameters (m, s) with the least soft-L1 cost.
+
+    A dozen noisy strikes can be followed best by a curve with a kink between two of them, which
+    goes astray beyond the last one. The cost of a shape far from m = 0, s = sw keeps it off that.
 
     Args:
         k: (>= last,) log-moneyness, ascending.
@@ -184,6 +197,8 @@ def search(
         last: See `first`.
         sw: sqrt(w) at the money.
         lanes: (>= lanes_size(last),) scratch.
+        rounds: Fine grids.
+        prior: Cost of a distance of sw in m, or of a factor e in s.
     """
     for i in range(len(COARSE_M)):
         for j in range(len(COARSE_S)):
@@ -191,12 +206,12 @@ def search(
             lanes[_M * LANES + lane] = COARSE_M[i] * sw
             lanes[_LOG_S * LANES + lane] = math.log(COARSE_S[j] * sw)
             lanes[_INV_S * LANES + lane] = 1.0 / (COARSE_S[j] * sw)
-    log_sw = math.log(PRIOR_S * sw)
+    log_sw = math.log(sw)
     least_log, most_log = math.log(LEAST_S * sw), math.log(MOST_S * sw)
     step_m, step_log = FIRST_STEP_M * sw, FIRST_STEP_LOG_S
     best_m = best_log = 0.0
     best = math.inf
-    for turn in range(ROUNDS + 1):
+    for turn in range(rounds + 1):
         _sum_plain(k, w, inverse_unit, first, last, lanes)
         _solve_lanes(lanes)
         _sum_weighted(k, w, inverse_unit, first, last, lanes)
@@ -204,7 +219,7 @@ def search(
         for lane in range(LANES):
             off_m = lanes[_M * LANES + lane] / sw
             off_s = lanes[_LOG_S * LANES + lane] - log_sw
-            lanes[_COST * LANES + lane] += PRIOR * (off_m * off_m + off_s * off_s)
+            lanes[_COST * LANES + lane] += prior * (off_m * off_m + off_s * off_s)
         lowest = math.inf
         chosen = 0
         for lane in range(LANES):
