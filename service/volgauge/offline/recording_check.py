@@ -112,12 +112,12 @@ def _comparable(record: IndexValue) -> dict[str, Any]:
 def _differences(
     where: str, before: object, after: object, *, exact: bool
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Path, published and recomputed value of every leaf of two JSON trees that differs."""
+    """Path, published and recomputed value of every leaf of two trees that differs."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):
             inner = f"{where}.{key}".lstrip(".")
             yield from _differences(inner, before.get(key), after.get(key), exact=exact)
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+    elif isinstance(before, tuple) and isinstance(after, tuple) and len(before) == len(after):
         for index, (left, right) in enumerate(zip(before, after, strict=True)):
             yield from _differences(f"{where}[{index}]", left, right, exact=exact)
     elif not is_same(before, after, exact=exact):

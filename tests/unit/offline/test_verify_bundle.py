@@ -67,9 +67,8 @@ def test_expiry_with_a_borrowed_forward_is_verified() -> None:
     lab.run(5)
     sink = lab.engine.sink(VENUE)
     book = next(iter(sink.books.values()))
-    near_ns = min(
-        e for e in book.expiries if e > lab.market.now_ns + 20 * 86_400 * NANOS_PER_SECOND
-    )
+    soon_ns = lab.market.now_ns + 20 * NANOS_PER_DAY
+    near_ns = min(expiry_ns for expiry_ns in book.expiries if expiry_ns > soon_ns)
     in_the_money = [
         slot
         for slot, option in book.slots.items()
