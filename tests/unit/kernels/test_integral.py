@@ -31,6 +31,12 @@ def price(k: float, w: float) -> float:
     return float(norm.cdf(d1) - math.exp(k) * norm.cdf(d1 - s))
 
 
+def five_delta(p: tuple[float, ...], side: float) -> float:
+    """Where the corridor ends."""
+    a, b, rho, m, s = p
+    return ig.reach(a, b, rho, m, s, side, ig.Z_CORRIDOR, 0.5)
+
+
 def nodes() -> F64:
     """Scratch."""
     return np.zeros((ig.NODE_ROWS, ig.NODE_COUNT))
@@ -47,7 +53,7 @@ def strikes(k: F64, residual: F64) -> F64:
 @pytest.mark.parametrize("side", [-1.0, 1.0])
 def test_the_corridor_ends_at_five_delta(p: tuple[float, ...], side: float) -> None:
     """At the end |delta| = N(-|d1|) is 5 %."""
-    k = ig.reach(*p, side, ig.Z_CORRIDOR, 0.5)
+    k = five_delta(p, side)
     s = math.sqrt(variance(p, k))
     d1 = -k / s + s / 2
     assert norm.cdf(side * d1) == pytest.approx(0.05, rel=1e-10)
@@ -62,8 +68,7 @@ def test_a_money_beyond_five_delta_has_no_put_side() -> None:
 @pytest.mark.parametrize("p", [SKEWED, FLAT])
 def test_the_corridor_integral_is_scipys(p: tuple[float, ...]) -> None:
     """Sixteen nodes a side agree with adaptive quadrature to 1e-7."""
-    low = ig.reach(*p, -1.0, ig.Z_CORRIDOR, 0.5)
-    high = ig.reach(*p, 1.0, ig.Z_CORRIDOR, 0.5)
+    low, high = five_delta(p, -1.0), five_delta(p, 1.0)
     expected = sum(
         quad(lambda k: 2 * price(k, variance(p, k)) * math.exp(-k), *ends, epsabs=1e-14)[0]
         for ends in ((low, 0.0), (0.0, high))

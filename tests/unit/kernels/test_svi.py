@@ -147,7 +147,7 @@ def test_a_tilt_that_no_smile_has_ends_on_the_bound(tilt: float) -> None:
     )
     # The curve may not dip below 0 either; a may then be larger than the plain optimum's.
     if a > -math.sqrt(max(c * c - d * d, 0.0)):
-        assert plain((a, d, c)) <= best.fun * (1.0 + 1e-6)
+        assert plain(np.array([a, d, c])) <= best.fun * (1.0 + 1e-6)
 
 
 def test_a_strike_of_weight_zero_does_not_count() -> None:
