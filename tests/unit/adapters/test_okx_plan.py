@@ -12,6 +12,7 @@ from fakes.okx_lab import (
     acknowledge,
     bodies,
     chain,
+    index,
     listed,
     make,
     missing,
@@ -19,6 +20,8 @@ from fakes.okx_lab import (
     running,
     sent,
     settle,
+    summaries,
+    summary,
 )
 from volgauge.adapters.okx.endpoints import REQUEST_ARGS, REQUEST_TIMEOUT_NS
 from volgauge.adapters.okx.messages import Arg
@@ -56,6 +59,37 @@ def test_near_options_by_tick_far_ones_by_ticker() -> None:
             ],
         }
     ]
+
+
+def test_far_strikes_are_left_to_tickers_with_the_next_listing() -> None:
+    """By |delta| as the venue tells it; between the limits nothing moves to and fro."""
+    rows = chain([60_000, 90_000], ["260731"])
+    adapter = listed(Sink(), rows)
+    hot, wings, market, *_ = (running(protocol) for protocol in adapter.connections()[:3])
+    far = ["BTC-USD-260731-90000-C", "BTC-USD-260731-90000-P"]
+    now_ns = NOW_NS
+
+    def told(call: str, put: str) -> tuple[set[str], set[str]]:
+        """Options on either connection after these deltas and a listing."""
+        nonlocal now_ns
+        deltas = [summary(far[0], deltaBS=call), summary(far[1], deltaBS=put), summary()]
+        market.receive(summaries(deltas), now_ns)
+        now_ns += 60 * NANOS_PER_SECOND
+        adapter.on_catalog(bodies(rows), now_ns)
+        for protocol in (hot, wings):
+            protocol.receive(index(), now_ns)
+            now_ns = settle(protocol, now_ns)
+        return (
+            {arg.inst_id for arg in hot.subscriptions.active if arg.channel == "bbo-tbt"},
+            {arg.inst_id for arg in wings.subscriptions.active if arg.channel == "tickers"},
+        )
+
+    near = {"BTC-USD-260731-60000-C", "BTC-USD-260731-60000-P"}
+    assert told("0.03", "-0.97") == (near | set(far), set())
+    assert told("0.016", "-0.984") == (near | set(far), set())
+    assert told("0.014", "-0.986") == (near, set(far))
+    assert told("0.019", "-0.981") == (near, set(far))
+    assert told("0.021", "-0.979") == (near | set(far), set())
 
 
 def test_two_families_share_one_index() -> None:

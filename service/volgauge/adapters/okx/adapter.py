@@ -245,6 +245,7 @@ class OkxAdapter:
             raise CatalogError(VENUE, f"expected options of {names}, found none")
 
     def _plan(self, renewed: frozenset[str], now_ns: int) -> None:
+        self._listing.sort_by_delta()
         plans = plan.make_plans(
             self._listing,
             hot_days=self._settings.hot_days,

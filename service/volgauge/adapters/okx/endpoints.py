@@ -48,6 +48,11 @@ SHALLOW_LEVELS: Final = 5
 """Depth of `books5`. `books` (400 levels) is recommended for fewer than 30 channels a connection
 ("Order book channel"), so it is used only for more than this."""
 
+QUIET_REACH: Final = 0.015
+LOUD_REACH: Final = 0.02
+"""An option whose |delta| is nearer to 0 or 1 than the first is left to `tickers`, until it is
+farther than the second: the far strikes are many and move little."""
+
 CATALOG_TYPE: Final = "OPTION"
 COALESCE_NS: Final = 1_000_000_000
 """The 08:00 UTC burst of the `instruments` channel is gathered for this long."""

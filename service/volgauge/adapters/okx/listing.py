@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from volgauge.adapters.okx.endpoints import LOUD_REACH, QUIET_REACH
 from volgauge.adapters.okx.normalize import family_of, index_of, read_name
 from volgauge.domain.instrument import Asset, Instrument
 
@@ -40,6 +41,10 @@ class Listing:
         self.families: dict[str, tuple[Asset, str]] = {}
         """Family to the (asset, quote currency) of its book."""
         self.indices: dict[str, Asset] = {}
+        self.deltas: dict[int, float] = {}
+        """Newest |delta| by slot, where the venue has told one."""
+        self.quiet: set[int] = set()
+        """Slots far in or out of the money, as of the last `sort_by_delta`."""
         self.next_expiry_ns = NEVER_NS
         self._free: list[int] = []
         self._used = 0
@@ -65,6 +70,15 @@ class Listing:
         expired = self._release(names)
         self._renew_derived()
         return expired
+
+    def sort_by_delta(self) -> None:
+        """Renew what is quiet; between the two limits nothing changes its place."""
+        for slot, delta in self.deltas.items():
+            reach = min(delta, 1.0 - delta)
+            if reach < QUIET_REACH:
+                self.quiet.add(slot)
+            elif reach >= LOUD_REACH:
+                self.quiet.discard(slot)
 
     def adopt(self, name: str) -> int | None:
         """List an option from its name, where no catalog says what is listed; its slot."""
@@ -92,6 +106,8 @@ class Listing:
             slot = self.slots.pop(name)
             del self.instruments[slot]
             del self.routes[name]
+            self.deltas.pop(slot, None)
+            self.quiet.discard(slot)
             heapq.heappush(self._free, slot)
             freed.append(slot)
         return tuple(sorted(freed))

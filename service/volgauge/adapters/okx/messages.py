@@ -15,7 +15,7 @@ are the venue's in snake case.
 
 from typing import Annotated
 
-from msgspec import DecodeError, Meta, Raw, Struct
+from msgspec import DecodeError, Meta, Raw, Struct, field
 
 from volgauge.adapters.okx.endpoints import MAX_STAMP
 
@@ -96,12 +96,14 @@ class BookRow(Struct, frozen=True, gc=False, rename="camel"):
 class SummaryRow(Struct, frozen=True, gc=False, rename="camel"):
     """A row of `opt-summary`; bidVol is "" without a bid, askVol "5" without an ask.
 
-    {"instId":"BTC-USD-260323-69500-P","markVol":"0.4876708033","bidVol":"0.4736418652",
-     "askVol":"0.5004972802","fwdPx":"70097.9783321022","ts":"1773966134835",...}
+    {"instId":"BTC-USD-260323-69500-P","deltaBS":"-0.4177692831","markVol":"0.4876708033",
+     "bidVol":"0.4736418652","askVol":"0.5004972802","fwdPx":"70097.9783321022",
+     "ts":"1773966134835",...}
     """
 
     inst_id: str
     mark_vol: str = ""
+    delta_bs: str = field(name="deltaBS", default="")
     fwd_px: str = ""
     ts: Stamp = 0
 

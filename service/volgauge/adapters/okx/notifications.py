@@ -217,6 +217,9 @@ class Notifications:
                 continue
             instrument = self._listing.instruments[slot]
             slots.append(slot)
+            delta = abs(normalize.read_number(row.delta_bs))
+            if delta <= 1.0:
+                self._listing.deltas[slot] = delta
             vols.append(normalize.read_positive(row.mark_vol))
             stamp = max(stamp, row.ts)
             key = (instrument.asset, instrument.quote_currency, instrument.expiry_ns)

@@ -1,4 +1,16 @@
-"""Which channels go on which connection, and how they are cut into requests; pure functions."""
+"""Which channels go on which connection, and how they are cut into requests; pure functions.
+
+channel        argument    connection  becomes                  evidence
+bbo-tbt        instId      hot         quote                    documented frame; no option recorded
+books5, books  instId      hot, depth  BookSnapshot, BookDelta  documented; real ones of futures
+tickers        instId      wings       quote                    real, 2021 and 2026-03
+index-tickers  instId      all         IndexPrice, the pulse    real, 2021
+opt-summary    instFamily  market      ForwardMark, MarkQuote   real, 2021, 2025-07 and 2026-03
+instruments    OPTION      market      a catalog, soon          documented
+status         -           market      VenueState               documented
+
+`mark-price` and `open-interest` are read where a recording holds them.
+"""
 
 from collections.abc import Iterable, Mapping
 
@@ -30,10 +42,10 @@ def make_plans(
 ) -> dict[str, Plan]:
     """The channels of every connection.
 
-    `hot` takes each change of the best bid and offer of the near expiries, `wings` the far ones
-    at 100 ms; `market` has what is about families. Every connection carries one index as a pulse:
-    it comes with every change of spot, so silence means a dead feed even where no option is
-    quoted for minutes.
+    `hot` takes each change of the best bid and offer of the near expiries, `wings` what is far in
+    time or strike, at 100 ms; `market` has what is about families. Every connection carries one
+    index as a pulse: it comes with every change of spot, so silence means a dead feed even where no
+    option is quoted for minutes.
     """
     plans: dict[str, dict[Arg, bool]] = {name: {} for name in CONNECTIONS}
     pulse = min(listing.indices, default=None)
@@ -43,7 +55,8 @@ def make_plans(
     horizon_ns = now_ns + round(hot_days * NANOS_PER_DAY)
     hot = _hot_channel(depth_levels)
     for instrument in sorted(listing.instruments.values(), key=_nearest_first):
-        if instrument.expiry_ns > horizon_ns:
+        is_quiet = listing.slots[instrument.name] in listing.quiet
+        if is_quiet or instrument.expiry_ns > horizon_ns:
             plans[WINGS][Arg(channel="tickers", inst_id=instrument.name)] = True
         else:
             plans[HOT][Arg(channel=hot, inst_id=instrument.name)] = True
