@@ -180,7 +180,15 @@ def attacks(effort: Effort) -> Report:
                 )
                 for name, rival in rivals.items()
             ]
-            rows.append((f"{grid} {attack.name}", _mean_max(value), _mean_max(full), *others))
+            rows.append(
+                (
+                    f"{grid} {attack.name}",
+                    f"{bias(value):+.3f}",
+                    _mean_max(value),
+                    _mean_max(full),
+                    *others,
+                )
+            )
             mean, most = (MILD_MEAN, MILD_MAX) if attack.is_mild else (ATTACK_MEAN, ATTACK_MAX)
             label = f"attack {grid} {attack.name}"
             report.gates += [
@@ -192,7 +200,8 @@ def attacks(effort: Effort) -> Report:
         Table(
             title=f"Attacks: mean / max of |shift|, {', '.join(ATTACKED)} x "
             f"{effort.attacked_seeds} seeds",
-            columns=("attack", "value", "full", *rivals),
+            note="signed: the mean of the shifts themselves, what the attack gains on average",
+            columns=("attack", "value, signed", "value", "full", *rivals),
             rows=tuple(rows),
         )
     )

@@ -92,9 +92,9 @@ def _panel(stretch: Sequence[Found], top: int) -> list[str]:
 
 
 def _legend(stretch: Sequence[Found], top: int) -> str:
-    year = format_instant(stretch[0].snapshot.at_ns)[:4]
+    day = format_instant(stretch[0].snapshot.at_ns)[:10]
     currency = escape(stretch[0].snapshot.currency)
-    title = f"{currency}, 30 days, volatility points, from {year}"
+    title = f"{currency}, 30 days, volatility points, from {day}"
     parts = [f'<text x="{MARGIN_LEFT}" y="{top + 20}" font-weight="bold">{title}</text>']
     place = WIDTH - MARGIN_RIGHT - 110 * len(_LINES)
     for name, colour, _ in _LINES:
