@@ -103,6 +103,8 @@ class Service:
         self.http: HttpServer | None = None
         self.redis_url = settings.redis.url
         self.stopping = asyncio.Event()
+        if self.evidence is not None:
+            self.metrics.watch_evidence(self.evidence.stats)
         self._warm = False
         self._recompute_time = self.metrics.histogram(Stage.RECOMPUTE)
         self._publish_time = self.metrics.histogram(Stage.PUBLISH)

@@ -60,6 +60,8 @@ class EvidenceStats(Struct):
     captures: int = 0
     captured_rows: int = 0
     kept_segments: int = 0
+    oldest_ns: int = 0
+    """Start of the oldest second that is kept; 0 without one."""
     kept_bytes: int = 0
     expired_segments: int = 0
     """Went because of their age."""
@@ -337,8 +339,12 @@ class EvidenceKeeper:
             before.is_closed = True
         segment = self._open[asset] = Segment(asset, now_ns)
         self._segments.append(segment)
-        self.stats.kept_segments = len(self._segments)
+        self._count_segments()
         return segment
+
+    def _count_segments(self) -> None:
+        self.stats.kept_segments = len(self._segments)
+        self.stats.oldest_ns = self._segments[0].started_ns if self._segments else 0
 
     def _part(self, segment: Segment, watch: _Watch) -> _Part | None:
         key = watch.surface.key
@@ -394,7 +400,7 @@ class EvidenceKeeper:
     def _drop(self) -> None:
         segment = self._segments.popleft()
         self.stats.kept_bytes -= segment.kept_bytes
-        self.stats.kept_segments = len(self._segments)
+        self._count_segments()
         for chain in segment.chains:
             self._references[id(chain)] -= 1
             if not self._references[id(chain)]:

@@ -117,3 +117,22 @@ class SinkFacts(Protocol):
     def receivers(self) -> int:
         """Subscribers that got the newest accepted record."""
         ...
+
+
+class EvidenceFacts(Protocol):
+    """What the keeper of evidence counts about itself; all plain numbers."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """Memory that it takes."""
+        ...
+
+    @property
+    def oldest_ns(self) -> int:
+        """Start of the oldest second that it keeps; 0 without one."""
+        ...
+
+    @property
+    def dropped_segments(self) -> int:
+        """Seconds that went before their time, because of the byte limit."""
+        ...

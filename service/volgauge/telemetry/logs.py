@@ -71,6 +71,7 @@ class LogEvent(enum.StrEnum):
     """A recorded frame breaks the venue's schema; the session it belongs to ends there."""
     REPLAY_FINISHED = "replay.finished"
     COMPARE_FINISHED = "compare.finished"
+    VERIFY_FINISHED = "verify.finished"
     SIMULATOR_STARTED = "simulator.started"
     SIMULATOR_STOPPED = "simulator.stopped"
     LIBRARY_REPORTED = "library.reported"

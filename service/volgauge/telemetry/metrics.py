@@ -39,7 +39,7 @@ from volgauge.domain.index import (
 )
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.telemetry.comparison import Comparisons
-from volgauge.telemetry.facts import FeedFacts, SinkFacts, VenueFacts
+from volgauge.telemetry.facts import EvidenceFacts, FeedFacts, SinkFacts, VenueFacts
 from volgauge.telemetry.latency import LatencyHistogram, Stage
 
 
@@ -359,6 +359,21 @@ FAMILIES = (
         "1 while /readyz is green, else 0.",
     ),
     Family(
+        "volgauge_evidence_bytes",
+        Kind.GAUGE,
+        "Memory that the evidence of the last records takes, in bytes.",
+    ),
+    Family(
+        "volgauge_evidence_oldest_timestamp_seconds",
+        Kind.GAUGE,
+        "Start of the oldest second whose evidence is kept, Unix time; absent without any.",
+    ),
+    Family(
+        "volgauge_evidence_dropped_total",
+        Kind.COUNTER,
+        "Seconds of one asset's evidence that went before their time, for the limit in bytes.",
+    ),
+    Family(
         "volgauge_log_lines_total",
         Kind.COUNTER,
         "Log lines written, by level.",
@@ -415,6 +430,7 @@ class Metrics(Collector):
         self._feeds: list[FeedFacts] = []
         self._venues: list[VenueFacts] = []
         self._sinks: dict[str, SinkFacts] = {}
+        self._evidence: EvidenceFacts | None = None
         self._log_lines: Mapping[str, int] = {}
         self._reasons: dict[str, set[str]] = {}
         self._ready = False
@@ -472,6 +488,10 @@ class Metrics(Collector):
         """Show what one sink counts."""
         self._sinks[sink] = stats
 
+    def watch_evidence(self, stats: EvidenceFacts) -> None:
+        """Show what the keeper of evidence counts."""
+        self._evidence = stats
+
     def watch_logs(self, lines: Mapping[str, int]) -> None:
         """Show the log lines by level, as `logs.configure` counts them."""
         self._log_lines = lines
@@ -485,6 +505,7 @@ class Metrics(Collector):
         scrape = _Scrape()
         self._collect_index(scrape)
         self._collect_fixings(scrape)
+        self._collect_evidence(scrape)
         self._collect_surfaces(scrape)
         self._collect_comparisons(scrape)
         self._collect_feeds(scrape)
@@ -539,6 +560,16 @@ class Metrics(Collector):
             scrape.add("volgauge_fixing_values", fixing.n_values, *labels)
             if fixing.value is not None:
                 scrape.add("volgauge_fixing_points", fixing.value, *labels)
+
+    def _collect_evidence(self, scrape: "_Scrape") -> None:
+        stats = self._evidence
+        if stats is None:
+            return
+        scrape.add("volgauge_evidence_bytes", stats.kept_bytes)
+        scrape.add("volgauge_evidence_dropped_total", stats.dropped_segments)
+        if stats.oldest_ns:
+            oldest_s = stats.oldest_ns / NANOS_PER_SECOND
+            scrape.add("volgauge_evidence_oldest_timestamp_seconds", oldest_s)
 
     def _collect_surfaces(self, scrape: "_Scrape") -> None:
         for asset, surface in list(self._surfaces.items()):

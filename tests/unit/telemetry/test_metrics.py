@@ -20,6 +20,8 @@ from volgauge.domain.index import (
     SurfaceValue,
 )
 from volgauge.domain.instrument import Asset, Venue
+from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.index.evidence import EvidenceStats
 from volgauge.telemetry.latency import Stage
 from volgauge.telemetry.metrics import FAMILIES, MAX_REASONS, Kind, Metrics
 
@@ -463,3 +465,20 @@ def test_the_default_service_shows_fewer_than_three_hundred_series(
     compare_for(metrics, 100)
 
     assert sum(len(family.samples) for family in registry.collect()) < 300
+
+
+def test_evidence_shows_how_much_it_takes_and_how_far_it_goes_back() -> None:
+    """Absent before the first second is kept, and when no evidence is kept at all."""
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, version="1")
+    names = ("bytes", "oldest_timestamp_seconds", "dropped_total")
+
+    def shown() -> list[float | None]:
+        return [registry.get_sample_value(f"volgauge_evidence_{name}") for name in names]
+
+    assert [None, None, None] == shown()
+    stats = EvidenceStats()
+    metrics.watch_evidence(stats)
+    assert [0.0, None, 0.0] == shown()
+    stats.kept_bytes, stats.oldest_ns, stats.dropped_segments = 7, 3 * NANOS_PER_SECOND, 2
+    assert [7.0, 3.0, 2.0] == shown()
