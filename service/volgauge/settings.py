@@ -172,6 +172,7 @@ def load(
             _put(tree, keys, _from_text(variables[name]), name)
     for dotted, value in (overrides or {}).items():
         _put(tree, dotted.split("."), value, dotted)
+    _overlay_venues(tree)
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -191,6 +192,15 @@ def mask_url(url: str) -> str:
     """The URL without its password."""
     password = urlsplit(url).password if url else None
     return url.replace(f":{password}@", ":***@", 1) if password else url
+
+
+def _overlay_venues(tree: dict[str, Any]) -> None:
+    """Keys that a venue's section leaves out are that venue's defaults, not those of the class."""
+    given = tree.get("venues")
+    if isinstance(given, dict):
+        for name, defaults in msgspec.to_builtins(VenuesSettings()).items():
+            if isinstance(given.get(name), dict):
+                given[name] = defaults | given[name]
 
 
 def _put(tree: dict[str, Any], keys: list[str], value: Any, name: str) -> None:  # noqa: ANN401 - a TOML value

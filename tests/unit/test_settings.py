@@ -75,6 +75,16 @@ def test_lists_come_from_the_environment_as_json() -> None:
     assert loaded.venues.deribit.assets == ("SOL", "XRP")
 
 
+def test_venue_keeps_its_own_defaults_beside_a_given_key() -> None:
+    """A section with one key is no section of defaults that belong to another venue."""
+    loaded = settings.load(None, {"VOLGAUGE__VENUES__BYBIT__HOT_DAYS": "7"})
+    untouched = settings.VenuesSettings().bybit
+
+    assert loaded.venues.bybit.hot_days == 7.0
+    assert loaded.venues.bybit.assets == untouched.assets
+    assert loaded.venues.bybit.enabled == untouched.enabled
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
