@@ -28,6 +28,9 @@ MOVES = 400
 """Steps of the market before the chain is taken, so that its quotes are of different ages."""
 LEAST_RATIO = 40.0
 LARGEST_DIRTY = 0.45
+LONGEST_TICK_US = 25.0
+LONGEST_FULL_US = 150.0
+LONGEST_COLD_US = 1_000.0
 LARGEST_ERROR = 1e-12
 PRODUCTION = (Method.NATIVE, Method.DVOL)
 
@@ -138,6 +141,7 @@ def run(options: Options) -> Report:
                 "numpy": _numpy(case),
                 "strip": _full(case),
                 "full": _full(production),
+                "cold": _cold(production),
                 "dirty": _dirty(production),
                 "call": _idle(production),
             },
@@ -149,6 +153,7 @@ def run(options: Options) -> Report:
         ("numpy", "strip, vectorised numpy, whole chain"),
         ("strip", "strip, Surface.evaluate, whole chain"),
         ("full", "all rules of the service, whole chain"),
+        ("cold", "the same, every curve searched from nothing"),
         ("dirty", "all rules of the service, a quote written, its expiry"),
         ("call", "nothing dirty"),
     ):
@@ -163,6 +168,12 @@ def run(options: Options) -> Report:
         "numpy / Surface.evaluate", speed.value, "at least", LEAST_RATIO, quick=options.quick
     )
     report.gate("one expiry / whole chain", share.value, "at most", LARGEST_DIRTY)
+    for name, what, limit in (
+        ("dirty", "one tick, all quantities, us", LONGEST_TICK_US),
+        ("full", "whole chain, us", LONGEST_FULL_US),
+        ("cold", "whole chain, cold curves, us", LONGEST_COLD_US),
+    ):
+        report.gate(what, found[name].median_ns / 1e3, "at most", limit, quick=options.quick)
     return report
 
 
@@ -180,6 +191,18 @@ def _full(case: Case) -> Callable[[], int]:
     surface, now_ns = case.surface, case.now_ns
 
     def call() -> int:
+        surface.mark_all_dirty()
+        surface.evaluate(now_ns)
+        return 1
+
+    return call
+
+
+def _cold(case: Case) -> Callable[[], int]:
+    surface, now_ns = case.surface, case.now_ns
+
+    def call() -> int:
+        surface.search_again()
         surface.mark_all_dirty()
         surface.evaluate(now_ns)
         return 1

@@ -22,20 +22,17 @@ from volgauge.kernels.smile import HALF, PRICE, RESIDUAL, K, M
 from volgauge.kernels.special import exp, otm_prices
 from volgauge.kernels.svi import svi_variance
 
-CORRIDOR_NODES = 16
-"""A side."""
-WING_NODES = 48
-CORE_NODES = 24
-"""A side."""
+SIDE_NODES = 16
+"""A side of the money, of the corridor as of the whole range of the quotes."""
+WING_NODES = 32
 TAIL_DEVIATIONS = 8.0
 TAIL_CAP = 3.0
 """The curve's wing is at most this many times the flat one."""
 Z_CORRIDOR = 1.6448536269514722
 """-N^-1(0.05)."""
 
-_X16, _W16 = np.polynomial.legendre.leggauss(CORRIDOR_NODES)
-_X24, _W24 = np.polynomial.legendre.leggauss(CORE_NODES)
-_X48, _W48 = np.polynomial.legendre.leggauss(WING_NODES)
+_X16, _W16 = np.polynomial.legendre.leggauss(SIDE_NODES)
+_X32, _W32 = np.polynomial.legendre.leggauss(WING_NODES)
 
 # Rows of the nodes' scratch.
 NODE_K = 0
@@ -47,13 +44,21 @@ NODE_E = 4
 NODE_TOTALS = 5
 """W(1), W(0), W(-1) and the second to fourth moment, in the first six columns."""
 NODE_ROWS = 6
-NODE_COUNT = max(2 * CORE_NODES, 2 * WING_NODES)
+NODE_COUNT = 2 * max(SIDE_NODES, WING_NODES)
 """Columns of the scratch."""
 
 
 @part
 def reach(
-    a: float, b: float, rho: float, m: float, s: float, side: float, target: float, tilt: float
+    a: float,
+    b: float,
+    rho: float,
+    m: float,
+    s: float,
+    side: float,
+    target: float,
+    tilt: float,
+    exact: float,
 ) -> float:
     """Where the curve is `target` deviations out, on the side of the sign.
 
@@ -66,6 +71,7 @@ def reach(
         side: -1 puts, 1 calls.
         target: In deviations.
         tilt: 0: |k| / sqrt(w); 1/2: |d1|, which is 1.645 where |delta| is 5 %.
+        exact: Relative error allowed.
 
     Returns:
         k; the first crossing outwards, 0 when the money itself is beyond it.
@@ -96,7 +102,7 @@ def reach(
         k = high - f_high * (high - low) / (f_high - f_low)
         root = math.sqrt(svi_variance(a, b, rho, m, s, side * k))
         f = k / root - side * tilt * root - target
-        if abs(f) < 1e-13 * target:
+        if abs(f) < exact * target:
             break
         if f > 0.0:
             high, f_high = k, f
@@ -373,13 +379,13 @@ def wing(
     k_edge, m_edge = smile[K, edge], smile[M, edge]
     s_edge = math.sqrt(svi_variance(a, b, rho, m, s, k_edge))
     # A curve that ends before the edge does not exist: both ends are beyond it.
-    far = reach(a, b, rho, m, s, side, TAIL_DEVIATIONS, 0.0)
+    far = reach(a, b, rho, m, s, side, TAIL_DEVIATIONS, 0.0, 1e-3)
     far = side * max(abs(far), abs(k_edge) + s_edge)
     low, high = min(k_edge, far), max(k_edge, far)
-    curve_stop = lay(nodes, 0, _X48, _W48, low, high)
+    curve_stop = lay(nodes, 0, _X32, _W32, low, high)
     far = side * max(TAIL_DEVIATIONS * s_edge, abs(k_edge) + s_edge)
     low, high = min(k_edge, far), max(k_edge, far)
-    stop = lay(nodes, curve_stop, _X48, _W48, low, high)
+    stop = lay(nodes, curve_stop, _X32, _W32, low, high)
     price_nodes(nodes, 0, curve_stop, a, b, rho, m, s)
     for i in range(curve_stop, stop):
         nodes[NODE_S, i] = s_edge
@@ -409,13 +415,13 @@ def core(
     nodes: F64, low: float, high: float, a: float, b: float, rho: float, m: float, s: float,
     totals: F64,
 ) -> tuple[float, float]:  # fmt: skip
-    """The curve between the outermost strikes, 24 nodes a side, into `totals`.
+    """The curve between the outermost strikes, 16 nodes a side, into `totals`.
 
     Returns:
         W(1) and the same in the tail-free form.
     """
-    count = lay(nodes, 0, _X24, _W24, low, 0.0)
-    count = lay(nodes, count, _X24, _W24, 0.0, high)
+    count = lay(nodes, 0, _X16, _W16, low, 0.0)
+    count = lay(nodes, count, _X16, _W16, 0.0, high)
     price_nodes(nodes, 0, count, a, b, rho, m, s)
     add_nodes(nodes, 0, count, 1.0, totals)
     return weighted_sum(nodes, 0, count), tail_free(nodes, 0, count, b, rho, m, s)

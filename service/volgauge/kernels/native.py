@@ -10,8 +10,8 @@ import math
 
 from volgauge.kernels._jit import F64, I64, part
 from volgauge.kernels.integral import (
-    CORRIDOR_NODES,
     NODE_TOTALS,
+    SIDE_NODES,
     Z_CORRIDOR,
     add_residuals,
     beyond,
@@ -69,6 +69,7 @@ from volgauge.kernels.layout import (
     TAIL_HI_VARIANCE,
     TAIL_LO_VARIANCE,
     TOTAL_VARIANCE,
+    USED,
 )
 from volgauge.kernels.layout import (
     RESIDUAL as LADDER_RESIDUAL,
@@ -100,7 +101,7 @@ from volgauge.kernels.smile import (
     solve_vols,
 )
 from volgauge.kernels.special import log
-from volgauge.kernels.svi import PRIOR, ROUGH_PRIOR, ROUGH_ROUNDS, ROUNDS, search
+from volgauge.kernels.svi import PRIOR, ROUGH_PRIOR, ROUGH_ROUNDS, ROUNDS, SOLVE_PASSES, search
 
 FEWEST_STRIKES = 7
 FEWEST_A_SIDE = 3
@@ -114,8 +115,12 @@ LARGEST_QUAD = 0.001
 COST_RISE = 1.5
 LEAST_COST = 0.01
 """A strike: a tenth of a unit is no reason to search again."""
+EDGE_PASSES = 3
+"""Of the curve that only has to tell whether an outermost strike is 10 % off."""
 ROUGH_SLACK = 1.5
 """A rough curve goes on beyond its strikes less exactly than the final one."""
+WORTH_A_CHANGE = 1.10
+"""Least ratio of costs for a new shape; each strike's error counts about 0.06."""
 LARGEST_MOVE = 0.25
 """Of the forward since the search, in deviations at the money."""
 
@@ -160,6 +165,17 @@ def refuse(ladder: F64, work: F64, facts: I64, place: int, code: int) -> None:
 
 
 @part
+def take_back(ladder: F64, facts: I64) -> None:
+    """Undo what `refuse` wrote."""
+    for row in range(ladder.shape[0]):
+        for column in range(CODE + 2 * NATIVE, CODE + 2 * NATIVE + 2):
+            code = int(ladder[row, column])
+            if code in (R_EDGE, R_OUTLIER):
+                ladder[row, column] = USED
+                facts[REJECTED + code] -= 1
+
+
+@part
 def drop_edges(smile: F64, count: int, s: float, ladder: F64, work: F64, facts: I64) -> int:
     """Rule 10a; both outermost strikes are held against one curve without either.
 
@@ -169,7 +185,7 @@ def drop_edges(smile: F64, count: int, s: float, ladder: F64, work: F64, facts: 
     for _ in range(MOST_EDGES):
         if count <= FEWEST_AFTER_EDGE:
             break
-        a, d, c = fit(smile, INVERSE_UNIT, 1, count - 1, s)
+        a, d, c = fit(smile, INVERSE_UNIT, 1, count - 1, s, EDGE_PASSES)
         low = is_off(smile, 0, a, d, c, 1.0)
         high = is_off(smile, count - 1, a, d, c, 1.0)
         if low and high and count - 2 < FEWEST_AFTER_EDGE:
@@ -190,7 +206,7 @@ def drop_edges(smile: F64, count: int, s: float, ladder: F64, work: F64, facts: 
 @part
 def curve(smile: F64, unit_row: int, count: int, s: float) -> tuple[float, float, float, bool]:
     """The curve (a, d, c) through all strikes; one volatility for all where none can be fitted."""
-    a, d, c = fit(smile, unit_row, 0, count, s)
+    a, d, c = fit(smile, unit_row, 0, count, s, SOLVE_PASSES)
     if abs(a) + abs(d) + abs(c) < math.inf:
         return a, d, c, False
     return mean_variance(smile, unit_row, count), 0.0, 0.0, True
@@ -208,11 +224,14 @@ def mean_variance(smile: F64, unit_row: int, count: int) -> float:
 
 
 @part
-def find_shape(smile: F64, count: int, sw: float, lanes: F64) -> tuple[float, float]:
+def find_shape(
+    smile: F64, count: int, sw: float, lanes: F64, old_m: float, old_s: float
+) -> tuple[float, float]:
     """Outer parameters of the curve, without outermost strikes that do not belong to the others.
 
     An outermost strike has the whole leverage of its wing, and would bend the curve to itself
-    before rule 10a looks at it.
+    before rule 10a looks at it. The old parameters (NaN: none) stay unless new ones fit better by
+    more than the noise of the quotes: beyond the quotes equal fits go different ways.
     """
     low, high = 0, count
     if count > FEWEST_AFTER_EDGE:
@@ -221,12 +240,25 @@ def find_shape(smile: F64, count: int, sw: float, lanes: F64) -> tuple[float, fl
             ROUGH_PRIOR,
         )  # fmt: skip
         place_on(smile, count, m, s)
-        a, d, c = fit(smile, INVERSE_UNIT, 1, count - 1, s)
+        a, d, c = fit(smile, INVERSE_UNIT, 1, count - 1, s, EDGE_PASSES)
         if is_off(smile, 0, a, d, c, ROUGH_SLACK):
             low = 1
         if is_off(smile, count - 1, a, d, c, ROUGH_SLACK):
             high = count - 1
-    return search(smile[K], smile[W], smile[INVERSE_UNIT], low, high, sw, lanes, ROUNDS, PRIOR)
+    m, s = search(smile[K], smile[W], smile[INVERSE_UNIT], low, high, sw, lanes, ROUNDS, PRIOR)
+    if not old_s > 0.0:
+        return m, s
+    new_cost = shape_cost(smile, count, low, high, m, s)
+    old_cost = shape_cost(smile, count, low, high, old_m, old_s)
+    return (m, s) if old_cost > WORTH_A_CHANGE * new_cost else (old_m, old_s)
+
+
+@part
+def shape_cost(smile: F64, count: int, low: int, high: int, m: float, s: float) -> float:
+    """Soft-L1 cost of the best curve of these outer parameters."""
+    place_on(smile, count, m, s)
+    a, d, c = fit(smile, INVERSE_UNIT, low, high, s, SOLVE_PASSES)
+    return cost_of(smile, low, high, a, d, c)
 
 
 @part
@@ -296,9 +328,16 @@ def estimate(
     )
     a = d = c = cost = 0.0
     failed = False
-    for _ in range(2):
+    for turn in range(2):
         if searched:
-            memory[OUTER_M], memory[OUTER_S] = find_shape(smile, count, sw, lanes)
+            old_m, old_s = memory[OUTER_M], memory[OUTER_S]
+            if turn > 0:
+                # What the old shape dropped, the new one is asked about again.
+                count = solve_vols(smile, gather(work, strikes, smile))
+                take_back(ladder, facts)
+                sw = deviation_at_money(smile, count)
+                measure(smile, count, sw)
+            memory[OUTER_M], memory[OUTER_S] = find_shape(smile, count, sw, lanes, old_m, old_s)
         place_on(smile, count, memory[OUTER_M], memory[OUTER_S])
         count = drop_edges(smile, count, memory[OUTER_S], ladder, work, facts)
         place_on(smile, count, memory[OUTER_M], memory[OUTER_S])
@@ -314,7 +353,7 @@ def estimate(
             place_on(smile, count, memory[OUTER_M], memory[OUTER_S])
             a, d, c, failed = curve(smile, INVERSE_UNIT, count, memory[OUTER_S])
             compare(smile, count, a, d, c)
-        cost = cost_of(smile, count, a, d, c)
+        cost = cost_of(smile, 0, count, a, d, c)
         if searched or frozen or cost <= COST_RISE * max(memory[COST], LEAST_COST * count):
             break
         searched = True
@@ -336,11 +375,11 @@ def estimate(
     for j in range(count):
         ladder[int(smile[PLACE, j]), LADDER_RESIDUAL] = smile[RESIDUAL, j]
 
-    low = reach(a, b, rho, m, s, -1.0, Z_CORRIDOR, 0.5)
-    high = reach(a, b, rho, m, s, 1.0, Z_CORRIDOR, 0.5)
+    low = reach(a, b, rho, m, s, -1.0, Z_CORRIDOR, 0.5, 1e-13)
+    high = reach(a, b, rho, m, s, 1.0, Z_CORRIDOR, 0.5, 1e-13)
     values[CORRIDOR_LOW], values[CORRIDOR_HIGH] = low, high
     smooth = corridor_integral(nodes, low, high, a, b, rho, m, s)
-    if has_negative_density(nodes, 0, 2 * CORRIDOR_NODES, b, rho, m, s):
+    if has_negative_density(nodes, 0, 2 * SIDE_NODES, b, rho, m, s):
         facts[FLAGS] |= F_BUTTERFLY
     variance = smooth + residual_integral(smile, RESIDUAL, count, low, high)
     if not variance > 0.0:

@@ -18,7 +18,7 @@ import math
 from volgauge.kernels._jit import F64, inlined, part
 from volgauge.kernels.implied import implied_deviations
 from volgauge.kernels.special import otm_prices, vegas
-from volgauge.kernels.svi import SOLVE_PASSES, soft_cost, solve
+from volgauge.kernels.svi import soft_cost, solve
 
 K = 0
 M = 1
@@ -164,17 +164,19 @@ def place_on(smile: F64, count: int, m: float, s: float) -> None:
 
 
 @part
-def fit(smile: F64, unit_row: int, first: int, last: int, s: float) -> tuple[float, float, float]:
+def fit(
+    smile: F64, unit_row: int, first: int, last: int, s: float, passes: int
+) -> tuple[float, float, float]:
     """The curve (a, d, c) through the strikes first <= j < last."""
     return solve(
-        smile[Y], smile[Z], smile[W], smile[unit_row], smile[WEIGHT], first, last, s, SOLVE_PASSES
+        smile[Y], smile[Z], smile[W], smile[unit_row], smile[WEIGHT], first, last, s, passes
     )
 
 
 @part
-def cost_of(smile: F64, count: int, a: float, d: float, c: float) -> float:
-    """Soft-L1 cost of a tapered curve."""
-    return soft_cost(smile[Y], smile[Z], smile[W], smile[INVERSE_UNIT], 0, count, a, d, c)
+def cost_of(smile: F64, first: int, last: int, a: float, d: float, c: float) -> float:
+    """Soft-L1 cost of a tapered curve over the strikes first <= j < last."""
+    return soft_cost(smile[Y], smile[Z], smile[W], smile[INVERSE_UNIT], first, last, a, d, c)
 
 
 @inlined

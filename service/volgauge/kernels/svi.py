@@ -24,7 +24,7 @@ from volgauge.kernels._jit import F64, inlined, part
 LANES = 24
 """Of a fine grid of 5 x 5 points the last corner has no lane."""
 SIDE = 5
-ROUNDS = 8
+ROUNDS = 7
 """Grids after the first."""
 SEARCH_PASSES = 2
 SOLVE_PASSES = 6
@@ -38,7 +38,7 @@ FIRST_STEP_LOG_S = 0.46209812037329684
 """Half of the coarse steps."""
 SHRINK = 0.5
 PRIOR = 0.02
-ROUGH_ROUNDS = 3
+ROUGH_ROUNDS = 2
 ROUGH_PRIOR = 0.5
 """A search that only has to tell whether an outermost strike belongs to the others."""
 LEAST_S, MOST_S = 0.2, 10.0

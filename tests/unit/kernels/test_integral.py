@@ -34,7 +34,7 @@ def price(k: float, w: float) -> float:
 def five_delta(p: tuple[float, ...], side: float) -> float:
     """Where the corridor ends."""
     a, b, rho, m, s = p
-    return ig.reach(a, b, rho, m, s, side, ig.Z_CORRIDOR, 0.5)
+    return ig.reach(a, b, rho, m, s, side, ig.Z_CORRIDOR, 0.5, 1e-13)
 
 
 def nodes() -> F64:
@@ -62,7 +62,7 @@ def test_the_corridor_ends_at_five_delta(p: tuple[float, ...], side: float) -> N
 
 def test_a_money_beyond_five_delta_has_no_put_side() -> None:
     """With sw > 2 x 1.645 no out-of-the-money put has 5 delta near the money."""
-    assert ig.reach(12.0, 0.0, 0.0, 0.0, 1.0, -1.0, ig.Z_CORRIDOR, 0.5) == 0.0
+    assert ig.reach(12.0, 0.0, 0.0, 0.0, 1.0, -1.0, ig.Z_CORRIDOR, 0.5, 1e-13) == 0.0
 
 
 @pytest.mark.parametrize("p", [SKEWED, FLAT])
