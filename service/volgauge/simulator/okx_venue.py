@@ -73,6 +73,8 @@ class OkxVenue:
             (set(), set(), set()) for _ in self.families
         ]
         """Slots that changed since the last push of tops, of slow channels, of summaries."""
+        self._wanted: list[set[int]] = [set() for _ in self.families]
+        """Slots that the market has quoted since we did."""
         self._late: deque[tuple[int, Key, tuple[OkxSession, ...], bytes]] = deque()
         self._deep: dict[str, _Book] = {}
         self._indices: dict[str, float] = {}
@@ -187,13 +189,9 @@ class OkxVenue:
         for batch in step.quotes:
             for place, book in enumerate(self.books):
                 if book.board is batch.board:
-                    slots = np.unique(np.array(batch.slots, np.int64))
-                    slots = slots[book.board.alive[slots]]
-                    book.requote(slots, self.lies)
-                    changed = slots.tolist()
-                    for dirty in self._dirty[place]:
-                        dirty.update(changed)
+                    self._wanted[place].update(batch.slots)
         if _crosses(before_ns, now_ns, BBO_NS):
+            self._requote()
             self._send_tops(_FAST, ("bbo-tbt",))
         if _crosses(before_ns, now_ns, TICKER_NS):
             self._send_tops(_SLOW, ("tickers", "books5", "books"))
@@ -222,6 +220,17 @@ class OkxVenue:
         names = [self.names[place][slot] for slot in chosen]
         slots_now = np.array(chosen, np.int64)
         return okx.summary_rows(family, book, slots_now, self.market.now_ns, self.stamp, names)
+
+    def _requote(self) -> None:
+        """Our makers follow the market's, at the pace of the fastest channel."""
+        for place, book in enumerate(self.books):
+            wanted = np.array(sorted(self._wanted[place]), np.int64)
+            self._wanted[place].clear()
+            slots = wanted[book.board.alive[wanted]]
+            book.requote(slots, self.lies)
+            changed = slots.tolist()
+            for dirty in self._dirty[place]:
+                dirty.update(changed)
 
     def _learn(self, place: int) -> None:
         """Names of what the board lists and we do not know yet."""
