@@ -1,0 +1,173 @@
+"""One value from several venues that no single one can move: METHODOLOGY §6, rule 16.
+
+    mu solves  sum_v w_v clip(x_v - mu, -k, k) = 0        (Huber 1964), k = max(0.05, median u_v)
+    omega_v ~ w_v min(1, k / |x_v - mu|), so that mu = sum_v omega_v x_v
+
+The influence of a venue is bounded by its weight times k, the value is continuous in every x_v, and
+it is the weighted mean while the venues agree. Weights are those of the quotes near the money, and
+with three venues or more none is above 0.499: the others together outweigh any single one.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import log
+from statistics import median
+
+from volgauge.domain.units import NANOS_PER_SECOND
+
+LEAST_SCALE = 0.05
+"""Of k, volatility points."""
+LARGEST_WEIGHT = 0.499
+CAPPED_FROM = 3
+"""Venues from which the cap holds; with two it would make them equal."""
+OUT_SLOWLY, SLOWLY_NS = 0.05, 30 * NANOS_PER_SECOND
+OUT_FAST, FAST_NS = 0.10, 2 * NANOS_PER_SECOND
+BACK_SHARE = 0.5
+BACK_NS = 30 * NANOS_PER_SECOND
+"""A venue that is out comes back after this long within half of the slow limit."""
+JUDGED_FROM = 3
+"""Of two venues nobody can say which one is wrong."""
+LARGEST_DISAGREEMENT = 0.05
+"""Two venues farther apart than this, relative: flag `venues_differ`."""
+
+
+def cap_weights(weights: Sequence[float], groups: Sequence[int]) -> list[float]:
+    """Normalise weights; with three groups or more none has more than 0.499.
+
+    What is cut off is shared by the others in proportion (water-filling).
+
+    Args:
+        weights: (n,) >= 0; all 0 means all equal.
+        groups: (n,) number of the venue; books of one venue share one cap.
+
+    Returns:
+        (n,) weights that sum to 1.
+    """
+    total = sum(weights)
+    shares = [w / total if total > 0.0 else 1.0 / len(weights) for w in weights]
+    members = sorted(set(groups))
+    if len(members) < CAPPED_FROM:
+        return shares
+    held = {g: sum(s for s, own in zip(shares, groups, strict=True) if own == g) for g in members}
+    capped: set[int] = set()
+    while True:
+        over = [g for g in members if g not in capped and held[g] > LARGEST_WEIGHT]
+        if not over:
+            break
+        capped.update(over)
+        rest = 1.0 - LARGEST_WEIGHT * len(capped)
+        free = [g for g in members if g not in capped]
+        before = sum(held[g] for g in free)
+        for g in capped:
+            held[g] = LARGEST_WEIGHT
+        for g in free:
+            # Venues without weight share what is left: a cap must not leave weight unused.
+            held[g] = rest * (held[g] / before if before > 0.0 else 1.0 / len(free))
+    made = []
+    for share, group in zip(shares, groups, strict=True):
+        own = [s for s, g in zip(shares, groups, strict=True) if g == group]
+        whole = sum(own)
+        made.append(held[group] * (share / whole if whole > 0.0 else 1.0 / len(own)))
+    return made
+
+
+def huber_location(values: Sequence[float], weights: Sequence[float], k: float) -> float:
+    """Solve sum w clip(x - mu, -k, k) = 0 exactly.
+
+    Args:
+        values: (n,) >= 1.
+        weights: (n,) >= 0, not all 0.
+        k: > 0.
+
+    Returns:
+        mu; the middle where a whole interval solves it.
+    """
+
+    def pull(mu: float) -> float:
+        return sum(w * min(max(x - mu, -k), k) for x, w in zip(values, weights, strict=True))
+
+    # The sum falls from knot to knot, linear in between.
+    knots = sorted({x + side * k for x in values for side in (-1.0, 1.0)})
+    pulls = [pull(knot) for knot in knots]
+    above = max(i for i, p in enumerate(pulls) if p >= 0.0)
+    below = min(i for i, p in enumerate(pulls) if p <= 0.0)
+    if below <= above:
+        return 0.5 * (knots[below] + knots[above])
+    low, high = pulls[above], pulls[below]
+    return knots[above] + (knots[below] - knots[above]) * low / (low - high)
+
+
+def final_weights(
+    values: Sequence[float], weights: Sequence[float], k: float, mu: float
+) -> list[float]:
+    """Weights whose mean of the values is the Huber location; they sum to 1."""
+    omega = [
+        w * (1.0 if abs(x - mu) <= k else k / abs(x - mu))
+        for x, w in zip(values, weights, strict=True)
+    ]
+    total = sum(omega)
+    return [w / total for w in omega]
+
+
+def disagreement(values: Sequence[float], mu: float) -> float:
+    """Median absolute deviation of the venues from the composite; 0 for one venue."""
+    if len(values) < 2:
+        return 0.0
+    return median(abs(x - mu) for x in values)
+
+
+class Membership:
+    """Which venues are out because they are far from the others, for one tenor.
+
+    A venue is out when |ln(x_v / median)| > 5 % for 30 s or > 10 % for 2 s, and back after 30 s
+    below 2.5 %. The median is that of all venues that have a value, the ones that are out included;
+    with fewer than three of them nobody is judged.
+    """
+
+    __slots__ = ("_back", "_fast", "_slow", "out")
+
+    def __init__(self) -> None:
+        self.out: set[str] = set()
+        self._slow: dict[str, int] = {}
+        """Since when a venue is beyond the limit."""
+        self._fast: dict[str, int] = {}
+        self._back: dict[str, int] = {}
+
+    def observe(self, values: Mapping[str, float], now_ns: int) -> frozenset[str]:
+        """Judge the venues at one instant.
+
+        Args:
+            values: Volatility points by venue, those that have a value.
+            now_ns: The instant; does not fall.
+
+        Returns:
+            The venues that are out.
+        """
+        if len(values) < JUDGED_FROM:
+            for clock in (self._slow, self._fast, self._back):
+                clock.clear()
+            # With two left the one that was out stays out: nothing has cleared it.
+            if self.out >= values.keys():
+                self.out.clear()
+            return frozenset(self.out)
+        middle = median(values.values())
+        for venue, value in values.items():
+            off = abs(log(value / middle))
+            slowly = _since(self._slow, venue, off > OUT_SLOWLY, now_ns)
+            fast = _since(self._fast, venue, off > OUT_FAST, now_ns)
+            back = _since(self._back, venue, off < BACK_SHARE * OUT_SLOWLY, now_ns)
+            if venue in self.out:
+                if back is not None and now_ns - back >= BACK_NS:
+                    self.out.discard(venue)
+            elif (slowly is not None and now_ns - slowly >= SLOWLY_NS) or (
+                fast is not None and now_ns - fast >= FAST_NS
+            ):
+                self.out.add(venue)
+        return frozenset(self.out)
+
+
+def _since(clock: dict[str, int], venue: str, holds: bool, now_ns: int) -> int | None:
+    """Since when a condition holds; None when it does not."""
+    if not holds:
+        clock.pop(venue, None)
+        return None
+    return clock.setdefault(venue, now_ns)
