@@ -203,10 +203,38 @@ def verify(
             points.
     """
     settings = common.settings()
-    from volgauge import commands
+    from volgauge import audit
 
-    is_verified = commands.verify(settings, source, with_restatements=restate)
+    is_verified = audit.verify(settings, source, with_restatements=restate)
     return 0 if is_verified else EXIT_NOT_VERIFIED
+
+
+@app.command
+def evidence(
+    folder: Path,
+    seq: int,
+    *,
+    asset: str = "BTC",
+    tenor: float = 30.0,
+    common: Common = _NO_FLAGS,
+) -> int:
+    """Take the evidence of one record out of a recording; one JSON object on stdout.
+
+    Example: `volgauge evidence recordings/today 184467 --asset BTC > bundle.json`
+
+    A running service gives its last minutes' at `/v1/evidence/{asset}/{seq}`.
+
+    Args:
+        folder: A recording of ours.
+        seq: Number of the record.
+        asset: Its underlying.
+        tenor: Its tenor, in days.
+    """
+    settings = common.settings()
+    from volgauge import audit
+
+    wanted = audit.Wanted(asset=asset, tenor_days=tenor, seq=seq)
+    return audit.evidence(settings, folder, wanted)
 
 
 @app.command
@@ -232,9 +260,9 @@ def explain(
         service: URL of the running service that has the evidence of a record.
     """
     settings = common.settings()
-    from volgauge import commands
+    from volgauge import audit
 
-    has_parts = commands.explain(settings, source, against=against, service=service)
+    has_parts = audit.explain(settings, source, against=against, service=service)
     return 0 if has_parts else EXIT_NO_VALUE
 
 

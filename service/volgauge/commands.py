@@ -1,4 +1,4 @@
-"""What the command line does beside serving: the demo, the replay, the audit, the warm-up."""
+"""What the command line does beside serving: the demo, the replay, the warm-up."""
 
 import select
 import subprocess
@@ -6,12 +6,8 @@ import sys
 import tempfile
 import time
 from functools import partial
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import msgspec
 import structlog
@@ -20,21 +16,15 @@ from msgspec.structs import replace as with_changes
 
 from volgauge import __version__, kernels
 from volgauge.app import run_beside, serve
-from volgauge.domain.evidence import EvidenceBundle
 from volgauge.domain.index import IndexValue, Source, tenor_label
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
-from volgauge.errors import InputError, VenueError, VolgaugeError
+from volgauge.errors import VenueError, VolgaugeError
 from volgauge.history.candles import PRICE, Candle
 from volgauge.history.keeper import HistoryKeeper
-from volgauge.index.bundle import build_facts
 from volgauge.index.engine import Engine
-from volgauge.offline import explain as explaining
-from volgauge.offline import verify as auditing
 from volgauge.offline.accuracy import report as reports
 from volgauge.offline.accuracy.run import run as measure
 from volgauge.offline.compare import RecordingComparison, as_table
-from volgauge.offline.explanation import Move
-from volgauge.offline.recording_check import RecordingCheck, RecordingVerdict
 from volgauge.pipeline import build_pipeline
 from volgauge.publish.record import encode
 from volgauge.settings import Settings
@@ -44,9 +34,6 @@ from volgauge.telemetry import logs
 from volgauge.wire import replay as recordings
 
 Result = TypeVar("Result")
-
-FETCH_SECONDS = 10.0
-MAX_BUNDLE_BYTES = 64_000_000
 
 CHILD_READY_SECONDS = 30.0
 """A simulator that has not said its address by then has failed."""
@@ -153,7 +140,7 @@ def replay(settings: Settings, folder: Path, *, asset: str | None, tenor_days: f
     """Recompute a recording; one JSON record a line on stdout."""
     logs.configure(settings.log)
     kernels.warm()
-    settings = _as_recorded(settings, folder)
+    settings = as_recorded(settings, folder)
     engine, adapters = build_pipeline(
         settings, Source.REPLAY, has_connections=recordings.is_ours(folder)
     )
@@ -164,7 +151,7 @@ def replay(settings: Settings, folder: Path, *, asset: str | None, tenor_days: f
     return 0
 
 
-def _as_recorded(settings: Settings, folder: Path) -> Settings:
+def as_recorded(settings: Settings, folder: Path) -> Settings:
     """The settings with the sections that a recording was made with, where it says so."""
     recorded = recordings.read_settings(folder)
     if recorded is None:
@@ -181,7 +168,7 @@ def compare(settings: Settings, folder: Path, *, asset: str | None, as_text: boo
     """Compare our headline with the venue's own index over a recording; False without figures."""
     logs.configure(settings.log)
     kernels.warm()
-    settings = _as_recorded(settings, folder)
+    settings = as_recorded(settings, folder)
     engine, adapters = build_pipeline(
         settings, Source.REPLAY, has_connections=recordings.is_ours(folder)
     )
@@ -245,142 +232,6 @@ class _Player:
         """A frame was refused, as it was live."""
         self.refused_count += 1
         log.warning("replay.frame_refused", error=str(error))
-
-
-def verify(settings: Settings, source: str, *, with_restatements: bool) -> bool:
-    """Recompute what was published; one JSON verdict on stdout. False when it is not the same."""
-    logs.configure(settings.log)
-    kernels.warm()
-    verdict: auditing.BundleVerdict | RecordingVerdict | auditing.ServiceVerdict
-    build = build_facts(__version__)
-    if Path(source).is_dir():
-        verdict = _verify_recording(settings, Path(source), with_restatements=with_restatements)
-    elif with_restatements:
-        raise InputError(f"{source}: --restate needs a recording, its settings and its frames")
-    elif _is_url(source) and urlsplit(source).path in {"", "/"}:
-        verdict = auditing.verdict_of_service(
-            [
-                auditing.verify(_bundle_of(_evidence_url(source, record)), build)
-                for record in _newest_records(source)
-            ]
-        )
-    else:
-        verdict = auditing.verify(_bundle_of(source), build)
-    sys.stdout.buffer.write(msgspec.json.encode(verdict) + b"\n")
-    return verdict.verified
-
-
-def _verify_recording(
-    settings: Settings, folder: Path, *, with_restatements: bool
-) -> RecordingVerdict:
-    recorded = recordings.read_settings(folder) or {}
-    settings = _as_recorded(settings, folder)
-    engine, adapters = build_pipeline(
-        settings, Source.REPLAY, has_connections=recordings.is_ours(folder)
-    )
-    check = RecordingCheck(
-        (auditing.read_record(line, str(folder)) for line in recordings.read_records(folder)),
-        exact=recorded.get("build") == msgspec.to_builtins(build_facts(__version__)),
-        with_restatements=with_restatements,
-    )
-    auditor = _Auditor(engine, check)
-    recordings.replay(folder, adapters, auditor, auditor.refused)
-    log.info("verify.finished", refused=auditor.refused_count)
-    return check.verdict(auditor.last_ns)
-
-
-class _Auditor:
-    """The engine as a replay drives it, its records held against the published ones."""
-
-    def __init__(self, engine: Engine, check: RecordingCheck) -> None:
-        self._engine = engine
-        self._check = check
-        self.last_ns = 0
-        self.refused_count = 0
-
-    def timer(self, now_ns: int) -> None:
-        """Time passed."""
-        self._engine.timer(now_ns)
-
-    def flush(self, now_ns: int) -> None:
-        """Recompute and compare."""
-        self.last_ns = now_ns
-        for record in self._engine.recompute(now_ns):
-            if isinstance(record, IndexValue):
-                self._check.take(record)
-
-    def refused(self, error: VenueError) -> None:
-        """A frame was refused, as it was live."""
-        self.refused_count += 1
-        log.warning("replay.frame_refused", error=str(error))
-
-
-def explain(settings: Settings, source: str, *, against: str | None, service: str | None) -> bool:
-    """Take a value apart, or its move; one JSON object on stdout. False without a value."""
-    logs.configure(settings.log)
-    kernels.warm()
-    bundle = _bundle_of(source, service)
-    older = None if against is None else _bundle_of(against, service)
-    try:
-        explanation = explaining.explain(bundle, older)
-    except ValueError as error:
-        raise InputError(f"--against: {error}") from error
-    sys.stdout.buffer.write(msgspec.json.encode(explanation) + b"\n")
-    if isinstance(explanation, Move):
-        return explanation.difference is not None
-    return explanation.value is not None
-
-
-def _bundle_of(source: str, service: str | None = None) -> EvidenceBundle:
-    """A bundle from a file, standard input (`-`) or a URL; or that of a record, from a service."""
-    data = _read(source)
-    if service is not None and (record := auditing.record_in(data)) is not None:
-        source = _evidence_url(service, record)
-        data = _read(source)
-    return auditing.read_bundle(data, source)
-
-
-def _newest_records(service: str) -> list[IndexValue]:
-    """The newest record of every index that a running service publishes."""
-    url = service.rstrip("/") + "/v1/index"
-    try:
-        answer = msgspec.json.decode(_read(url), type=dict[str, list[IndexValue]])
-    except msgspec.DecodeError as error:
-        raise InputError(f"{url}: expected records, {error}") from error
-    records = answer.get("indices", [])
-    if not records:
-        raise InputError(f"{url}: nothing was published yet")
-    return records
-
-
-def _evidence_url(service: str, record: IndexValue) -> str:
-    tenor = tenor_label(record.tenor_days)
-    return f"{service.rstrip('/')}/v1/evidence/{record.asset}/{record.seq}?tenor={tenor}"
-
-
-def _is_url(source: str) -> bool:
-    return source.startswith(("http://", "https://"))
-
-
-def _read(source: str) -> bytes:
-    """The bytes of a file, of standard input (`-`) or behind a URL.
-
-    Raises:
-        InputError: They cannot be had.
-    """
-    try:
-        if source == "-":
-            return sys.stdin.buffer.read()
-        if not _is_url(source):
-            return Path(source).read_bytes()
-        with urlopen(source, timeout=FETCH_SECONDS) as response:  # noqa: S310 - http(s) only
-            body: bytes = response.read(MAX_BUNDLE_BYTES)
-            return body
-    except HTTPError as error:
-        message = error.read(4096).decode(errors="replace")
-        raise InputError(f"{source}: {error.code} {message}") from error
-    except (OSError, HTTPException) as error:
-        raise InputError(f"{source}: {error}") from error
 
 
 def bench_accuracy(folder: Path | None, *, quick: bool, as_json: bool, picture: Path | None) -> int:

@@ -25,16 +25,8 @@ from integration.processes import (
     venue,
 )
 from volgauge.domain.evidence import EvidenceBundle
-from volgauge.domain.index import Source
-from volgauge.domain.units import NANOS_PER_SECOND
-from volgauge.errors import VenueError
-from volgauge.index.engine import Engine
-from volgauge.index.evidence import EvidenceKeeper, Excerpt
-from volgauge.pipeline import build_pipeline
 from volgauge.publish.record import shipped_schema
-from volgauge.settings import IndexSettings, Settings, VenuesSettings
 from volgauge.wire.recorder import write_recording
-from volgauge.wire.replay import read_settings, replay
 
 SETTINGS = {
     "VOLGAUGE__INDEX__TENORS_DAYS": "[7, 30, 60]",
@@ -271,46 +263,21 @@ def test_recording_is_verified_record_by_record(ran: Ran) -> None:
     assert (0, 0, []) == (verdict["missing"], verdict["differing"], verdict["restatements"])
 
 
-def test_replay_keeps_the_evidence_that_the_service_kept(ran: Ran) -> None:
+def test_recording_gives_the_evidence_that_the_service_gave(ran: Ran) -> None:
     """Every input of the record, by every digit; only the source has another name."""
     live = msgspec.json.decode(ran.bundle, type=EvidenceBundle)
-    sections = read_settings(ran.folder)
-    assert sections is not None
-    settings = Settings(
-        index=msgspec.convert(sections["index"], IndexSettings, strict=False),
-        venues=msgspec.convert(sections["venues"], VenuesSettings, strict=False),
-    )
-    keeper = EvidenceKeeper(
-        max_bytes=64_000_000, keep_ns=300 * NANOS_PER_SECOND, engine=live.build.engine
-    )
-    engine, adapters = build_pipeline(settings, Source.REPLAY, evidence=keeper)
-    replay(ran.folder, adapters, Player(engine), fail)
-    excerpt = keeper.find("BTC", 30.0, live.record.seq)
-    assert isinstance(excerpt, Excerpt)
-    again = excerpt.bundle(live.record.epoch)
+    seq = str(live.record.seq)
+    code, output = result_of("evidence", str(ran.folder), seq, "--asset", "BTC", "--tenor", "30")
+    again = msgspec.json.decode(output, type=EvidenceBundle)
+    of_sink = {"source": live.record.source, "epoch": live.record.epoch}
 
-    assert isinstance(again, EvidenceBundle)
-    assert live == replace(again, record=replace(again.record, source=live.record.source))
+    assert code == 0
+    assert live == replace(again, record=replace(again.record, **of_sink))
 
 
-class Player:
-    """An engine as a replay drives it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def timer(self, now_ns: int) -> None:
-        """Time passed."""
-        self._engine.timer(now_ns)
-
-    def flush(self, now_ns: int) -> None:
-        """Recompute."""
-        self._engine.recompute(now_ns)
-
-
-def fail(error: VenueError) -> None:
-    """No frame of this recording is to be refused."""
-    raise AssertionError(error)
+def test_recording_without_the_record_is_exit_code_2(ran: Ran) -> None:
+    """A message that says why, no bundle."""
+    assert (2, b"") == result_of("evidence", str(ran.folder), "999999999")
 
 
 def test_altered_recording_is_not_verified_and_restated(ran: Ran, tmp_path: Path) -> None:

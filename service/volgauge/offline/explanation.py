@@ -145,21 +145,23 @@ class Used(Struct, frozen=True):
 def used_of(bundle: EvidenceBundle) -> list[Used]:
     """The expiries of a record, each computed in a book of its own."""
     record = bundle.record
-    found = []
+    method = METHOD_ROW[record.mode]
+    used = []
     for published in record.expiries:
         instant = parse_instant(published.expiry)
-        for book in bundle.books:
-            for evidence in book.expiries:
-                if evidence.expiry_ns != instant:
-                    continue
-                alone = replace(book, expiries=(evidence,))
-                surface = surface_of(alone, bundle.at_ns)
-                row = surface.expiries.index(instant)
-                own = float(surface.values[METHOD_ROW[record.mode], row, col.TOTAL_VARIANCE])
-                pooled = published.pooled_variance
-                variance = own if pooled is None else pooled
-                found.append(Used(alone, evidence, surface, row, published.weight, own, variance))
-    return found
+        inputs = ((b, e) for b in bundle.books for e in b.expiries if e.expiry_ns == instant)
+        found = next(inputs, None)
+        if found is None:
+            continue
+        book, evidence = found
+        alone = replace(book, expiries=(evidence,))
+        surface = surface_of(alone, bundle.at_ns)
+        row = surface.expiries.index(instant)
+        own = float(surface.values[method, row, col.TOTAL_VARIANCE])
+        pooled = published.pooled_variance
+        variance = own if pooled is None else pooled
+        used.append(Used(alone, evidence, surface, row, published.weight, own, variance))
+    return used
 
 
 def value_of(one: Used, method: int, column: int) -> float:
