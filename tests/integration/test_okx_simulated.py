@@ -12,6 +12,7 @@ import pytest
 
 from fakes.deribit_lab import Sink
 from fakes.okx_lab import make
+from volgauge import kernels
 from volgauge.adapters.base import State
 from volgauge.adapters.okx.adapter import OkxAdapter
 from volgauge.book.depth import DepthBook
@@ -31,9 +32,12 @@ from volgauge.domain.events import (
     OpenInterest,
     VenueState,
 )
+from volgauge.domain.index import IndexValue, Source
 from volgauge.domain.instrument import Instrument, Premium
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import VenueError
+from volgauge.pipeline import build_pipeline
+from volgauge.settings import Settings, VenueSettings, VenuesSettings
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.okx_venue import OkxVenue
 from volgauge.simulator.quoting import Lies
@@ -214,6 +218,50 @@ async def test_quotes_forwards_and_indices_are_the_markets() -> None:
         assert 0.05 < float(np.nanmedian(vols)) < 2.0
         assert run.sink.of(FeedDown) == []
         assert all(p.counts.get("rejected.bad_number", 0) == 0 for p in run.adapter.connections())
+
+
+async def test_index_of_okx_alone_follows_the_truth() -> None:
+    """Both families through the whole calculation: within half a point of the noise-free value."""
+    kernels.warm()
+    options = SimulatorOptions(currencies=("BTC", "SOL_USDC"), rate=400.0, seed=5, venues=("okx",))
+    async with Simulator(options) as simulator:
+        okx = VenueSettings(
+            assets=("BTC", "SOL"),
+            ws_url=simulator.ws_url_of("okx"),
+            rest_url=simulator.rest_url_of("okx"),
+        )
+        venues = VenuesSettings(deribit=VenueSettings(enabled=False), okx=okx)
+        engine, adapters = build_pipeline(Settings(venues=venues), Source.SIMULATED)
+        (adapter,) = adapters.values()
+        clock = SystemClock()
+        values: dict[str, float] = {}
+        complete = asyncio.Event()
+
+        def flush() -> None:
+            for record in engine.recompute(clock.wall_ns()):
+                match record:
+                    case IndexValue(tenor_days=30.0, value=float() as value):
+                        values[record.asset] = value
+                    case _:
+                        pass
+            if len(values) == 2:
+                complete.set()
+
+        tasks = [asyncio.create_task(run_catalog(adapter, clock, flush))]
+        tasks += [
+            asyncio.create_task(run_connection(p, clock, flush)) for p in adapter.connections()
+        ]
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await complete.wait()
+            assert simulator.market is not None
+            for asset, name in (("BTC", "BTC"), ("SOL", "SOL_USDC")):
+                truth = simulator.market.constant_tenor(name).corridor
+                assert values[asset] == pytest.approx(truth, abs=0.5)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
 
 async def test_long_books_follow_the_venue_over_gaps() -> None:
