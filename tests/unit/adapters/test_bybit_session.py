@@ -467,3 +467,28 @@ def test_settled_session_sleeps_until_something_is_due() -> None:
     settle(chain_1, NOW_NS)
 
     assert chain_1.next_timeout_ns == NOW_NS + 10 * NANOS_PER_SECOND
+
+
+def test_same_input_gives_the_same_bytes() -> None:
+    """Events, quotes and requests of two runs: a replay is the live program again."""
+    said = []
+    for _ in range(2):
+        sink = Sink()
+        adapter = listed(sink, [*chain([50_000, 60_000]), *chain([2_000], coin="ETH")])
+        requests: list[bytes] = []
+        for protocol in adapter.connections():
+            protocol.start(NOW_NS)
+            requests += protocol.frames_to_send()
+        hot, chain_1 = adapter.connections()[0], connection(adapter, TICKER)
+        for frame in (book(7), book(9, kind="delta"), book(1), acknowledge([BOOK], [TICKER])):
+            hot.receive(frame, NOW_NS)
+        chain_1.receive(ticker(), NOW_NS + 1)
+        hot.disconnected(NOW_NS + 2, "lost")
+        adapter.on_catalog(
+            bodies(adapter, [*chain([60_000]), *chain([2_000], coin="ETH")]), NOW_NS + 3
+        )
+        for protocol in adapter.connections():
+            requests += protocol.frames_to_send()
+        said.append((requests, repr(sink.quotes), repr(sink.events)))
+
+    assert said[0] == said[1]

@@ -4,6 +4,15 @@ Every option has its ticker on one of the `chain` connections, an expiry togethe
 connection touches few of them; the options of the hot expiries have their book on a `hot` one
 besides. An option keeps its connection as long as it is listed: a second one would cost it its
 quote. What a connection may carry is counted in characters.
+
+    topic                    sent                 becomes                           seen
+    tickers.{symbol}         100 ms, whole        quote, unless the book does;      recorded 2023,
+                                                  forward of the expiry, index,     2026
+                                                  mark, open interest
+    orderbook.25.{symbol}    20 ms, snapshot      quote of a hot option; with       recorded 2023
+                             and deltas           depth, its levels; a gap
+    system.status            event                maintenance; not subscribed: it   documented
+                                                  is on another socket, and polled
 """
 
 from collections import Counter, defaultdict
