@@ -1,5 +1,6 @@
 """From rows of a Surface to the structs of a record."""
 
+from functools import cache, lru_cache
 from math import isfinite, nan
 
 from msgspec import Struct
@@ -14,11 +15,16 @@ from volgauge.surface.surface import Surface
 _FLAG_BITS = tuple((1 << bit, flag) for bit, flag in enumerate(col.FLAG_ORDER))
 
 
+_name_of = lru_cache(maxsize=1024)(format_instant)
+"""Of an expiry; each is asked for with every tick."""
+
+
 def number(value: float) -> float | None:
     """NaN and infinities are not published: they become None."""
     return value if isfinite(value) else None
 
 
+@cache
 def flags_of(bits: int) -> frozenset[Flag]:
     """The flags that a kernel raised."""
     return frozenset(flag for mask, flag in _FLAG_BITS if bits & mask)
@@ -68,7 +74,7 @@ def expiry_facts(surface: Surface, method: int, row: int) -> ExpiryFacts:
     rejected = rejected_of(facts)
     return ExpiryFacts(
         revision=surface.revision(row),
-        expiry=format_instant(surface.expiries[row]),
+        expiry=_name_of(surface.expiries[row]),
         forward=number(values[col.FORWARD]),
         k_zero=number(values[col.K_ZERO]),
         n_strikes=facts[col.STRIKES],

@@ -177,7 +177,7 @@ class AssetIndex:
         is_new_mark = self._mark is None or now_ns - self._mark.at_ns >= SPACING_NS
         for sink in self._sinks.values():
             # Before anything is computed: it tells the books whose snapshot has become whole.
-            sink.held(now_ns)
+            held = sink.held(now_ns)
             for key, surface in sink.books.items():
                 if key.asset == self.asset:
                     if is_search:
@@ -186,7 +186,7 @@ class AssetIndex:
                     memory = self._memories.get(key)
                     if memory is None:
                         memory = self._memories[key] = BookMemory()
-                    books.append(BookView(sink, surface, memory, self._method, now_ns))
+                    books.append(BookView(sink, surface, memory, self._method, now_ns, held))
         if is_new_mark:
             self._mark = Mark(
                 now_ns, {b.sink.venue: b.sink.table.quotes[:, : col.ASK + 1].copy() for b in books}
@@ -302,7 +302,8 @@ class AssetIndex:
             )
         is_new = verdict.shown is Shown.NEW
         is_warming = verdict.status is Status.WARMING
-        expiries = self._expiries(composed.book, chosen)
+        facts = [self._facts(composed.book, row) for row in chosen.rows]
+        expiries = self._expiries(composed.book, chosen, facts)
         numbers = chosen if is_new else BookTenor()
         return IndexValue(
             code=index_code(self.asset, tenor.days),
@@ -334,7 +335,7 @@ class AssetIndex:
             venues=venue_values(parts, composed.book, is_new=is_new),
             mode=self._settings.method,
             engine=self._version,
-            input_hash=self._input_hash(composed.book, chosen.rows) if chosen.rows else "",
+            input_hash=_input_hash(composed.book.sink.venue, facts) if facts else "",
             heartbeat_ms=self._settings.heartbeat_ms,
         )
 
@@ -348,23 +349,21 @@ class AssetIndex:
             known = self._known[key] = expiry_facts(book.surface, self._method, row)
         return known
 
-    def _expiries(self, book: BookView, chosen: BookTenor) -> tuple[ExpiryValue, ...]:
+    def _expiries(
+        self, book: BookView, chosen: BookTenor, facts: Sequence[ExpiryFacts]
+    ) -> tuple[ExpiryValue, ...]:
         minutes = book.surface.facts[self._method, :, col.MINUTES]
         return tuple(
             expiry_value(
-                self._facts(book, row),
+                known,
                 book.t_years[row],
                 int(minutes[row]),
                 weight,
                 book.shares[row] if book.is_native else 1.0,
                 book.replaced_variance(row),
             )
-            for row, weight in zip(chosen.rows, chosen.weights, strict=True)
+            for row, weight, known in zip(chosen.rows, chosen.weights, facts, strict=True)
         )
-
-    def _input_hash(self, book: BookView, rows: Sequence[int]) -> str:
-        """SHA-256 over the digests of the expiries used (METHODOLOGY §6, rule 22)."""
-        return input_hash([(book.sink.venue, [self._facts(book, row).digest for row in rows])])
 
     def _surface_record(self, books: Sequence[BookView], now_ns: int) -> SurfaceValue:
         self._surface_seq += 1
@@ -423,6 +422,11 @@ class AssetIndex:
             computed_ns=now_ns,
             source=self._source,
         )
+
+
+def _input_hash(venue: Venue, facts: Sequence[ExpiryFacts]) -> str:
+    """SHA-256 over the digests of the expiries used (METHODOLOGY §6, rule 22)."""
+    return input_hash([(venue, [known.digest for known in facts])])
 
 
 def _candidate(verdict: Verdict, chosen: BookTenor) -> float | None:

@@ -4,8 +4,9 @@ Total variance is linear in time between the two expiries around the tenor. With
 side only, the nearest may stand for both while it is near enough; there is no other extrapolation.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from math import isfinite, sqrt
+from math import inf, sqrt
 
 from msgspec import Struct
 
@@ -153,7 +154,7 @@ def _candidates(
     Reads a share as the chance that the expiry is there. What is left is the chance of nobody.
     """
     count = len(t_years)
-    split = next((row for row in range(count) if t_years[row] > tenor_years), count)
+    split = bisect_right(t_years, tenor_years)
     found: list[tuple[int, float]] = []
     left = 1.0
     for row in range(split - 1, -1, -1) if is_near else range(split, count):
@@ -196,6 +197,6 @@ def skips_expiry(
 
 def vol_points(total_variance: float, tenor_years: float) -> float | None:
     """Volatility points of a total variance over a tenor; None when it is negative or NaN."""
-    if not isfinite(total_variance) or total_variance < 0.0:
+    if not 0.0 <= total_variance < inf:
         return None
     return 100.0 * sqrt(total_variance / tenor_years)

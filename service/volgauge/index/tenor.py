@@ -15,7 +15,7 @@ from volgauge.index.band import term_error
 from volgauge.index.eligibility import SHORTEST_NS
 from volgauge.index.maturity import Bracket, Term, find_listed_bracket, find_term, vol_points
 from volgauge.index.quality import is_wide
-from volgauge.index.view import BookView
+from volgauge.index.view import USED, BookView
 from volgauge.kernels import layout as col
 
 SHORTEST_YEARS = SHORTEST_NS / NANOS_PER_DAY / DAYS_PER_YEAR
@@ -101,7 +101,7 @@ def _blend(book: BookView, term: Term, tenor_years: float, strip: float | None) 
         (a, near), (b, far) = parts
         sums = [a * x + b * y for x, y in zip(near, far, strict=True)]
     else:
-        sums = [0.0] * col.VALUE_COLUMNS
+        sums = [0.0] * USED
         for weight, values in parts:
             sums = [s + weight * x for s, x in zip(sums, values, strict=True)]
     total = sums[col.TOTAL_VARIANCE]

@@ -5,7 +5,7 @@ and how far an expiry lay from its neighbours when it was last computed, so that
 without a jump when its quotes are gone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from volgauge.index.calendar import pool
 from volgauge.index.eligibility import Eligibility
 from volgauge.index.health import FeedHealth
 from volgauge.index.maturity import Bracket, find_bracket
+from volgauge.index.refill import ExpiryKey
 from volgauge.index.venue import VenueSink
 from volgauge.kernels import layout as col
 from volgauge.kernels._jit import F64, I64
@@ -23,6 +24,8 @@ from volgauge.surface.surface import Surface
 
 FRESH_NS = 2 * NANOS_PER_SECOND
 """How old the last computation of an expiry may be for it to be carried on from there."""
+USED = col.EXT_VARIANCE + 1
+"""Columns of a row that tenors are made of: the first ones."""
 SHIFTED = (
     col.TOTAL_VARIANCE,
     col.BID_VARIANCE,
@@ -83,7 +86,7 @@ class BookMemory:
                     made += found.far_weight * values[found.far]
                 if made[col.TOTAL_VARIANCE] > 0.0:
                     made[col.T_YEARS] = values[row, col.T_YEARS]
-                    carried[row] = made.tolist()
+                    carried[row] = made[:USED].tolist()
         self._before = (expiries, values.copy(), computed, now_ns)
         return carried
 
@@ -122,7 +125,13 @@ class BookView:
     )  # fmt: skip
 
     def __init__(
-        self, sink: VenueSink, surface: Surface, memory: BookMemory, method: int, now_ns: int
+        self,
+        sink: VenueSink,
+        surface: Surface,
+        memory: BookMemory,
+        method: int,
+        now_ns: int,
+        held: Collection[ExpiryKey],
     ) -> None:
         self.sink = sink
         self.surface = surface
@@ -130,7 +139,6 @@ class BookView:
         self.method = method
         self.is_native = method == col.NATIVE
         self.is_alive = sink.is_alive(now_ns)
-        held = sink.held(now_ns)
         self.held: set[int] = set()
         """Rows whose snapshot is not complete."""
         if held:
@@ -162,10 +170,10 @@ class BookView:
             self._weigh(columns, facts, now_ns)
 
     def row(self, row: int) -> list[float]:
-        """The results of an expiry as a tenor uses them."""
-        values: list[float] | None = self.carried.get(row)
+        """The first USED results of an expiry as a tenor uses them."""
+        values: list[float] | None = self.carried.get(row) if self.carried else None
         if values is None:
-            values = self.values[row].tolist()
+            values = self.values[row, :USED].tolist()
         if self.pooled is not None:
             shift = self.pooled[row] - values[col.TOTAL_VARIANCE]
             if shift:
