@@ -99,6 +99,32 @@ def test_expiry_with_a_borrowed_forward_is_verified() -> None:
     assert failed(with_expiry(bundle, altered)) >= {"input_hash"}
 
 
+def test_expiry_that_its_neighbours_carry_is_verified() -> None:
+    """All its quotes vanish: the variance that stands in the record makes the value."""
+    lab = Lab(tenors_days=(30.0,))
+    lab.run(5)
+    sink = lab.engine.sink(VENUE)
+    book = next(iter(sink.books.values()))
+    soon_ns = lab.market.now_ns + 20 * NANOS_PER_DAY
+    near_ns = min(expiry_ns for expiry_ns in book.expiries if expiry_ns > soon_ns)
+    now_ns = lab.market.now_ns + 1
+    for slot, option in book.slots.items():
+        if option.expiry_ns == near_ns:
+            sink.quote(slot, float("nan"), float("nan"), 0.0, 0.0, now_ns, now_ns)
+    bundle = lab.bundle(lab.compute(now_ns)[-1])
+    verdict = verify(bundle, BUILD)
+    carried = bundle.record.expiries[0]
+
+    assert "carried" in bundle.record.flags
+    assert (None, None) == (carried.total_variance, carried.variance)
+    assert carried.pooled_variance is not None
+    assert verdict.verified, [check for check in verdict.checks if not check.ok]
+    assert {"bid", "ask", "u"} <= set(verdict.unverified)
+    off = replace(carried, pooled_variance=carried.pooled_variance * 1.001)
+    record = replace(bundle.record, expiries=(off, *bundle.record.expiries[1:]))
+    assert "value" in failed(replace(bundle, record=record))
+
+
 @given(data=st.data())
 @settings(
     max_examples=120,
