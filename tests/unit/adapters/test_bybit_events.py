@@ -208,6 +208,23 @@ def test_gap_empties_the_option_and_asks_for_a_snapshot() -> None:
     assert hot.counts["gaps"] == 1
 
 
+def test_newest_ticker_stands_in_for_a_broken_book() -> None:
+    """At once, with its own times, unless it is older than ten seconds."""
+    sink = Sink()
+    _, hot, chain_1 = live(sink)
+    hot.receive(book(7), NOW_NS)
+    chain_1.receive(ticker(bid="2503", askPrice="0"), NOW_NS + 1)
+    later_ns = NOW_NS + 10 * NANOS_PER_SECOND
+    hot.receive(book(9, kind="delta"), later_ns)
+    assert same(sink.quotes[-1], (0, 2503.0, nan, 3.0, nan, EXCHANGE_NS, NOW_NS + 1))
+
+    hot.receive(book(20), later_ns)
+    hot.receive(book(22, kind="delta"), later_ns + 2)
+
+    assert len(sink.of(Gap)) == 2
+    assert sink.quotes[-1][1:3] == (2500.0, 2520.0)
+
+
 def test_same_delta_twice_changes_nothing() -> None:
     """A frame delivered again is no gap."""
     sink = Sink()

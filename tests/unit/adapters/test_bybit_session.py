@@ -383,7 +383,8 @@ def test_loss_of_the_books_leaves_the_tickers_their_options() -> None:
 
     (down,) = sink.of(FeedDown)
     assert (down.connection, down.slots) == ("hot-1", (0,))
-    assert [quote[1] for quote in sink.quotes] == [2500.0, 2505.0]
+    found = [(quote[1], quote[6] - NOW_NS) for quote in sink.quotes]
+    assert found == [(2500.0, 0), (2505.0, 1), (2505.0, 3)]
 
 
 def test_loss_of_the_tickers_leaves_the_books_their_options() -> None:

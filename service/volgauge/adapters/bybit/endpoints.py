@@ -55,6 +55,9 @@ RENEWAL_NS: Final = 10 * NANOS_PER_SECOND
 STALLED_MILLIS: Final = 2_000
 """A book that tickers have contradicted for this long is taken for dead."""
 
+TOLD_NS: Final = 10 * NANOS_PER_SECOND
+"""A ticker this old no longer stands in for a book that broke."""
+
 BOOK_DEPTH: Final = 25
 """`orderbook.25`, pushed every 20 ms; the other depth of options is 100 ("Orderbook")."""
 MAX_LEVELS: Final = 4 * BOOK_DEPTH

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from volgauge.adapters.bybit.ladder import Ladder
+from volgauge.adapters.bybit.messages import Push
 from volgauge.adapters.bybit.normalize import read_name
 from volgauge.domain.instrument import Asset, Instrument
 
@@ -39,7 +40,7 @@ class Expiry:
 class Option:
     """One listed option: who quotes it now, its order book or its ticker."""
 
-    __slots__ = ("expiry", "instrument", "ladder", "slot")
+    __slots__ = ("expiry", "instrument", "ladder", "slot", "told", "told_ns")
 
     def __init__(self, slot: int, instrument: Instrument, expiry: Expiry) -> None:
         self.slot = slot
@@ -47,6 +48,10 @@ class Option:
         self.expiry = expiry
         self.ladder = Ladder()
         """While it is whole it quotes the option: five times as often as the ticker."""
+        self.told: Push | None = None
+        """The newest ticker; it stands in when the book breaks."""
+        self.told_ns = 0
+        """Its receipt."""
 
 
 class Changes(Struct, frozen=True):

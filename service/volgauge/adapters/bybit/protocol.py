@@ -169,7 +169,10 @@ class BybitProtocol:
             reason=reason,
         )
         expiries = {id(o.expiry): o.expiry for o in options if self._carries(TICKERS, o)}
+        orphans = [o for o in options if o.ladder.is_whole and self._carries(BOOKS, o)]
         for option in options:
+            if self._carries(TICKERS, option):
+                option.told = None
             if self._carries(BOOKS, option):
                 option.ladder.forget()
         last_data_ns = self._last_data_ns
@@ -177,6 +180,8 @@ class BybitProtocol:
         self._forget_session()
         self.next_timeout_ns = None
         self._sink.event(lost)
+        for option in orphans:
+            self._pushes.stand_in(option, now_ns)
         for expiry in expiries.values():
             # As of the last data: a loss must not look like news.
             self._pushes.readings.forward(expiry, nan, 0, last_data_ns)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from volgauge.adapters.bybit import messages
-from volgauge.adapters.bybit.endpoints import MAX_STAMP, VENUE
+from volgauge.adapters.bybit.endpoints import MAX_STAMP, TOLD_NS, VENUE
 from volgauge.adapters.bybit.ladder import is_sound
 from volgauge.adapters.bybit.listing import Listing, Option
 from volgauge.adapters.bybit.messages import UNREADABLE
@@ -74,6 +74,7 @@ class Pushes:
             self._counts["ignored.ticker_type"] += 1
             return
         data, ladder, exchange_ns = push.data, option.ladder, push.ts * NANOS_PER_MILLI
+        option.told, option.told_ns = push, received_ns
         if ladder.is_whole:
             bid, _ = read_side(data.bid_price, data.bid_size)
             ask, _ = read_side(data.ask_price, data.ask_size)
@@ -93,6 +94,16 @@ class Pushes:
             ask, ask_size = read_side(data.ask_price, data.ask_size)
             self._quote(option.slot, bid, ask, bid_size, ask_size, exchange_ns, received_ns)
         self.readings.take(option, data, push.ts, received_ns)
+
+    def stand_in(self, option: Option, now_ns: int) -> None:
+        """Quote an option whose book is gone by its newest ticker, with the ticker's own times."""
+        push = option.told
+        if push is None or now_ns - option.told_ns > TOLD_NS:
+            return
+        bid, bid_size = read_side(push.data.bid_price, push.data.bid_size)
+        ask, ask_size = read_side(push.data.ask_price, push.data.ask_size)
+        exchange_ns = push.ts * NANOS_PER_MILLI
+        self._quote(option.slot, bid, ask, bid_size, ask_size, exchange_ns, option.told_ns)
 
     def book(self, push: messages.Push, option: Option, received_ns: int) -> None:
         """Take a snapshot or a delta; a whole book quotes the option.
@@ -141,11 +152,13 @@ class Pushes:
         """The book of one option holds nothing until its snapshot; its ticker quotes meanwhile."""
         self._counts["gaps"] += 1
         # A book that was not whole has quoted nothing: what the ticker said stands.
-        if option.ladder.is_whole:
+        was_whole = option.ladder.is_whole
+        option.ladder.fail()
+        if was_whole:
             self._sink.event(
                 Gap(venue=VENUE, received_ns=received_ns, slots=(option.slot,), reason=reason)
             )
-        option.ladder.fail()
+            self.stand_in(option, received_ns)
         self._renew(topic, received_ns)
 
     def take(self, frame: bytes, message: messages.Frame, plan: Plan, received_ns: int) -> None:
@@ -190,6 +203,7 @@ class Pushes:
         stamp = _stamp(message.ts)
         if stamp is None or any(value is not None and isnan(value) for value in values):
             self._counts["rejected.bad_number"] += 1
+            option.told = None
             if not option.ladder.is_whole:
                 self._quote(option.slot, nan, nan, nan, nan, 0, received_ns)
             return
