@@ -42,7 +42,8 @@ NODE_PRICE = 3
 NODE_E = 4
 """e^{-k}"""
 NODE_TOTALS = 5
-"""W(1), W(0), W(-1) and the second to fourth moment, in the first six columns."""
+"""W(1), W(0), W(-1) and the second to fourth moment, in the first six columns; then
+the same of a wing by the curve, and flat."""
 NODE_ROWS = 6
 NODE_COUNT = 2 * max(SIDE_NODES, WING_NODES)
 """Columns of the scratch."""
@@ -232,8 +233,8 @@ def moment_weights(k: float, e: float) -> tuple[float, float, float, float, floa
 
 
 @part
-def add_nodes(nodes: F64, start: int, stop: int, share: float, totals: F64) -> None:
-    """Add `share` of the integrals over a run of nodes to `totals` (6,): W(1), then the moments."""
+def add_nodes(nodes: F64, start: int, stop: int, totals: F64) -> None:
+    """Add the integrals over a run of nodes to `totals` (6,): W(1), then the moments."""
     w1 = w0 = w_1 = r2 = r3 = r4 = 0.0
     for i in range(start, stop):
         k, e = nodes[NODE_K, i], nodes[NODE_E, i]
@@ -245,12 +246,12 @@ def add_nodes(nodes: F64, start: int, stop: int, share: float, totals: F64) -> N
         r2 += c2 * p
         r3 += c3 * p
         r4 += c4 * p
-    totals[0] += share * w1
-    totals[1] += share * w0
-    totals[2] += share * w_1
-    totals[3] += share * r2
-    totals[4] += share * r3
-    totals[5] += share * r4
+    totals[0] += w1
+    totals[1] += w0
+    totals[2] += w_1
+    totals[3] += r2
+    totals[4] += r3
+    totals[5] += r4
 
 
 @part
@@ -399,14 +400,17 @@ def wing(
     if has_caps(work, ladder_count, m_edge, side):
         ask_edge = smile[PRICE, edge] + smile[HALF, edge]
         cap_wing(nodes, 0, stop, work, ladder_count, m_edge, ask_edge, side)
-    curve = weighted_sum(nodes, 0, curve_stop)
-    flat = weighted_sum(nodes, curve_stop, stop)
-    share = 1.0
-    if curve > TAIL_CAP * flat:
-        share = TAIL_CAP * flat / curve
-        curve = TAIL_CAP * flat
-    add_nodes(nodes, 0, curve_stop, 0.5 * share, totals)
-    add_nodes(nodes, curve_stop, stop, 0.5, totals)
+    curves, flats = nodes[NODE_TOTALS, 6:12], nodes[NODE_TOTALS, 12:18]
+    for i in range(6):
+        curves[i] = flats[i] = 0.0
+    add_nodes(nodes, 0, curve_stop, curves)
+    add_nodes(nodes, curve_stop, stop, flats)
+    for i in range(6):
+        # Each by its own: what is W(1) here is W(0) of the mirrored chain.
+        most = TAIL_CAP * abs(flats[i])
+        curves[i] = min(max(curves[i], -most), most)
+        totals[i] += 0.5 * (curves[i] + flats[i])
+    flat, curve = flats[0], curves[0]
     return flat, curve, plain, check
 
 
@@ -423,5 +427,5 @@ def core(
     count = lay(nodes, 0, _X16, _W16, low, 0.0)
     count = lay(nodes, count, _X16, _W16, 0.0, high)
     price_nodes(nodes, 0, count, a, b, rho, m, s)
-    add_nodes(nodes, 0, count, 1.0, totals)
+    add_nodes(nodes, 0, count, totals)
     return weighted_sum(nodes, 0, count), tail_free(nodes, 0, count, b, rho, m, s)

@@ -105,7 +105,9 @@ from volgauge.kernels.svi import PRIOR, ROUGH_PRIOR, ROUGH_ROUNDS, ROUNDS, SOLVE
 
 FEWEST_STRIKES = 7
 FEWEST_A_SIDE = 3
-SHORTEST_REACH = 1.0
+SHORTEST_REACH = 0.75
+"""In deviations at the money. At 1.0 one bad quote of a far strike cost a quarter of the recorded
+near expiries their eligibility; how much is extrapolated has a limit of its own."""
 LARGEST_GAP = 1.5
 """In deviations at the money."""
 LARGEST_EXTRAPOLATED = 0.20

@@ -193,14 +193,14 @@ def test_a_hole_in_the_corridor_is_flagged() -> None:
     assert Flag.GAP in flags(evaluate(wider))
 
 
-@pytest.mark.parametrize("reach", [1.3, 1.1, 0.9])
+@pytest.mark.parametrize("reach", [1.3, 1.0, 0.7])
 def test_a_corridor_beyond_the_quotes_is_told(reach: float) -> None:
     """Quotes that end early: the share beyond them is measured, flagged and bounds eligibility."""
     short = evaluate(chain(reach=reach))
     share = values_of(short)[col.EXTRAPOLATED]
     assert 0.02 < share < 0.5
     assert (Flag.EXTRAPOLATED in flags(short)) is bool(share > 0.10)
-    assert bool(short.facts[col.NATIVE, 0, col.ELIGIBLE]) is bool(share <= 0.20 and reach > 1.0)
+    assert bool(short.facts[col.NATIVE, 0, col.ELIGIBLE]) is bool(share <= 0.20 and reach > 0.75)
     assert values_of(evaluate(chain()))[col.EXTRAPOLATED] == 0.0
 
 
