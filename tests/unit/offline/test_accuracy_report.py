@@ -85,6 +85,6 @@ def test_a_known_miss_is_shown_and_must_not_get_worse() -> None:
 
     assert (known.met, known.passed) == (False, True)
     assert (worse.met, worse.passed) == (False, False)
-    assert "MISS  known  0.300  at most 0.2 (known to miss; 0.35 holds)" in as_text(
+    assert "MISS  known      0.300  at most 0.2 (known to miss; 0.35 holds)" in as_text(
         Report(gates=[known])
     )
