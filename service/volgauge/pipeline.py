@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from volgauge import __version__
 from volgauge.adapters.base import State, VenueAdapter
+from volgauge.adapters.binance.adapter import BinanceAdapter
+from volgauge.adapters.binance.endpoints import is_official as is_binance
 from volgauge.adapters.bybit.adapter import BybitAdapter
 from volgauge.adapters.bybit.endpoints import is_official as is_bybit
 from volgauge.adapters.deribit.adapter import DeribitAdapter
@@ -34,6 +36,7 @@ VENUES: Mapping[Venue, KnownVenue] = {
     Venue("deribit"): KnownVenue(DeribitAdapter, is_deribit),
     Venue("okx"): KnownVenue(OkxAdapter, is_okx),
     Venue("bybit"): KnownVenue(BybitAdapter, is_bybit),
+    Venue("binance"): KnownVenue(BinanceAdapter, is_binance),
 }
 """Every venue we can speak to; the names are those of `settings.venues`."""
 

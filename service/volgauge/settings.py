@@ -54,6 +54,7 @@ class VenuesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     deribit: VenueSettings = VenueSettings()
     okx: VenueSettings = VenueSettings(enabled=False, assets=("BTC", "ETH", "SOL"))
     bybit: VenueSettings = VenueSettings(enabled=False, assets=())
+    binance: VenueSettings = VenueSettings(enabled=False, assets=())
 
 
 class IndexSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

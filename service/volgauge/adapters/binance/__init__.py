@@ -1,0 +1,1 @@
+"""Binance options: streams of two routes of the market data websocket, and REST."""

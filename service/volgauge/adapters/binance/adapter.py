@@ -1,0 +1,260 @@
+"""Binance as one venue: the listings, and websockets of two routes that share them."""
+
+from collections.abc import Mapping
+from math import isnan
+
+import msgspec
+
+from volgauge.adapters.base import RestRequest, State
+from volgauge.adapters.binance import messages
+from volgauge.adapters.binance.endpoints import (
+    COALESCE_NS,
+    HANDOVER_NS,
+    HANDOVER_SPREAD_NS,
+    LISTING_DELAY_NS,
+    MIN_REFRESH_NS,
+    REST_URL,
+    VENUE,
+    WS_URL,
+)
+from volgauge.adapters.binance.listing import Changes, Listing, Option
+from volgauge.adapters.binance.messages import UNREADABLE
+from volgauge.adapters.binance.normalize import is_rate, read_implied_vol, read_row, refused
+from volgauge.adapters.binance.plan import CONNECTIONS, Planner
+from volgauge.adapters.binance.protocol import BinanceProtocol
+from volgauge.adapters.binance.pushes import Hooks, read_mark
+from volgauge.adapters.binance.role import Role
+from volgauge.domain.events import EventSink, InstrumentsExpired, InstrumentsListed, MarkQuote
+from volgauge.domain.instrument import Instrument
+from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
+from volgauge.errors import CatalogError, VenueError
+from volgauge.settings import VenueSettings
+
+INFO, MARKS = "exchange_info", "mark"
+"""Bodies of the catalog."""
+SPARE = "-spare"
+"""Ends the name of a connection's spare."""
+
+_decode_info = msgspec.json.Decoder(messages.ExchangeInfo).decode
+_decode_instrument = msgspec.json.Decoder(messages.InstrumentRow, strict=False).decode
+_decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_mark = msgspec.json.Decoder(messages.MarkRow, strict=False).decode
+
+
+class BinanceAdapter:
+    """Implements VenueAdapter.
+
+    The catalog is exchangeInfo, with every option, and mark, with the rate of every expiry: premia
+    are discounted, so without a rate there is no quote.
+    """
+
+    venue = VENUE
+
+    def __init__(self, settings: VenueSettings, sink: EventSink) -> None:
+        self.rest_url = settings.rest_url or REST_URL
+        self.catalog_due_ns = 0
+        self._settings = settings
+        self._sink = sink
+        self._listing = Listing()
+        self._planner = Planner(settings.depth_levels)
+        self._catalog_ns = 0
+        self._listed_ns: dict[str, int] = {}
+        """Creation of options, told once, when they were new."""
+        hooks = Hooks(self._symbol_told, self._expire, self._missed, self._is_chain_live)
+        self._protocols = tuple(
+            BinanceProtocol(
+                name + place,
+                role,
+                settings.ws_url or WS_URL,
+                self._listing,
+                sink,
+                hooks,
+                handover_ns=HANDOVER_NS - number * HANDOVER_SPREAD_NS,
+                reconnect_after_seconds=settings.reconnect_after_seconds,
+                compression=settings.compression,
+            )
+            for number, name in enumerate(CONNECTIONS)
+            for role in (Role(name),)
+            for place in ("", SPARE)
+        )
+        self._counts = self._protocols[-1].counts
+
+    def catalog_requests(self) -> tuple[RestRequest, ...]:
+        """The bodies that `on_catalog` needs: `exchange_info` and `mark`."""
+        return (
+            RestRequest(INFO, "eapi/v1/exchangeInfo"),
+            RestRequest(MARKS, "eapi/v1/mark"),
+        )
+
+    def catalog_error(self, status: int, body: bytes) -> VenueError:
+        """What a refused catalog request means."""
+        return refused(status, body)
+
+    def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
+        """Read the listings: emit what came and what went, renew every connection's plan.
+
+        Raises:
+            CatalogError: A body cannot be read; nothing has changed then.
+        """
+        refusals: list[str] = []
+        info = _read_info(bodies)
+        marks = _read_marks(bodies, refusals)
+        listed: dict[str, Instrument] = {}
+        for row in info.option_symbols:
+            instrument = self._read(row, now_ns)
+            if isinstance(instrument, str):
+                refusals.append(instrument)
+            elif instrument.name not in marks and instrument.name not in self._listing.options:
+                # Its rate is not known; it is listed by the next catalog, or the one after.
+                refusals.append("no_rate")
+            else:
+                listed[instrument.name] = instrument
+        self._check_not_lost(listed, now_ns)
+        for reason in refusals:
+            self._counts[f"rejected.listing_{reason}"] += 1
+        self._listed_ns = {n: at_ns for n, at_ns in self._listed_ns.items() if n in listed}
+        self._apply(self._listing.update(listed), now_ns)
+        self._tell_marks(marks, info.server_time, now_ns)
+        self._schedule(now_ns)
+        self._plan(now_ns)
+
+    def connections(self) -> tuple[BinanceProtocol, ...]:
+        """The websockets to hold open: market and its spare, then those of the hot options."""
+        return self._protocols
+
+    def _read(self, raw: msgspec.Raw, now_ns: int) -> Instrument | str:
+        try:
+            row = _decode_instrument(raw)
+        except UNREADABLE:
+            return "schema"
+        instrument = read_row(row, now_ns)
+        if isinstance(instrument, str):
+            return instrument
+        if self._settings.assets and instrument.asset not in self._settings.assets:
+            return "asset"
+        listed_ns = self._listed_ns.get(instrument.name)
+        if listed_ns is not None:
+            return msgspec.structs.replace(instrument, listed_ns=listed_ns)
+        return instrument
+
+    def _check_not_lost(self, listed: Mapping[str, Instrument], now_ns: int) -> None:
+        """An underlying whose options have not expired cannot have none: that is no listing."""
+        held = {
+            option.instrument.book
+            for option in self._listing.options.values()
+            if option.instrument.expiry_ns > now_ns
+        }
+        lost = sorted(held - {instrument.book for instrument in listed.values()})
+        if lost:
+            names = ", ".join(f"{book.asset}{book.quote_currency}" for book in lost)
+            raise CatalogError(VENUE, f"expected options of {names}, found none")
+
+    def _apply(self, changes: Changes, now_ns: int) -> None:
+        if changes.expired:
+            self._sink.event(
+                InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=changes.expired)
+            )
+        if changes.slots:
+            self._sink.event(
+                InstrumentsListed(
+                    venue=VENUE,
+                    received_ns=now_ns,
+                    slots=changes.slots,
+                    instruments=changes.instruments,
+                )
+            )
+
+    def _tell_marks(self, marks: Mapping[str, messages.MarkRow], stamp: int, now_ns: int) -> None:
+        """Rates of the expiries, and the marks from before the first chain."""
+        options = self._listing.options
+        known = [(options[name], row) for name, row in marks.items() if name in options]
+        for option, row in known:
+            option.delta = row.delta
+            # The chain's own is newer; it comes with every second.
+            if isnan(option.expiry.rate):
+                option.expiry.take_rate(row.risk_free_interest, now_ns)
+        known.sort(key=lambda pair: pair[0].slot)
+        fresh = [(option, row) for option, row in known if option.chain_ms < 0]
+        if fresh:
+            self._sink.event(
+                MarkQuote(
+                    venue=VENUE,
+                    received_ns=now_ns,
+                    slots=tuple(option.slot for option, _ in fresh),
+                    prices=tuple(read_mark(option, row.mark_price) for option, row in fresh),
+                    implied_vols=tuple(read_implied_vol(row.mark_vol) for _, row in fresh),
+                    exchange_ns=stamp * NANOS_PER_MILLI,
+                )
+            )
+
+    def _plan(self, now_ns: int) -> None:
+        plans = self._planner.make_plans(
+            self._listing, hot_days=self._settings.hot_days, now_ns=now_ns
+        )
+        for protocol in self._protocols:
+            protocol.set_plan(plans[protocol.role_name], now_ns)
+
+    def _schedule(self, now_ns: int) -> None:
+        """Fetch again after a minute, or when the next expiry has gone and its successors came."""
+        self._catalog_ns = now_ns
+        periodic_ns = now_ns + round(self._settings.catalog_refresh_seconds * NANOS_PER_SECOND)
+        self.catalog_due_ns = min(periodic_ns, self._listing.next_expiry_ns + LISTING_DELAY_NS)
+
+    def _symbol_told(self, event: messages.SymbolEvent, received_ns: int) -> None:
+        """Gather the burst for a second."""
+        if event.listed and event.symbol not in self._listing.options:
+            self._listed_ns[event.symbol] = event.listed * NANOS_PER_MILLI
+        earliest_ns = max(received_ns + COALESCE_NS, self._catalog_ns + MIN_REFRESH_NS)
+        self.catalog_due_ns = min(self.catalog_due_ns, earliest_ns)
+
+    def _expire(self, now_ns: int) -> None:
+        """What has expired is gone at that instant, whatever the REST interface does."""
+        expired = self._listing.expire(now_ns)
+        if expired:
+            self._sink.event(InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=expired))
+            if self._listing.is_loaded:
+                self._plan(now_ns)
+
+    def _missed(self, option: Option, received_ns: int) -> None:
+        name = option.instrument.name
+        home = self._planner.home_of(name)
+        for protocol in self._protocols:
+            if protocol.role_name == home and protocol.is_lead:
+                protocol.note_missed(self._planner.stream_of(name), received_ns)
+
+    def _is_chain_live(self) -> bool:
+        return any(p.is_market and p.is_lead and p.state is State.LIVE for p in self._protocols)
+
+
+def _read_info(bodies: Mapping[str, bytes]) -> messages.ExchangeInfo:
+    try:
+        return _decode_info(_body(bodies, INFO))
+    except UNREADABLE as error:
+        raise CatalogError(VENUE, f"{INFO}: {error}") from error
+
+
+def _read_marks(bodies: Mapping[str, bytes], refusals: list[str]) -> dict[str, messages.MarkRow]:
+    """The marks by option, those that have a rate."""
+    try:
+        rows = _decode_rows(_body(bodies, MARKS))
+    except UNREADABLE as error:
+        raise CatalogError(VENUE, f"{MARKS}: {error}") from error
+    found = {}
+    for raw in rows:
+        try:
+            row = _decode_mark(raw)
+        except UNREADABLE:
+            refusals.append("mark")
+            continue
+        if is_rate(row.risk_free_interest):
+            found[row.symbol] = row
+        else:
+            refusals.append("mark")
+    return found
+
+
+def _body(bodies: Mapping[str, bytes], name: str) -> bytes:
+    body = bodies.get(name)
+    if body is None:
+        raise CatalogError(VENUE, f"{name}: no such body")
+    return body

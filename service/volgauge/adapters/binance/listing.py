@@ -1,0 +1,164 @@
+"""What Binance lists at the moment: names to slots, and what the sessions keep of each option."""
+
+import heapq
+from collections.abc import Mapping
+from math import nan
+
+from msgspec import Struct
+
+from volgauge.adapters.binance.endpoints import GROWTH_NS
+from volgauge.adapters.binance.normalize import growth_factor, read_name, underlying_of
+from volgauge.domain.instrument import Asset, Instrument
+
+NEVER_NS = 2**63 - 1
+
+
+class Expiry:
+    """Options that expire together: their forward, and what turns paid-now into paid-then."""
+
+    __slots__ = ("asset", "expiry_ns", "growth", "growth_ns", "quote_currency", "rate")
+
+    def __init__(self, asset: Asset, quote_currency: str, expiry_ns: int) -> None:
+        self.asset = asset
+        self.quote_currency = quote_currency
+        self.expiry_ns = expiry_ns
+        self.rate = nan
+        """By the venue, a year, continuously compounded; NaN not told yet."""
+        self.growth = 1.0
+        """exp(rate T); 1 while no rate is told, which a listing never leaves so."""
+        self.growth_ns = 0
+        """As of when."""
+
+    def take_rate(self, rate: float, at_ns: int) -> None:
+        """Follow the venue's rate; between its changes the factor moves in steps of a minute.
+
+        In steps, so that a quote that stands still does not seem to move.
+        """
+        if rate != self.rate or at_ns - self.growth_ns >= GROWTH_NS:
+            self.rate = rate
+            self.growth = growth_factor(rate, self.expiry_ns, at_ns)
+            self.growth_ns = at_ns
+
+
+class Option:
+    """One listed option, and who quotes it now: its own stream, or the chain once a second."""
+
+    __slots__ = (
+        "ask", "bid", "chain_ms", "delta", "expiry", "instrument", "is_streamed", "missed_ms",
+        "number", "slot", "ticker_ms", "unit",
+    )  # fmt: skip
+
+    def __init__(self, slot: int, instrument: Instrument, expiry: Expiry) -> None:
+        self.slot = slot
+        self.instrument = instrument
+        self.expiry = expiry
+        self.unit = instrument.contract_size
+        self.delta = 0.0
+        """By the venue's mark when the listing was read."""
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing has quoted it."""
+        self.is_streamed = False
+        self.bid = self.ask = nan
+        """Newest best prices as the wire has them, 0 absent; NaN before the first."""
+        self.number = -1
+        """Of the stream's newest update."""
+        self.ticker_ms = -1
+        """Venue's time of it."""
+        self.chain_ms = -1
+        """Venue's time of the newest row of a chain."""
+        self.missed_ms = 0
+        """Since when the chain has contradicted the stream; 0 it does not."""
+
+
+class Changes(Struct, frozen=True):
+    """What an update of the listing did; slots and instruments in slot order."""
+
+    expired: tuple[int, ...]
+    slots: tuple[int, ...]
+    instruments: tuple[Instrument, ...]
+
+
+class Listing:
+    """Options by name, in dense slots.
+
+    A new option takes the lowest free slot, options in the order of (asset, currency, expiry,
+    strike, kind). So the same listings give the same slots.
+    """
+
+    def __init__(self) -> None:
+        self.is_loaded = False
+        """A catalog has been read. Until then contracts are adopted by their names (replays)."""
+        self.options: dict[str, Option] = {}
+        self.expiries: dict[tuple[Asset, str, int], Expiry] = {}
+        self.underlyings: dict[str, tuple[Asset, str]] = {}
+        """`BTCUSDT` to asset and quote currency."""
+        self.next_expiry_ns = NEVER_NS
+        self._free: list[int] = []
+        self._used = 0
+
+    def update(self, listed: Mapping[str, Instrument]) -> Changes:
+        """Take a whole new listing."""
+        stays = {
+            name for name, option in self.options.items() if listed.get(name) == option.instrument
+        }
+        expired = self._release([name for name in self.options if name not in stays])
+        came = sorted((i for name, i in listed.items() if name not in stays), key=order)
+        taken = sorted((self._take(instrument).slot, instrument) for instrument in came)
+        self.is_loaded = True
+        self._renew_derived()
+        return Changes(expired, tuple(slot for slot, _ in taken), tuple(i for _, i in taken))
+
+    def expire(self, now_ns: int) -> tuple[int, ...]:
+        """Drop what has reached its expiry; the freed slots."""
+        names = [n for n, o in self.options.items() if o.instrument.expiry_ns <= now_ns]
+        expired = self._release(names)
+        self._renew_derived()
+        return expired
+
+    def adopt(self, name: str) -> Option | None:
+        """List a contract from its name, where no catalog says what is listed."""
+        instrument = read_name(name)
+        if instrument is None:
+            return None
+        option = self._take(instrument)
+        self._renew_derived()
+        return option
+
+    def _take(self, instrument: Instrument) -> Option:
+        if self._free:
+            slot = heapq.heappop(self._free)
+        else:
+            slot = self._used
+            self._used += 1
+        key = (instrument.asset, instrument.quote_currency, instrument.expiry_ns)
+        expiry = self.expiries.setdefault(key, Expiry(*key))
+        option = self.options[instrument.name] = Option(slot, instrument, expiry)
+        return option
+
+    def _release(self, names: list[str]) -> tuple[int, ...]:
+        freed = []
+        for name in names:
+            slot = self.options.pop(name).slot
+            heapq.heappush(self._free, slot)
+            freed.append(slot)
+        return tuple(sorted(freed))
+
+    def _renew_derived(self) -> None:
+        instruments = [option.instrument for option in self.options.values()]
+        alive = {(i.asset, i.quote_currency, i.expiry_ns) for i in instruments}
+        self.expiries = {key: e for key, e in self.expiries.items() if key in alive}
+        self.underlyings = {underlying_of(i): (i.asset, i.quote_currency) for i in instruments}
+        self.next_expiry_ns = min((i.expiry_ns for i in instruments), default=NEVER_NS)
+
+
+def order(instrument: Instrument) -> tuple[str, str, int, float, str]:
+    """Options in the order of a chain."""
+    return (
+        instrument.asset,
+        instrument.quote_currency,
+        instrument.expiry_ns,
+        instrument.strike,
+        instrument.kind.value,
+    )
