@@ -6,8 +6,9 @@ SPREAD_SHARE = 1.0 / 8.0
 """Of the bid-ask range of the index: one sigma of a common error of all mids."""
 LEAST_ERROR = 0.02
 """Volatility points; no value is better known."""
-TERM_SLOPE = 0.08
-"""One sigma of d ln(vol) / d ln(time) between the expiry that stands alone and its tenor."""
+TERM_SLOPE = 0.05
+"""One sigma of d ln(vol) / d ln(time) between the expiry that stands alone and its tenor: on 102
+pairs of tenors (20, 30, 45, 60 days) of 34 real chains its root mean square was 0.045."""
 ENOUGH_STRIKES = 12
 ENOUGH_VENUES = 3
 ERROR_SCALE = 1.0
@@ -34,7 +35,7 @@ def term_error(value: float, ratio: float) -> float:
     """Error of a tenor for which one expiry at time ratio * tenor stands alone, in points.
 
     Its volatility is taken as it is, so what is off is the slope of the term structure in between:
-    value * 0.08 |ln ratio|, about 1.6 points at 50 and the rule's limits.
+    value * 0.05 |ln ratio|, about one point at 50 and the rule's limits.
     """
     return value * TERM_SLOPE * abs(log(ratio))
 

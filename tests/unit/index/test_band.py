@@ -21,8 +21,8 @@ def test_a_perfect_market_leaves_the_least_error() -> None:
 
 @pytest.mark.parametrize("ratio", [2.0 / 3.0, 1.5])
 def test_a_lone_expiry_widens_by_the_slope_of_the_term_structure(ratio: float) -> None:
-    """8 % of the value for a factor e of time; the same on both sides."""
-    assert term_error(50.0, ratio) == pytest.approx(50.0 * 0.08 * log(1.5), rel=1e-12)
+    """5 % of the value for a factor e of time; the same on both sides."""
+    assert term_error(50.0, ratio) == pytest.approx(50.0 * 0.05 * log(1.5), rel=1e-12)
 
 
 def test_quality_is_a_product() -> None:

@@ -84,3 +84,19 @@ def test_warming_shows_nothing() -> None:
     )
 
     assert (Status.WARMING, Shown.NOTHING) == (verdict.status, verdict.shown)
+
+
+def test_a_held_jump_shows_the_accepted_value() -> None:
+    """GUARD, whatever the flags say."""
+    verdict = judge(
+        computed=True,
+        reason=None,
+        flags=frozenset({Flag.WIDE}),
+        venue_count=1,
+        warming=False,
+        is_guarded=True,
+        valid_age_ns=0,
+        limits=LIMITS,
+    )
+
+    assert (Status.GUARD, Shown.ACCEPTED) == (verdict.status, verdict.shown)

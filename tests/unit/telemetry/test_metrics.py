@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from fakes.records import fixing_value
 from volgauge.domain.index import (
     ExpirySurface,
     IndexValue,
@@ -170,6 +171,26 @@ def test_merged_ticks_count_for_the_headline_only(
     assert registry.get_sample_value("volgauge_ticks_merged_total", {"asset": "BTC"}) == 7
     labels = {"asset": "BTC", "tenor": "30d"}
     assert registry.get_sample_value("volgauge_index_records_total", labels) == 2
+
+
+def test_a_fixing_is_shown_until_one_fails(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """A failed fixing removes the gauge; it does not leave yesterday's number."""
+    labels = {"asset": "BTC", "tenor": "30d", "fixing": "utc_0800"}
+    metrics.fixing(fixing_value(value=52.25))
+    assert registry.get_sample_value("volgauge_fixing_points", labels) == 52.25
+
+    metrics.fixing(fixing_value(value=None))
+
+    assert registry.get_sample_value("volgauge_fixing_points", labels) is None
+
+
+def test_a_hold_of_the_guard_counts_once(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """However many records it lasts."""
+    for status in (Status.OK, Status.GUARD, Status.GUARD, Status.OK, Status.GUARD):
+        metrics.record(index_value(52.25, status=status))
+
+    labels = {"asset": "BTC", "tenor": "30d"}
+    assert registry.get_sample_value("volgauge_index_guard_holds_total", labels) == 2.0
 
 
 def test_refused_quotes_are_summed_over_expiries(
