@@ -71,6 +71,8 @@ class IndexSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A record goes out at least this often."""
     stale_after_seconds: Positive = 5.0
     halt_after_seconds: Positive = 60.0
+    strip_venue: str = "deribit"
+    """Whose discrete strip is published as `strip` while it has one; else the heaviest venue's."""
 
 
 class RedisSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

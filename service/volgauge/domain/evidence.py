@@ -84,6 +84,8 @@ class BookEvidence(Struct, frozen=True, kw_only=True, gc=False):
     """One option book's expiries."""
 
     venue: Venue
+    label: str = ""
+    """Key of `venues` in the record."""
     asset: Asset
     quote_currency: str
     premium: Premium

@@ -91,6 +91,8 @@ class Flag(enum.Enum):
     """No smile could be fitted; one volatility stands for all strikes."""
     BLENDED = "blended"
     """An expiry is entering or leaving the bracket by weight."""
+    VENUES_DIFFER = "venues_differ"
+    """Of two venues the values are over 5 % apart, or of more than two at least two are so far off."""
     SKIPPED_EXPIRY = "skipped_expiry"
     """A listed expiry nearer to the tenor was not eligible, so one farther away stood in."""
     UNQUALIFIED = "unqualified"
@@ -162,10 +164,12 @@ class Reject(enum.Enum):
 
 
 class ExpiryValue(Struct, frozen=True, kw_only=True, gc=False):
-    """What one expiry contributed."""
+    """What one expiry of one option book contributed."""
 
     expiry: str
     """ISO-8601 instant."""
+    book: str = ""
+    """Key of `venues`: whose quotes."""
     t_years: float
     minutes: int
     """Whole minutes to expiry, rounded down."""

@@ -89,6 +89,7 @@ def expiry_facts(surface: Surface, method: int, row: int) -> ExpiryFacts:
 
 def expiry_value(
     facts: ExpiryFacts,
+    book: str,
     t_years: float,
     minutes: int,
     weight: float,
@@ -99,6 +100,7 @@ def expiry_value(
 
     Args:
         facts: Of the expiry.
+        book: Key of `venues`.
         t_years: Time to expiry.
         minutes: The same in whole minutes.
         weight: Of its total variance.
@@ -108,6 +110,7 @@ def expiry_value(
     w = facts.total_variance
     return ExpiryValue(
         expiry=facts.expiry,
+        book=book,
         t_years=t_years,
         minutes=minutes,
         forward=facts.forward,

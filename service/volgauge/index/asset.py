@@ -28,7 +28,7 @@ from volgauge.domain.instrument import Asset, BookKey, Venue
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.index.assemble import ExpiryFacts, expiry_facts, expiry_surface, expiry_value
 from volgauge.index.bundle import input_hash
-from volgauge.index.composition import Composition, compose, venue_values
+from volgauge.index.composition import Composition, Liquidity, Members, Part, compose, venue_values
 from volgauge.index.evidence import EvidenceKeeper
 from volgauge.index.fixing import WINDOW_NS, FixingWindow, Result
 from volgauge.index.guard import (
@@ -62,8 +62,8 @@ class _Tenor:
     """What one tenor remembers between recomputes."""
 
     __slots__ = (
-        "accepted", "days", "emitted_ns", "fixing", "guard", "last", "seconds", "seq", "smoothed",
-        "status", "ticks", "valid_ns",
+        "accepted", "days", "emitted_ns", "fixing", "guard", "last", "members", "seconds", "seq",
+        "smoothed", "status", "ticks", "valid_ns",
     )  # fmt: skip
 
     def __init__(self, days: float, heartbeat_ns: int) -> None:
@@ -79,6 +79,7 @@ class _Tenor:
         self.ticks = 0
         """Inputs since the last record."""
         self.guard = JumpGuard()
+        self.members = Members()
         self.seconds = Seconds(heartbeat_ns)
         self.smoothed = Smoothed()
         self.fixing: FixingWindow | None = None
@@ -121,6 +122,7 @@ class AssetIndex:
         self._surface_seq = 0
         self._known: dict[tuple[BookKey, int], ExpiryFacts] = {}
         self._memories: dict[BookKey, BookMemory] = {}
+        self._liquidity = Liquidity()
         self._mark: Mark | None = None
         self._second = 0
         """The last whole second that was counted."""
@@ -157,6 +159,7 @@ class AssetIndex:
         records: list[Record] = []
         if now_ns // NANOS_PER_SECOND != self._second:
             self._second = now_ns // NANOS_PER_SECOND
+            self._liquidity.observe(books, now_ns)
             records += self._count_seconds(now_ns)
         records += self._emit(self._headline, books, now_ns)
         if now_ns - self._term_ns >= self._interval_ns:
@@ -218,7 +221,9 @@ class AssetIndex:
     ) -> list[Record]:
         """Judge one tenor and return its record, after a status event when that changed."""
         parts = [(book, compute_tenor(book, tenor.days)) for book in books]
-        composed = compose(parts)
+        composed = compose(
+            parts, self._liquidity, tenor.members, now_ns, Venue(self._settings.strip_venue)
+        )
         value = composed.tenor.value
         verdict = judge(
             computed=value is not None,
@@ -231,7 +236,7 @@ class AssetIndex:
             valid_age_ns=None if tenor.valid_ns is None else now_ns - tenor.valid_ns,
             limits=self._limits,
         )
-        record = self._record(tenor, parts, composed, verdict, now_ns)
+        record = self._record(tenor, composed, verdict, now_ns)
         self._remember(tenor, composed, verdict, now_ns)
         previous = tenor.last
         if (
@@ -275,7 +280,6 @@ class AssetIndex:
     def _record(
         self,
         tenor: _Tenor,
-        parts: Sequence[tuple[BookView, BookTenor]],
         composed: Composition,
         verdict: Verdict,
         now_ns: int,
@@ -302,8 +306,11 @@ class AssetIndex:
             )
         is_new = verdict.shown is Shown.NEW
         is_warming = verdict.status is Status.WARMING
-        facts = [self._facts(composed.book, row) for row in chosen.rows]
-        expiries = self._expiries(composed.book, chosen, facts)
+        used = [
+            (part, [self._facts(part.book, row) for row in part.tenor.rows])
+            for part in composed.contributing
+        ]
+        expiries = tuple(e for part, facts in used for e in self._expiries(part, facts))
         numbers = chosen if is_new else BookTenor()
         return IndexValue(
             code=index_code(self.asset, tenor.days),
@@ -332,10 +339,10 @@ class AssetIndex:
             ticks_merged=merged,
             source=self._source,
             expiries=expiries,
-            venues=venue_values(parts, composed.book, is_new=is_new),
+            venues=venue_values(composed, is_new=is_new),
             mode=self._settings.method,
             engine=self._version,
-            input_hash=_input_hash(composed.book.sink.venue, facts) if facts else "",
+            input_hash=_input_hash(used) if expiries else "",
             heartbeat_ms=self._settings.heartbeat_ms,
         )
 
@@ -349,13 +356,13 @@ class AssetIndex:
             known = self._known[key] = expiry_facts(book.surface, self._method, row)
         return known
 
-    def _expiries(
-        self, book: BookView, chosen: BookTenor, facts: Sequence[ExpiryFacts]
-    ) -> tuple[ExpiryValue, ...]:
+    def _expiries(self, part: Part, facts: Sequence[ExpiryFacts]) -> tuple[ExpiryValue, ...]:
+        book, chosen = part.book, part.tenor
         minutes = book.surface.facts[self._method, :, col.MINUTES]
         return tuple(
             expiry_value(
                 known,
+                book.label,
                 book.t_years[row],
                 int(minutes[row]),
                 weight,
@@ -424,9 +431,11 @@ class AssetIndex:
         )
 
 
-def _input_hash(venue: Venue, facts: Sequence[ExpiryFacts]) -> str:
+def _input_hash(used: Sequence[tuple[Part, Sequence[ExpiryFacts]]]) -> str:
     """SHA-256 over the digests of the expiries used (METHODOLOGY §6, rule 22)."""
-    return input_hash([(venue, [known.digest for known in facts])])
+    return input_hash(
+        [(part.book.sink.venue, [known.digest for known in facts]) for part, facts in used]
+    )
 
 
 def _candidate(verdict: Verdict, chosen: BookTenor) -> float | None:
@@ -436,19 +445,24 @@ def _candidate(verdict: Verdict, chosen: BookTenor) -> float | None:
     return chosen.refused if verdict.status is Status.STALE else None
 
 
-def _forwards(composed: Composition) -> dict[int, float]:
-    book = composed.book
-    return {book.surface.expiries[row]: book.forwards[row] for row in composed.tenor.rows}
+def _forwards(composed: Composition) -> dict[tuple[str, int], float]:
+    return {
+        (part.book.label, part.book.surface.expiries[row]): part.book.forwards[row]
+        for part in composed.contributing
+        for row in part.tenor.rows
+    }
 
 
 def _carries(composed: Composition, anchor: Anchor) -> bool:
     """Whether enough carries a change since an anchor (METHODOLOGY §6, rule 19)."""
-    for expiry_ns, forward in _forwards(composed).items():
-        before = anchor.forwards.get(expiry_ns)
+    for place, forward in _forwards(composed).items():
+        before = anchor.forwards.get(place)
         if before is not None and abs(forward / before - 1.0) > FORWARD_MOVE:
             return True
-    before_quotes = anchor.mark.quotes.get(composed.book.sink.venue)
-    if before_quotes is None:
-        return False
-    slots = composed.book.strikes_of(composed.tenor.rows)
-    return moved_strikes(before_quotes, composed.book.sink.table.quotes, slots) >= ENOUGH_STRIKES
+    moved = 0
+    for part in composed.contributing:
+        before_quotes = anchor.mark.quotes.get(part.book.sink.venue)
+        if before_quotes is not None:
+            slots = part.book.strikes_of(part.tenor.rows)
+            moved += moved_strikes(before_quotes, part.book.sink.table.quotes, slots)
+    return moved >= ENOUGH_STRIKES

@@ -147,19 +147,23 @@ def make_bundle(
         build: Of the program that computed.
     """
     books: list[BookEvidence] = []
-    found: BookEvidence | None = None
+    surfaces: list[Surface] = []
     for state in states:
         book = _book_evidence(state)
-        surface = surface_of(book, at_ns)
-        book = _with_digests(book, surface)
-        books.append(book)
-        if found is None and record.expiries:
-            found = _used(book, surface, record)
+        surfaces.append(surface_of(book, at_ns))
+        books.append(_with_digests(book, surfaces[-1]))
+    books = [replace(book, label=_label_of(book, books)) for book in books]
+    wanted = {expiry.book for expiry in record.expiries}
+    used = [
+        _used(book, surface, record)
+        for book, surface in zip(books, surfaces, strict=True)
+        if book.label in wanted
+    ]
     return EvidenceBundle(
         record=record,
         at_ns=at_ns,
         rests_on=rests_on,
-        books=tuple(books) if found is None else (found,),
+        books=tuple(used or books),
         build=build,
     )
 
@@ -287,15 +291,17 @@ def _with_digests(book: BookEvidence, surface: Surface) -> BookEvidence:
     return replace(book, expiries=tuple(expiries))
 
 
-def _used(book: BookEvidence, surface: Surface, record: IndexValue) -> BookEvidence | None:
-    """The part of a book that a record rests on; None when it rests on another book."""
-    by_instant = {expiry.expiry: expiry for expiry in book.expiries}
-    named = [by_instant.get(expiry.expiry) for expiry in record.expiries]
-    digests = [bytes.fromhex(expiry.digest) for expiry in named if expiry is not None]
-    if len(digests) < len(named) or input_hash([(book.venue, digests)]) != record.input_hash:
-        return None
+def _label_of(book: BookEvidence, books: Sequence[BookEvidence]) -> str:
+    """Key of a book in the record's `venues`."""
+    if book.premium is Premium.COIN or sum(other.venue == book.venue for other in books) < 2:
+        return book.venue
+    return f"{book.venue}:{book.quote_currency}"
+
+
+def _used(book: BookEvidence, surface: Surface, record: IndexValue) -> BookEvidence:
+    """The part of a book that a record rests on."""
     tenor_years = record.tenor_days / DAYS_PER_YEAR
-    used = {parse_instant(expiry.expiry) for expiry in record.expiries}
+    used = {parse_instant(expiry.expiry) for expiry in record.expiries if expiry.book == book.label}
     listed = strip_bracket(surface, range(len(surface.expiries)), tenor_years)
     if listed is not None:
         used |= {surface.expiries[listed.near], surface.expiries[listed.far]}

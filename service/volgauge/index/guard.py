@@ -48,8 +48,8 @@ class Anchor(Struct, frozen=True):
     value: float
     limit: float
     """A change by more is a jump."""
-    forwards: Mapping[int, float]
-    """Of its expiries, by their instants."""
+    forwards: Mapping[tuple[str, int], float]
+    """Of its expiries, by book and instant."""
     mark: Mark
     """The newest one not after it."""
 
@@ -93,7 +93,12 @@ class JumpGuard:
         return True
 
     def accept(
-        self, value: float, u: float, forwards: Mapping[int, float], mark: Mark, now_ns: int
+        self,
+        value: float,
+        u: float,
+        forwards: Mapping[tuple[str, int], float],
+        mark: Mark,
+        now_ns: int,
     ) -> None:
         """A value is in force from now on."""
         anchors = self._anchors

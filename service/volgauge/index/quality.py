@@ -19,6 +19,7 @@ DEGRADING = frozenset(
         Flag.COVERAGE,
         Flag.FEED_STALE,
         Flag.SKIPPED_EXPIRY,
+        Flag.VENUES_DIFFER,
         Flag.UNQUALIFIED,
         Flag.CARRIED,
     }

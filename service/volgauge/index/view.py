@@ -119,9 +119,9 @@ class BookView:
     """One option book at one instant."""
 
     __slots__ = (
-        "carried", "computed", "forwards", "health", "held", "is_alive", "is_native", "memory",
-        "method", "pooled", "qualified", "reasons", "shares", "sink", "surface", "t_years",
-        "values",
+        "carried", "computed", "forwards", "health", "held", "is_alive", "is_native", "label",
+        "memory", "method", "pooled", "qualified", "reasons", "shares", "sink", "surface",
+        "t_years", "values",
     )  # fmt: skip
 
     def __init__(
@@ -135,6 +135,8 @@ class BookView:
     ) -> None:
         self.sink = sink
         self.surface = surface
+        self.label = _label(sink, surface)
+        """Key of `venues` in the record."""
         self.memory = memory
         self.method = method
         self.is_native = method == col.NATIVE
@@ -222,6 +224,14 @@ class BookView:
         for row, made in self.carried.items():
             variance[row], bid[row], ask[row] = made[col.TOTAL_VARIANCE : col.ASK_VARIANCE + 1]
         self.pooled = pool(variance, bid, ask, self.shares)
+
+
+def _label(sink: VenueSink, surface: Surface) -> str:
+    """The venue; of several books of one asset those that are not in the coin say what they are."""
+    key = surface.key
+    if surface.is_coin or sum(other.asset == key.asset for other in sink.books) < 2:
+        return sink.venue
+    return f"{sink.venue}:{key.quote_currency}"
 
 
 def _neighbours(values: F64, usable: Sequence[bool], row: int) -> Bracket | Reason:

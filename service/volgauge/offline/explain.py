@@ -19,7 +19,8 @@ By cause, each step taken from where the step before ended:
 from collections.abc import Iterator
 
 from volgauge.domain.evidence import EvidenceBundle
-from volgauge.domain.instrument import OptionKind
+from volgauge.domain.index import IndexValue
+from volgauge.domain.instrument import OptionKind, Venue
 from volgauge.domain.units import DAYS_PER_YEAR, VOL_POINTS
 from volgauge.index.assemble import number
 from volgauge.kernels import layout as col
@@ -54,6 +55,8 @@ def explain(bundle: EvidenceBundle, against: EvidenceBundle | None = None) -> Le
     """
     if against is None:
         return _level(bundle)
+    if any(len({e.book for e in one.record.expiries}) > 1 for one in (against, bundle)):
+        raise ValueError("expected values of one venue: a move of a composite is not split yet")
     if against.record.code != bundle.record.code or against.record.mode != bundle.record.mode:
         raise ValueError(f"expected two records of {bundle.record.code} by one method")
     return _move(against, bundle)
@@ -61,7 +64,7 @@ def explain(bundle: EvidenceBundle, against: EvidenceBundle | None = None) -> Le
 
 def _level(bundle: EvidenceBundle) -> Level:
     record = bundle.record
-    used = used_of(bundle)
+    used = _shared(record, used_of(bundle))
     total = sum(one.weight * one.variance for one in used)
     expiries, strikes = [], []
     if record.value is not None and total > 0.0:
@@ -94,6 +97,32 @@ def _level(bundle: EvidenceBundle) -> Level:
         expiries=tuple(expiries),
         strikes=tuple(strikes),
     )
+
+
+def _shared(record: IndexValue, used: list[Used]) -> list[Used]:
+    """Weights by which the expiries of several books make the composite, to first order exact.
+
+    The composite is linear in the books' volatilities, a book's value is not in its variances: each
+    book's weights are scaled so that its part is weight x value.
+    """
+    variances: dict[str, float] = {}
+    for one in used:
+        label = one.book.label
+        variances[label] = variances.get(label, 0.0) + one.weight * one.variance
+    if len(variances) < 2:
+        return used
+    scales = {
+        label: record.venues[Venue(label)].weight
+        * (record.venues[Venue(label)].value or 0.0)
+        / variance
+        for label, variance in variances.items()
+    }
+    return [
+        Used(
+            o.book, o.evidence, o.surface, o.row, o.weight * scales[o.book.label], o.own, o.variance
+        )
+        for o in used
+    ]
 
 
 def _move(before: EvidenceBundle, after: EvidenceBundle) -> Move:

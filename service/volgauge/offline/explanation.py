@@ -149,7 +149,12 @@ def used_of(bundle: EvidenceBundle) -> list[Used]:
     used = []
     for published in record.expiries:
         instant = parse_instant(published.expiry)
-        inputs = ((b, e) for b in bundle.books for e in b.expiries if e.expiry_ns == instant)
+        inputs = (
+            (book, expiry)
+            for book in bundle.books
+            for expiry in book.expiries
+            if book.label == published.book and expiry.expiry_ns == instant
+        )
         found = next(inputs, None)
         if found is None:
             continue

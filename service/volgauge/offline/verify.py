@@ -12,12 +12,14 @@ import msgspec
 from msgspec import Struct
 
 from volgauge.domain.evidence import BookEvidence, Build, EvidenceBundle
-from volgauge.domain.index import Flag, IndexValue, Method
+from volgauge.domain.index import ExpiryValue, Flag, IndexValue, Method
+from volgauge.domain.instrument import Venue
 from volgauge.domain.units import DAYS_PER_YEAR, parse_instant
 from volgauge.errors import InputError
 from volgauge.index.assemble import expiry_facts, expiry_value
 from volgauge.index.band import error_band
 from volgauge.index.bundle import input_hash, strip_bracket, surface_of
+from volgauge.index.composition import weighted_mean
 from volgauge.index.maturity import vol_points
 from volgauge.index.view import SHIFTED
 from volgauge.kernels import layout as col
@@ -38,7 +40,7 @@ COLUMNS = {
     "svix": col.SVIX_VARIANCE,
 }
 """What of a record is a blend of its expiries' total variances."""
-OF_THE_TERM = frozenset({"weight", "share", "pooled_variance"})
+OF_THE_TERM = frozenset({"book", "weight", "share", "pooled_variance"})
 """What an expiry of a record has from the index, not from its own quotes."""
 
 
@@ -164,7 +166,6 @@ def _checks(bundle: EvidenceBundle, *, exact: bool) -> Iterator[Check]:
     repeats = bundle.rests_on != record.seq
     in_time = bundle.at_ns <= record.computed_ns if repeats else bundle.at_ns == record.computed_ns
     yield Check("instant", in_time, record.computed_ns, bundle.at_ns)
-    digests: list[bytes] = []
     computed: list[tuple[BookEvidence, Surface]] = []
     for book in bundle.books:
         surface = surface_of(book, bundle.at_ns)
@@ -177,33 +178,64 @@ def _checks(bundle: EvidenceBundle, *, exact: bool) -> Iterator[Check]:
         yield Check("value", record.value is None, record.value, None)
         yield Check("input_hash", not record.input_hash, record.input_hash, "")
         return
-    if len(computed) != 1:
-        yield Check("books", ok=False, published=len(computed), recomputed=1)
-        return
-    book, surface = computed[0]
-    rows = []
-    for used in record.expiries:
-        instant = parse_instant(used.expiry)
-        if instant not in {known.expiry_ns for known in book.expiries}:
-            yield Check(f"inputs {used.expiry}", ok=False)
+    shares = []
+    for label in dict.fromkeys(expiry.book for expiry in record.expiries):
+        found = next((c for c in computed if c[0].label == label), None)
+        if found is None:
+            yield Check(f"inputs {label}", ok=False)
             return
-        rows.append(surface.expiries.index(instant))
-    digests = [surface.digest(row) for row in rows]
-    whole = input_hash([(book.venue, digests)])
+        share = _share_of(record, label, *found)
+        if isinstance(share, str):
+            yield Check(f"inputs {label} {share}", ok=False)
+            return
+        shares.append(share)
+    whole = input_hash(
+        (s.evidence.venue, [s.surface.digest(row) for row in s.rows]) for s in shares
+    )
     yield Check("input_hash", whole == record.input_hash, record.input_hash, whole)
-    yield from _expiry_checks(record, surface, rows, exact=exact)
-    yield from _blend_checks(record, surface, rows, exact=exact)
-    yield from _strip_check(record, book, surface, exact=exact)
+    for share in shares:
+        yield from _expiry_checks(share, record, exact=exact)
+        yield from _weight_checks(share, record)
+    if record.value is None:
+        return
+    strikes = sum(expiry.n_strikes for expiry in record.expiries)
+    yield Check("n_strikes", record.n_strikes == strikes, record.n_strikes, strikes)
+    if len(shares) == 1:
+        yield from _blend_checks(record, shares[0], exact=exact)
+        yield from _strip_check(record, shares[0], exact=exact)
+    else:
+        yield from _composite_checks(record, shares, exact=exact)
 
 
-def _expiry_checks(
-    record: IndexValue, surface: Surface, rows: Sequence[int], *, exact: bool
-) -> Iterator[Check]:
-    """Every number of every expiry."""
-    method = METHOD_ROW[record.mode]
-    for published, row in zip(record.expiries, rows, strict=True):
+class _Share(Struct, frozen=True):
+    """What one book has in a record."""
+
+    label: str
+    evidence: BookEvidence
+    surface: Surface
+    expiries: tuple[ExpiryValue, ...]
+    rows: tuple[int, ...]
+    """Of the surface, one an expiry."""
+
+
+def _share_of(record: IndexValue, label: str, book: BookEvidence, surface: Surface) -> _Share | str:
+    """The part of a record that a book is; the expiry whose inputs are missing otherwise."""
+    expiries = tuple(expiry for expiry in record.expiries if expiry.book == label)
+    known = {expiry.expiry_ns for expiry in book.expiries}
+    for expiry in expiries:
+        if parse_instant(expiry.expiry) not in known:
+            return expiry.expiry
+    rows = tuple(surface.expiries.index(parse_instant(e.expiry)) for e in expiries)
+    return _Share(label, book, surface, expiries, rows)
+
+
+def _expiry_checks(share: _Share, record: IndexValue, *, exact: bool) -> Iterator[Check]:
+    """Every number of every expiry of a book."""
+    method, surface = METHOD_ROW[record.mode], share.surface
+    for published, row in zip(share.expiries, share.rows, strict=True):
         again = expiry_value(
             expiry_facts(surface, method, row),
+            share.label,
             float(surface.values[method, row, col.T_YEARS]),
             int(surface.facts[method, row, col.MINUTES]),
             published.weight,
@@ -216,19 +248,49 @@ def _expiry_checks(
             yield Check(f"{published.expiry} {name}", ok, before, after)
 
 
-def _blend_checks(
-    record: IndexValue, surface: Surface, rows: Sequence[int], *, exact: bool
-) -> Iterator[Check]:
-    """The weights' own law, and each number of the tenor that blends its expiries' variances."""
+def _weight_checks(share: _Share, record: IndexValue) -> Iterator[Check]:
+    """The weights' own law: the times of the expiries meet in the tenor."""
     tenor_years = record.tenor_days / DAYS_PER_YEAR
-    centre = sum(e.weight * e.t_years for e in record.expiries)
+    centre = sum(e.weight * e.t_years for e in share.expiries)
     ok = abs(centre - tenor_years) <= WEIGHT_TOLERANCE * tenor_years
     yield Check("weights meet the tenor", ok, centre, tenor_years)
+
+
+def _composite_checks(
+    record: IndexValue, shares: Sequence[_Share], *, exact: bool
+) -> Iterator[Check]:
+    """Each book's value from its expiries, and the composite from the books by their weights.
+
+    The weights themselves rest on minutes of liquidity and on who is out: they are taken from the
+    record, and must sum to 1.
+    """
+    tenor_years = record.tenor_days / DAYS_PER_YEAR
+    weights = [record.venues[Venue(share.label)].weight for share in shares]
+    yield Check(
+        "weights of the venues", abs(sum(weights) - 1.0) <= WEIGHT_TOLERANCE, 1.0, sum(weights)
+    )
+    exact = exact and not _is_carried(record)
+    sums = [_sums(share, METHOD_ROW[record.mode]) for share in shares]
+    for share, own in zip(shares, sums, strict=True):
+        published = record.venues[Venue(share.label)].value
+        again = vol_points(own[col.TOTAL_VARIANCE], tenor_years)
+        same = is_same(published, again, exact=exact)
+        yield Check(f"venues {share.label}", same, published, again)
+    for name, column in COLUMNS.items():
+        if name in _of_carried(record):
+            continue
+        parts = [vol_points(own[column], tenor_years) for own in sums]
+        again = weighted_mean(parts, weights)
+        before = getattr(record, name)
+        yield Check(name, is_same(before, again, exact=exact), before, again)
+
+
+def _blend_checks(record: IndexValue, share: _Share, *, exact: bool) -> Iterator[Check]:
+    """Each number of the tenor that blends its expiries' variances."""
     if record.value is None:
         return
-    strikes = sum(expiry.n_strikes for expiry in record.expiries)
-    yield Check("n_strikes", record.n_strikes == strikes, record.n_strikes, strikes)
-    sums = _sums(record, surface.values[METHOD_ROW[record.mode], rows].tolist())
+    tenor_years = record.tenor_days / DAYS_PER_YEAR
+    sums = _sums(share, METHOD_ROW[record.mode])
     # A carried expiry's variance is taken from the record, to which it was rounded once more.
     exact = exact and not _is_carried(record)
     for name, column in COLUMNS.items():
@@ -246,13 +308,14 @@ def _blend_checks(
         yield Check("u", is_same(record.u, again, exact=exact), record.u, again)
 
 
-def _sums(record: IndexValue, values: Sequence[Sequence[float]]) -> list[float]:
+def _sums(share: _Share, method: int) -> list[float]:
     """Every column of the expiries' results, weighted, in the order of the record.
 
     Variances that were pooled or carried (rules 9 and 14) stand in the record.
     """
     sums = [0.0] * col.VALUE_COLUMNS
-    for expiry, row in zip(record.expiries, values, strict=True):
+    values: list[list[float]] = share.surface.values[method, list(share.rows)].tolist()
+    for expiry, row in zip(share.expiries, values, strict=True):
         used = list(row)
         if expiry.pooled_variance is not None:
             own = used[col.TOTAL_VARIANCE]
@@ -279,14 +342,16 @@ def _of_carried(record: IndexValue) -> frozenset[str]:
 def _unverified(record: IndexValue) -> list[str]:
     """Numbers of a record that follow from a longer memory than its evidence."""
     names = ["smoothed", "quality", "candidate", *sorted(_of_carried(record))]
-    if record.flags and {Flag.ONE_SIDED_TERM.value, Flag.CARRIED.value} & set(record.flags):
+    if len({expiry.book for expiry in record.expiries}) > 1:
+        # Of several books: the weights' origin, and whose strip it is.
+        names += ["u", "strip"]
+    elif record.flags and {Flag.ONE_SIDED_TERM.value, Flag.CARRIED.value} & set(record.flags):
         names.append("u")
     return [name for name in names if getattr(record, name) is not None]
 
 
-def _strip_check(
-    record: IndexValue, book: BookEvidence, surface: Surface, *, exact: bool
-) -> Iterator[Check]:
+def _strip_check(record: IndexValue, share: _Share, *, exact: bool) -> Iterator[Check]:
+    book, surface = share.evidence, share.surface
     if record.strip is None or Method.DVOL not in book.methods:
         return
     tenor_years = record.tenor_days / DAYS_PER_YEAR
