@@ -29,6 +29,9 @@ MAX_STAMP: Final = 9_223_372_036_853
 """Milliseconds whose nanoseconds still fit 64 bits."""
 MAX_NUMBER: Final = 1e15
 """No price and no size is larger; keeps infinity out too."""
+MIN_UNIT: Final = 1e-6
+MAX_UNIT: Final = 1e9
+"""Coins in a contract: 1 to 1,000 have been seen."""
 MAX_RATE: Final = 1.0
 """No interest rate is larger, either way: 0.056 was the largest seen."""
 

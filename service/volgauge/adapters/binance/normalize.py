@@ -16,6 +16,8 @@ from volgauge.adapters.binance.endpoints import (
     LIVE_STATUS,
     MAX_NUMBER,
     MAX_RATE,
+    MAX_UNIT,
+    MIN_UNIT,
     RATE_LIMIT_SECONDS,
     RATE_LIMITED,
     UNAVAILABLE,
@@ -64,7 +66,7 @@ def read_row(row: InstrumentRow, now_ns: int) -> Instrument | str:
     if not is_same or expiry_ns // NANOS_PER_DAY != day_ns // NANOS_PER_DAY:
         return "contradiction"
     tick = next((f.tick_size for f in row.filters if f.filter_type == _TICK), 0.0)
-    if not 0.0 < row.unit <= MAX_NUMBER or not 0.0 < tick <= MAX_NUMBER:
+    if not MIN_UNIT <= row.unit <= MAX_UNIT or not 0.0 < tick <= MAX_NUMBER:
         return "bad_row"
     if expiry_ns <= now_ns:
         return "expired"
