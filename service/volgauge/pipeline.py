@@ -11,6 +11,8 @@ from volgauge.adapters.bybit.adapter import BybitAdapter
 from volgauge.adapters.bybit.endpoints import is_official as is_bybit
 from volgauge.adapters.deribit.adapter import DeribitAdapter
 from volgauge.adapters.deribit.endpoints import is_official as is_deribit
+from volgauge.adapters.derive.adapter import DeriveAdapter
+from volgauge.adapters.derive.endpoints import is_official as is_derive
 from volgauge.adapters.okx.adapter import OkxAdapter
 from volgauge.adapters.okx.endpoints import is_official as is_okx
 from volgauge.domain.events import EventSink
@@ -37,6 +39,7 @@ VENUES: Mapping[Venue, KnownVenue] = {
     Venue("okx"): KnownVenue(OkxAdapter, is_okx),
     Venue("bybit"): KnownVenue(BybitAdapter, is_bybit),
     Venue("binance"): KnownVenue(BinanceAdapter, is_binance),
+    Venue("derive"): KnownVenue(DeriveAdapter, is_derive),
 }
 """Every venue we can speak to; the names are those of `settings.venues`."""
 

@@ -1,0 +1,201 @@
+"""Derive as one venue: the listings, and two websockets that share them."""
+
+from collections.abc import Iterable, Mapping
+
+from volgauge.adapters.base import RestRequest
+from volgauge.adapters.derive import plan
+from volgauge.adapters.derive.catalog import Catalog, refused
+from volgauge.adapters.derive.endpoints import (
+    LAUNCH_DELAY_NS,
+    LISTING_DELAY_NS,
+    REST_URL,
+    ROLL_NS,
+    ROLL_SPACING_NS,
+    VENUE,
+    WS_URL,
+)
+from volgauge.adapters.derive.listing import NEVER_NS, Listing
+from volgauge.adapters.derive.normalize import read_row, read_seconds
+from volgauge.adapters.derive.protocol import DeriveProtocol
+from volgauge.adapters.derive.subscriptions import Pacer
+from volgauge.domain.events import EventSink, InstrumentsExpired, InstrumentsListed, VenueState
+from volgauge.domain.instrument import Instrument
+from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.errors import CatalogError, VenueError
+from volgauge.settings import VenueSettings
+
+
+class DeriveAdapter:
+    """Implements VenueAdapter.
+
+    No channel tells of new options, so the listings are polled: every minute, when an announced
+    option is launched, and several times in the minute after an expiry. Incidents are polled with
+    them.
+    """
+
+    venue = VENUE
+
+    def __init__(self, settings: VenueSettings, sink: EventSink) -> None:
+        self.rest_url = settings.rest_url or REST_URL
+        self.catalog_due_ns = 0
+        self._settings = settings
+        self._sink = sink
+        self._listing = Listing()
+        self._catalog = Catalog(settings.assets)
+        self._roll_ns = -ROLL_NS
+        """When options expired last."""
+        self._launch_ns = NEVER_NS
+        """When the next announced option is launched."""
+        self._end_ns = NEVER_NS
+        """The next expiry, also of options that are not traded any more in their last minute."""
+        self._in_maintenance = False
+        pacer = Pacer()
+        self._protocols = tuple(
+            DeriveProtocol(
+                connection,
+                settings.ws_url or WS_URL,
+                self._listing,
+                sink,
+                pacer,
+                self._expire,
+                reconnect_after_seconds=settings.reconnect_after_seconds,
+                compression=settings.compression,
+            )
+            for connection in plan.CONNECTIONS
+        )
+        self._counts = self._protocols[-1].counts
+
+    def catalog_requests(self) -> tuple[RestRequest, ...]:
+        """The bodies that `on_catalog` needs: `incidents`, `{coin}.options.{page}`."""
+        return self._catalog.requests()
+
+    def catalog_error(self, status: int, body: bytes) -> VenueError:
+        """What a refused catalog request means."""
+        return refused(status, body)
+
+    def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
+        """Read the listings: emit what came and what went, renew every connection's plan.
+
+        While pages are missing no option is emitted; the whole listing is due again at once.
+
+        Raises:
+            CatalogError: A body cannot be read; nothing has changed then but, as far as it was
+                read, whether the venue is in maintenance.
+            RateLimited: The venue refused us for speed, with HTTP 200.
+            VenueUnavailable: The venue cannot answer now.
+        """
+        catalog = self._catalog
+        held = frozenset(self._listing.coins)
+        try:
+            is_whole = catalog.take(bodies, held)
+        finally:
+            self._tell_maintenance(now_ns)
+        if not is_whole:
+            self.catalog_due_ns = now_ns
+            return
+        listed, refusals = self._read(now_ns)
+        for reason in refusals:
+            self._counts[f"rejected.listing_{reason}"] += 1
+        self._apply(listed, now_ns)
+
+    def connections(self) -> tuple[DeriveProtocol, ...]:
+        """The websockets to hold open: hot, wings."""
+        return self._protocols
+
+    def _read(self, now_ns: int) -> tuple[dict[str, Instrument], list[str]]:
+        """The options that are for us, and why the others are not."""
+        listed: dict[str, Instrument] = {}
+        refusals = list(self._catalog.refusals)
+        launches, ends = [NEVER_NS], [NEVER_NS]
+        for row in self._catalog.rows:
+            instrument = read_row(row, now_ns)
+            if isinstance(instrument, str):
+                refusals.append(instrument)
+                launch_ns = read_seconds(row.scheduled_activation)
+                if instrument == "coming" and launch_ns is not None:
+                    launches.append(launch_ns)
+                elif instrument == "inactive" and row.option_details is not None:
+                    ends.append(row.option_details.expiry * NANOS_PER_SECOND)
+            elif self._settings.assets and instrument.asset not in self._settings.assets:
+                refusals.append("asset")
+            else:
+                listed[instrument.name] = instrument
+                ends.append(instrument.expiry_ns)
+        self._check_not_lost(listed.values(), now_ns)
+        if self._end_ns <= now_ns:
+            self._roll_ns = now_ns
+        self._launch_ns, self._end_ns = min(launches), min(ends)
+        return listed, refusals
+
+    def _check_not_lost(self, listed: Iterable[Instrument], now_ns: int) -> None:
+        """A coin whose options have not expired cannot have none: such a body is no listing."""
+        held = {
+            option.instrument.asset
+            for option in self._listing.options.values()
+            if option.instrument.expiry_ns > now_ns
+        }
+        lost = held - {instrument.asset for instrument in listed}
+        if lost:
+            raise CatalogError(VENUE, f"expected options of {', '.join(sorted(lost))}, found none")
+
+    def _apply(self, listed: Mapping[str, Instrument], now_ns: int) -> None:
+        changes = self._listing.update(listed)
+        if changes.expired:
+            self._sink.event(
+                InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=changes.expired)
+            )
+        if changes.slots:
+            self._sink.event(
+                InstrumentsListed(
+                    venue=VENUE,
+                    received_ns=now_ns,
+                    slots=changes.slots,
+                    instruments=changes.instruments,
+                )
+            )
+        self._schedule(now_ns)
+        self._plan(changes.renewed, now_ns)
+
+    def _plan(self, renewed: frozenset[str], now_ns: int) -> None:
+        plans = plan.make_plans(self._listing, hot_days=self._settings.hot_days, now_ns=now_ns)
+        for protocol in self._protocols:
+            protocol.set_plan(plans[protocol.connection], renewed, now_ns)
+
+    def _schedule(self, now_ns: int) -> None:
+        """Fetch again after a minute, or sooner where options come or go."""
+        refresh_ns = round(self._settings.catalog_refresh_seconds * NANOS_PER_SECOND)
+        due = [
+            now_ns + refresh_ns,
+            self._end_ns + LISTING_DELAY_NS,
+            self._launch_ns + LAUNCH_DELAY_NS,
+        ]
+        if now_ns - self._roll_ns < ROLL_NS:
+            due.append(now_ns + ROLL_SPACING_NS)
+        self.catalog_due_ns = min(due)
+
+    def _expire(self, now_ns: int) -> None:
+        """What has expired is gone at that instant, whatever the REST interface does."""
+        expired = self._listing.expire(now_ns)
+        if not expired:
+            return
+        self._roll_ns = now_ns
+        self.catalog_due_ns = min(self.catalog_due_ns, now_ns + LISTING_DELAY_NS)
+        self._sink.event(InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=expired))
+        if self._listing.is_loaded:
+            self._plan(frozenset(), now_ns)
+
+    def _tell_maintenance(self, now_ns: int) -> None:
+        """A change of whether an incident stops us; an unknown state changes nothing."""
+        is_severe = self._catalog.is_severe
+        if is_severe is None or is_severe == self._in_maintenance:
+            return
+        self._in_maintenance = is_severe
+        self._sink.event(
+            VenueState(
+                venue=VENUE,
+                received_ns=now_ns,
+                asset=None,
+                locked=False,
+                maintenance=is_severe,
+            )
+        )

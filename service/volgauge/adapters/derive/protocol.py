@@ -1,0 +1,300 @@
+"""One websocket session with Derive as a pure state machine."""
+
+from collections import Counter
+from collections.abc import Callable
+from math import nan
+
+import msgspec
+from msgspec import Struct
+
+from volgauge.adapters.base import State
+from volgauge.adapters.derive import messages
+from volgauge.adapters.derive.endpoints import (
+    ACCEPTED,
+    CHANNEL_REFUSED,
+    MAX_FRAME_BYTES,
+    PING_NS,
+    REQUEST_TIMEOUT_NS,
+    VENUE,
+)
+from volgauge.adapters.derive.listing import NEVER_NS, Listing, Option
+from volgauge.adapters.derive.messages import UNREADABLE
+from volgauge.adapters.derive.normalize import to_error
+from volgauge.adapters.derive.plan import Plan
+from volgauge.adapters.derive.pushes import SHOWN_BYTES, Pushes, decode
+from volgauge.adapters.derive.subscriptions import SUBSCRIBE, Batch, Pacer, Subscriptions
+from volgauge.domain.events import Coverage, EventSink, FeedDown, FeedUp
+from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.errors import FeedStale, ProtocolViolation, RateLimited, VenueUnavailable
+
+NOT_HOT = (KeyError, *UNREADABLE)
+TIME = "public/get_time"
+"""Asked as a ping."""
+
+_decode_hot = msgspec.json.Decoder(messages.Push, strict=False).decode
+_decode_frame = msgspec.json.Decoder(messages.Frame).decode
+_decode_acknowledgement = msgspec.json.Decoder(messages.Acknowledgement).decode
+
+
+class Pending(Struct, frozen=True):
+    """A request that is not answered yet."""
+
+    method: str
+    batch: Batch | None
+    deadline_ns: int
+
+
+class DeriveProtocol:
+    """Implements VenueProtocol for one of the adapter's connections."""
+
+    venue = VENUE
+
+    def __init__(
+        self,
+        connection: str,
+        url: str,
+        listing: Listing,
+        sink: EventSink,
+        pacer: Pacer,
+        expire: Callable[[int], None],
+        *,
+        reconnect_after_seconds: float,
+        compression: bool,
+    ) -> None:
+        self.connection = connection
+        self.url = url
+        self.max_frame_bytes = MAX_FRAME_BYTES
+        self.compression = compression
+        self.state = State.IDLE
+        self.next_timeout_ns: int | None = None
+        self.counts: Counter[str] = Counter()
+        self._listing = listing
+        self._sink = sink
+        self._pacer = pacer
+        self._expire = expire
+        """Tells the adapter that the listing's next expiry has come (now)."""
+        self._reconnect_after_ns = round(reconnect_after_seconds * NANOS_PER_SECOND)
+        self._subscriptions = Subscriptions()
+        self._pushes = Pushes(listing, sink, self.counts)
+        self._pending: dict[int, Pending] = {}
+        self._outbox: list[bytes] = []
+        self._last_id = 0
+        self._last_data_ns = 0
+        self._ping_ns = NEVER_NS
+        # The hot path: looked up once. Without a route before the first data of a session every
+        # frame takes the long way, which announces it.
+        self._ticker = self._pushes.ticker
+        self._route: dict[str, Option] = {}
+
+    def start(self, now_ns: int) -> None:
+        """Begin a session: the venue remembers nothing of the one before."""
+        self._forget_session()
+        self.state = State.SUBSCRIBING
+        self._last_data_ns = now_ns
+        self._ping_ns = now_ns + PING_NS
+        self._work(now_ns)
+
+    def receive(self, frame: bytes, received_ns: int) -> None:
+        """Decode one frame and push its events into the sink.
+
+        Raises:
+            ProtocolViolation: The frame does not fit the documented schema.
+            VenueUnavailable: The venue cannot serve now.
+            RateLimited: The venue refused us for speed.
+        """
+        try:
+            params = _decode_hot(frame).params
+            option = self._route[params.channel]
+        except NOT_HOT:
+            # Any other frame, or a ticker with a number out of range.
+            self._receive_other(frame, received_ns)
+            return
+        self._last_data_ns = received_ns
+        self._ticker(params.data.instrument_ticker, option, received_ns)
+
+    def frames_to_send(self) -> list[bytes]:
+        """Take what waits to be sent, oldest first."""
+        if not self._outbox:
+            return []
+        frames, self._outbox = self._outbox, []
+        return frames
+
+    def on_timeout(self, now_ns: int) -> None:
+        """Send what may go out now, watch for answers that are missing and for silence.
+
+        Raises:
+            FeedStale: No data frame, or no answer, came inside its limit.
+        """
+        if self._listing.next_expiry_ns <= now_ns:
+            self._expire(now_ns)
+        if self.state is State.IDLE:
+            return
+        for number in [n for n, p in self._pending.items() if p.deadline_ns <= now_ns]:
+            self.counts["request_unanswered"] += 1
+            # What is subscribed now is unknown; only a new session knows it again.
+            method = self._pending.pop(number).method
+            raise FeedStale(VENUE, f"{self.connection}: {method} is not answered")
+        if self._stale_ns() <= now_ns:
+            seconds = (now_ns - self._last_data_ns) / NANOS_PER_SECOND
+            raise FeedStale(VENUE, f"{self.connection}: no data for {seconds:.1f} s")
+        if self._ping_ns <= now_ns:
+            self._ping_ns = now_ns + PING_NS
+            self._request(TIME, {}, None, now_ns)
+        self._work(now_ns)
+
+    def disconnected(self, now_ns: int, reason: str) -> None:
+        """End the session: what this connection fed is worth nothing until it is quoted again."""
+        if self.state is State.IDLE:
+            return
+        options = self._fed()
+        expiries = {id(o.expiry): o.expiry for o in options}
+        last_data_ns = self._last_data_ns
+        self.state = State.IDLE
+        self._forget_session()
+        self.next_timeout_ns = None
+        self._sink.event(
+            FeedDown(
+                venue=VENUE,
+                received_ns=now_ns,
+                connection=self.connection,
+                slots=tuple(sorted(option.slot for option in options)),
+                reason=reason,
+            )
+        )
+        for expiry in expiries.values():
+            # As of the last data: a loss must not look like news.
+            self._pushes.readings.forward(expiry, nan, 0, last_data_ns)
+            expiry.forward_ns = 0
+
+    def set_plan(self, plan: Plan, renewed: frozenset[str], now_ns: int) -> None:
+        """Follow a new plan: subscribe what came, drop what went, renew what changed."""
+        # What was gathered may belong to slots that are others' now.
+        self._pushes.readings.forget()
+        self._subscriptions.follow(plan, renewed)
+        if self.state is State.IDLE:
+            return
+        if self.state is State.LIVE:
+            self._set_route()
+        self._work(now_ns)
+
+    def _receive_other(self, frame: bytes, received_ns: int) -> None:
+        try:
+            message = _decode_frame(frame)
+        except UNREADABLE as error:
+            shown = bytes(frame[:SHOWN_BYTES])
+            raise ProtocolViolation(VENUE, f"{error}, received {shown!r}") from error
+        params = message.params
+        if params is not None and params.channel:
+            self._last_data_ns = received_ns
+            if self.state is not State.LIVE:
+                self._begin(received_ns)
+            self._pushes.take(params.channel, params.data, received_ns)
+        elif message.id is not None or message.error is not None:
+            self._answer(message, received_ns)
+        else:
+            self.counts["ignored.frame"] += 1
+
+    def _begin(self, received_ns: int) -> None:
+        """The first data of the session came."""
+        self.state = State.LIVE
+        self._set_route()
+        self._sink.event(FeedUp(venue=VENUE, received_ns=received_ns, connection=self.connection))
+
+    def _answer(self, answer: messages.Frame, received_ns: int) -> None:
+        """What became of a request.
+
+        Raises:
+            ProtocolViolation: The answer cannot be read, or says that we break the protocol.
+            VenueUnavailable: The venue cannot serve now.
+            RateLimited: The venue refused us for speed.
+        """
+        pending = self._pending.pop(answer.id, None) if isinstance(answer.id, int) else None
+        accepted: frozenset[str] = frozenset()
+        if answer.error is not None:
+            self._refusal(answer.error, pending)
+        elif pending is not None and pending.batch is not None:
+            status = decode(_decode_acknowledgement, answer.result).status
+            accepted = frozenset(name for name, word in status.items() if word == ACCEPTED)
+        if pending is None:
+            self.counts["ignored.answer"] += 1
+        elif pending.batch is not None:
+            self._settle(pending.batch, accepted)
+            self._work(received_ns)
+
+    def _refusal(self, error: messages.Error, pending: Pending | None) -> None:
+        """Count an error that concerns channels, or a ping; any other ends the session."""
+        mapped = to_error(error)
+        is_final = isinstance(mapped, RateLimited | VenueUnavailable)
+        concerns_channels = pending is not None and (
+            pending.batch is None or error.code in CHANNEL_REFUSED
+        )
+        if is_final or not concerns_channels:
+            raise mapped
+        self.counts[f"request_refused.{error.code}"] += 1
+
+    def _settle(self, batch: Batch, accepted: frozenset[str]) -> None:
+        if batch.method == SUBSCRIBE:
+            refused = sum(channel not in accepted for channel in batch.channels)
+            if refused:
+                self.counts["channels_refused"] += refused
+        self._subscriptions.settle(batch, accepted)
+        if self._subscriptions.uncovered_count:
+            self.counts["channels_uncovered"] = self._subscriptions.uncovered_count
+
+    def _request(
+        self, method: str, params: dict[str, object], batch: Batch | None, now_ns: int
+    ) -> None:
+        self._last_id += 1
+        self._pending[self._last_id] = Pending(method, batch, now_ns + REQUEST_TIMEOUT_NS)
+        self._outbox.append(msgspec.json.encode(messages.Request(self._last_id, method, params)))
+
+    def _work(self, now_ns: int) -> None:
+        """Send the next subscription request if its turn has come; set the next deadline."""
+        subscriptions = self._subscriptions
+        if not subscriptions.is_idle and self._pacer.take(now_ns):
+            batch = subscriptions.next_batch()
+            self._request(batch.method, {"channels": batch.channels}, batch, now_ns)
+        coverage = subscriptions.take_coverage()
+        if coverage is not None:
+            requested, accepted = coverage
+            self._sink.event(
+                Coverage(
+                    venue=VENUE,
+                    received_ns=now_ns,
+                    connection=self.connection,
+                    requested=requested,
+                    accepted=accepted,
+                )
+            )
+        due = [
+            self._stale_ns(),
+            self._listing.next_expiry_ns,
+            self._ping_ns,
+            *(pending.deadline_ns for pending in self._pending.values()),
+        ]
+        if not subscriptions.is_idle:
+            due.append(self._pacer.free_ns)
+        self.next_timeout_ns = min(due)
+
+    def _stale_ns(self) -> int:
+        """When silence will have lasted too long; without a channel nothing can be silent."""
+        if not self._subscriptions.active:
+            return NEVER_NS
+        return self._last_data_ns + self._reconnect_after_ns
+
+    def _set_route(self) -> None:
+        plan = self._subscriptions.plan
+        self._route = {name: option for name, option in plan.items() if option is not None}
+
+    def _fed(self) -> list[Option]:
+        if not self._listing.is_loaded:
+            return list(self._listing.options.values())
+        return [option for option in self._subscriptions.plan.values() if option is not None]
+
+    def _forget_session(self) -> None:
+        self._subscriptions.restart()
+        self._pushes.readings.forget()
+        self._pending.clear()
+        self._outbox.clear()
+        self._ping_ns = NEVER_NS
+        self._route = {}
