@@ -78,11 +78,12 @@ def demo(
     asset: str | None = None,
     rate: float = 500.0,
     seed: int = 7,
+    venue: tuple[str, ...] = ("all",),
     port: int | None = None,
     redis_url: str | None = None,
     common: Common = _NO_FLAGS,
 ) -> int:
-    """Serve the index from a simulated venue that speaks the real wire formats on loopback.
+    """Serve the index from simulated venues that speak the real wire formats on loopback.
 
     Example: `volgauge demo --rate 2000`
 
@@ -94,6 +95,7 @@ def demo(
         asset: Underlying of the chain.
         rate: Quote updates a second of the whole market.
         seed: Of the simulated market.
+        venue: Venues beside the first, Deribit's wire; `all`, or `none`.
         port: HTTP port; 0 takes a free one.
         redis_url: Where to publish; without it a bundled Valkey is started.
     """
@@ -103,7 +105,8 @@ def demo(
     from volgauge import commands
 
     return commands.demo(
-        settings, commands.DemoOptions(chain=chain, asset=asset, rate=rate, seed=seed)
+        settings,
+        commands.DemoOptions(chain=chain, asset=asset, rate=rate, seed=seed, venues=venue),
     )
 
 
@@ -280,6 +283,7 @@ def simulate(
     start: str | None = None,
     smile: Literal["ssvi", "mixture", "mixed"] = "mixed",
     roll_in: float | None = None,
+    venue: tuple[str, ...] = (),
     fault: tuple[str, ...] = (),
     exit_with_stdin: bool = False,
     common: Common = _NO_FLAGS,
@@ -301,6 +305,8 @@ def simulate(
         smile: Family of the market's smiles; `mixed` deals both to the books in turn.
         roll_in: Contracts expire this many seconds after the start instead of at 08:00 UTC, so
             that a daily roll can be watched.
+        venue: Another venue on the same market, each with its own wire under its own path; may
+            be given several times. `all` for every one that there is.
         fault: `name=value`; see `volgauge.simulator` for the list.
         exit_with_stdin: Stop when standard input closes, so that no orphan outlives its parent.
     """
@@ -324,6 +330,7 @@ def simulate(
                 start=start,
                 smile=smile,
                 roll_in=roll_in,
+                venues=venue,
                 faults=fault,
                 exit_with_stdin=exit_with_stdin,
             )

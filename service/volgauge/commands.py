@@ -51,6 +51,8 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
     asset: str | None
     rate: float
     seed: int
+    venues: tuple[str, ...]
+    """Beside the first; `all`, or `none`. A chain is served by the first alone."""
 
 
 def demo(settings: Settings, options: DemoOptions) -> int:
@@ -61,6 +63,8 @@ def demo(settings: Settings, options: DemoOptions) -> int:
     arguments += ["--start", str(start_ns)]
     if options.chain is not None:
         arguments += ["--chain", str(options.chain), "--asset", str(options.asset)]
+    elif options.venues != ("none",):
+        arguments += [word for name in options.venues for word in ("--venue", name)]
     with tempfile.TemporaryDirectory(prefix="volgauge-demo-") as folder, _child(arguments) as child:
         address = _address_of(child)
         venue = with_changes(
@@ -70,9 +74,13 @@ def demo(settings: Settings, options: DemoOptions) -> int:
             rest_url=address["rest_url"],
             assets=tuple(address["assets"]),
         )
+        others = {
+            name: with_changes(getattr(settings.venues, name), enabled=True, **urls)
+            for name, urls in address["venues"].items()
+        }
         simulated = with_changes(
             settings,
-            venues=with_changes(settings.venues, deribit=venue),
+            venues=with_changes(settings.venues, deribit=venue, **others),
             history=with_changes(settings.history, path=str(Path(folder) / "simulated.sqlite")),
         )
         fill = None if options.chain else partial(_fill, seed=options.seed, start_ns=start_ns)

@@ -6,6 +6,7 @@ truth is the corridor of the Black-Scholes world they all quote, in closed quadr
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import exp, sqrt
 
 import numpy as np
@@ -219,15 +220,18 @@ def test_the_record_says_how_the_value_is_made() -> None:
     assert record.strip is not None
 
 
+def lies(liar: str, factor: float, second: int) -> dict[str, float]:
+    """One venue's volatility from the third second on."""
+    return {liar: factor if second > 2 else 1.0}
+
+
 @pytest.mark.parametrize("factor", [1.05, 1.2, 0.8])
 def test_one_lying_venue_moves_the_value_little(factor: float) -> None:
     """A light liar moves it by at most 0.05 points, the heaviest inside 2u; then it is out."""
     honest = World(STYLES, 3).run(NOW_NS, 45)[-1]
     assert honest.value is not None
     for liar, limit in (("delta", 0.05), ("alpha", 2.0 * (honest.u or 0.0))):
-        records = World(STYLES, 3).run(
-            NOW_NS, 45, lambda s, who=liar: {who: factor if s > 2 else 1.0}
-        )
+        records = World(STYLES, 3).run(NOW_NS, 45, partial(lies, liar, factor))
         shifts = [abs((r.value or 0.0) - honest.value) for r in records[3:]]
         assert max(shifts) <= limit
         if factor != 1.05:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from volgauge.domain.units import parse_instant
 from volgauge.errors import ConfigError
+from volgauge.simulator.dialects import DIALECTS
 from volgauge.simulator.faults import parse_faults
 from volgauge.simulator.server import Simulator, SimulatorOptions
 
@@ -31,6 +32,8 @@ class SimulateOptions(Struct, frozen=True, kw_only=True):
     start: str | None
     smile: Literal["ssvi", "mixture", "mixed"]
     roll_in: float | None
+    venues: tuple[str, ...]
+    """Names of `dialects.DIALECTS`, or `all`."""
     faults: tuple[str, ...]
     exit_with_stdin: bool
 
@@ -47,6 +50,13 @@ async def run(options: SimulateOptions) -> int:
             "ws_url": simulator.ws_url,
             "rest_url": simulator.rest_url,
             "assets": simulator.assets,
+            "venues": {
+                name: {
+                    "ws_url": simulator.ws_url_of(name),
+                    "rest_url": simulator.rest_url_of(name),
+                }
+                for name in simulator.dialects
+            },
         }
         # Outside of the group of tasks: that nobody reads any more is no failure of theirs.
         sys.stdout.write(msgspec.json.encode(address).decode() + "\n")
@@ -83,6 +93,8 @@ def _simulator_options(options: SimulateOptions) -> SimulatorOptions:
     """
     if options.chain is not None and options.recording is not None:
         raise ConfigError("--chain and --recording exclude each other")
+    if options.venues and (options.chain is not None or options.recording is not None):
+        raise ConfigError("--venue: only the simulated market has more than one venue")
     try:
         start_ns = None if options.start is None else parse_instant(options.start)
     except ValueError as error:
@@ -107,6 +119,17 @@ def _simulator_options(options: SimulateOptions) -> SimulatorOptions:
         raise ConfigError(
             f"--roll-in: expected 0 to {SECONDS_PER_DAY} s, received {options.roll_in}"
         )
+    unknown = set(options.venues) - {"all", *DIALECTS}
+    if unknown:
+        raise ConfigError(
+            f"--venue: expected all or some of {', '.join(DIALECTS)}, "
+            f"received {', '.join(sorted(unknown))}"
+        )
+    venues = tuple(DIALECTS) if "all" in options.venues else options.venues
     return SimulatorOptions(
-        source="market", smile=options.smile, roll_in_seconds=options.roll_in, **common
+        source="market",
+        smile=options.smile,
+        roll_in_seconds=options.roll_in,
+        venues=venues,
+        **common,
     )
