@@ -69,12 +69,9 @@ class Running:
         try:
             yield
         finally:
-            pending = set(self.tasks)
-            while pending:
-                # A session that ends by itself at that instant may take a cancellation with it.
-                for task in pending:
-                    task.cancel()
-                _, pending = await asyncio.wait(pending, timeout=1.0)
+            for task in self.tasks:
+                task.cancel()
+            await asyncio.wait(self.tasks)
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait for a condition, with a deadline."""

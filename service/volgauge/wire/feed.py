@@ -15,6 +15,7 @@ import structlog
 from volgauge.adapters.base import State, VenueProtocol
 from volgauge.clock import Clock
 from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.errors import VenueError
 from volgauge.wire.backoff import Backoff
 from volgauge.wire.reasons import Ended, HandedOver, SendTimeout, explain
 from volgauge.wire.seams import Recorder
@@ -78,11 +79,11 @@ async def run_connection(
             errors = (failure,)
         else:
             raise AssertionError("a session ends by an exception only")
-        explained = [explain(error, protocol.venue, pump.library) for error in errors]
-        for error, known in zip(errors, explained, strict=True):
-            if known is None:
-                raise error
-        reason, cause = next(known for known in explained if known is not None)
+        reason, cause = pump.explain(errors)
+        if _is_cancelled():
+            # It came while the session was failing: the failure has taken its place.
+            pump.end(Ended.CANCELLED)
+            raise asyncio.CancelledError
         if protocol.state is State.LIVE:
             backoff.reset()
         pump.end(reason)
@@ -100,6 +101,12 @@ async def run_connection(
             )
         last = reason
         await sleep(wait)
+
+
+def _is_cancelled() -> bool:
+    """The running task was told to end, whatever became of the exception that said so."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class _Pump:
@@ -154,6 +161,17 @@ class _Pump:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._serve_deadlines(socket), name="feed deadlines")
             await self._read(socket)
+
+    def explain(self, errors: tuple[Exception, ...]) -> tuple[Ended, VenueError]:
+        """What the first error stands for; raises one that is a bug of ours."""
+        venue = self._protocol.venue
+        explained = []
+        for error in errors:
+            known = explain(error, venue, self.library)
+            if known is None:
+                raise error
+            explained.append(known)
+        return explained[0]
 
     def end(self, reason: Ended) -> None:
         """The socket is gone; nothing, if it was never opened."""
