@@ -123,7 +123,11 @@ class FeedDown(Event, frozen=True, kw_only=True):
 
     connection: str
     slots: tuple[int, ...]
+    """May be empty: then no quote is lost."""
     reason: str
+    feeds_forwards: bool = False
+    """It alone fed the forwards and the marks of all the venue's options: they are lost too. An
+    adapter whose forwards come with the quotes leaves this and withdraws those that are lost."""
 
 
 class Coverage(Event, frozen=True, kw_only=True):

@@ -180,8 +180,7 @@ class VenueSink:
             None,
         )
         self._clear(event.slots, event.received_ns)
-        if not event.slots:
-            # It fed no option but what stands beside them: forwards and marks.
+        if event.feeds_forwards:
             self.table.write_marks(range(len(self._book_of)), [nan] * len(self._book_of))
             for book in self.books.values():
                 for expiry_ns in book.expiries:

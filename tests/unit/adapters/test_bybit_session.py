@@ -400,6 +400,22 @@ def test_loss_of_the_tickers_leaves_the_books_their_options() -> None:
     assert down.slots == (1,)
 
 
+def test_loss_of_a_connection_without_options_takes_nothing_along() -> None:
+    """Forwards of this venue come with its tickers."""
+    sink = Sink()
+    adapter = listed(sink, chain([60_000], [NEAR]), assets=("BTC",))
+    fed = connection(adapter, TICKER)
+    idle = next(
+        p for p in adapter.connections()
+        if p.connection.startswith("chain") and p is not fed
+    )  # fmt: skip
+    started(idle).disconnected(NOW_NS + 1, "lost")
+
+    (down,) = sink.of(FeedDown)
+    assert (down.slots, down.feeds_forwards) == ((), False)
+    assert sink.of(ForwardMark) == []
+
+
 def test_session_begins_again_from_nothing() -> None:
     """After a reconnect the venue remembers nothing: subscriptions, books, numbers."""
     sink = Sink()

@@ -194,6 +194,7 @@ def test_contract_of_a_recording_is_listed_once() -> None:
     down = one(sink, FeedDown)
     assert isinstance(down, FeedDown)
     assert down.slots == (0,)
+    assert down.feeds_forwards
 
 
 def test_grouped_book_is_a_snapshot_each_time() -> None:

@@ -166,11 +166,24 @@ def test_loss_tells_whose_quotes_are_worth_nothing() -> None:
 
     (down,) = sink.of(FeedDown)
     assert (down.connection, down.slots, down.reason) == ("hot", (0, 1), "lost")
+    assert not down.feeds_forwards
     assert hot.state is State.IDLE
     assert hot.next_timeout_ns is None
     hot.start(NOW_NS + 20)
     (request,) = sent(hot, "public/subscribe")
     assert len(request["params"]["channels"]) == 3
+
+
+def test_loss_of_the_market_takes_forwards_along_and_no_quote() -> None:
+    """Also where a ticker tells the forward: its option is quoted on another connection."""
+    sink = Sink()
+    market = listed(sink, chain([60_000])).connections()[-1]
+    market.start(NOW_NS)
+    settle(market, NOW_NS)
+    market.disconnected(NOW_NS + 9, "lost")
+
+    (down,) = sink.of(FeedDown)
+    assert (down.connection, down.slots, down.feeds_forwards) == ("market", (), True)
 
 
 @pytest.mark.parametrize(

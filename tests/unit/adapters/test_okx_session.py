@@ -130,15 +130,15 @@ def test_errors_of_the_session(code: str, kind: type[Exception]) -> None:
 
 
 def test_lost_connection_takes_its_own_quotes_along() -> None:
-    """Near options with `hot`, nothing with `market`."""
+    """Near options with `hot`, no option but all forwards with `market`."""
     sink = Sink()
     hot, wings, market, *_ = listed(sink, chain([60_000])).connections()
     for protocol in (hot, wings, market):
         running(protocol)
         protocol.disconnected(NOW_NS + 1, "lost")
 
-    assert [(e.connection, e.slots) for e in sink.of(FeedDown)] == [
-        ("hot", (0, 1)), ("wings", (2, 3)), ("market", ()),
+    assert [(e.connection, e.slots, e.feeds_forwards) for e in sink.of(FeedDown)] == [
+        ("hot", (0, 1), False), ("wings", (2, 3), False), ("market", (), True),
     ]  # fmt: skip
     assert hot.state is State.IDLE
     assert hot.next_timeout_ns is None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import log, nan
 
+import numpy as np
 import pytest
 from scipy.stats import norm
 
@@ -13,6 +14,7 @@ from volgauge.domain.events import (
     ForwardQuote,
     InstrumentsExpired,
     InstrumentsListed,
+    MarkQuote,
     VenueState,
 )
 from volgauge.domain.index import IndexValue, Reason, Source, Status, StatusEvent, SurfaceValue
@@ -20,6 +22,7 @@ from volgauge.domain.instrument import Asset, Instrument, OptionKind, Premium, V
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SECOND, NANOS_PER_YEAR
 from volgauge.index.engine import Engine
 from volgauge.index.venue import VenueRules
+from volgauge.kernels import layout as col
 from volgauge.settings import IndexSettings
 
 VENUE = Venue("somewhere")
@@ -93,6 +96,18 @@ def quote(engine: Engine, slots: Sequence[int], now_ns: int, half: float = 0.002
         price = coin_price(option.strike, years, option.kind)
         bid, ask = price * (1.0 - half), price * (1.0 + half)
         engine.sink(VENUE).quote(slot, bid, ask, 1.0, 1.0, now_ns, now_ns)
+
+
+def lost(connection: str, *, feeds_forwards: bool = False) -> FeedDown:
+    """The loss of a connection that fed no quote."""
+    return FeedDown(
+        venue=VENUE,
+        received_ns=NOW_NS + 2,
+        connection=connection,
+        slots=(),
+        reason="test",
+        feeds_forwards=feeds_forwards,
+    )
 
 
 def headline(engine: Engine, now_ns: int) -> IndexValue:
@@ -280,16 +295,40 @@ def test_the_futures_forward_is_forgotten_with_its_connection(engine: Engine) ->
     )
     sink.event(off)
     steered = headline(engine, NOW_NS + 1)
-    sink.event(
-        FeedDown(venue=VENUE, received_ns=NOW_NS + 2, connection="market", slots=(), reason="test")
-    )
+    sink.event(lost("idle"))
     quote(engine, [0], NOW_NS + 2)
-    freed = headline(engine, NOW_NS + 2)
+    still = headline(engine, NOW_NS + 2)
+    sink.event(lost("market", feeds_forwards=True))
+    quote(engine, [0], NOW_NS + 3)
+    freed = headline(engine, NOW_NS + 3)
 
     assert steered.expiries[0].forward == pytest.approx(FORWARD, rel=1e-3)
     assert "future_gap" in steered.flags
     assert steered.strip != true.strip
-    assert freed.strip == pytest.approx(true.strip, rel=1e-12)
+    assert still.strip == pytest.approx(steered.strip, rel=1e-9)
+    assert freed.strip == pytest.approx(true.strip, rel=1e-9)
+
+
+@pytest.mark.parametrize("feeds_forwards", [False, True], ids=["with quotes", "apart"])
+def test_marks_are_forgotten_only_with_the_connection_of_marks(
+    engine: Engine, *, feeds_forwards: bool
+) -> None:
+    """A connection that feeds no option and no forward takes nothing along."""
+    sink = engine.sink(VENUE)
+    sink.event(
+        MarkQuote(
+            venue=VENUE,
+            received_ns=NOW_NS,
+            slots=(0, 1),
+            prices=(0.05, 0.06),
+            implied_vols=(nan, nan),
+            exchange_ns=NOW_NS,
+        )
+    )
+    sink.event(lost("other", feeds_forwards=feeds_forwards))
+
+    marks = sink.table.quotes[:2, col.MARK]
+    np.testing.assert_array_equal(marks, [nan, nan] if feeds_forwards else [0.05, 0.06])
 
 
 def test_a_locked_index_and_a_refused_subscription_degrade(engine: Engine) -> None:

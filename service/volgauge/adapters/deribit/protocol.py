@@ -19,7 +19,7 @@ from volgauge.adapters.deribit.listing import NEVER_NS, Listing
 from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.adapters.deribit.normalize import to_error
 from volgauge.adapters.deribit.notifications import Notifications
-from volgauge.adapters.deribit.plan import Plan
+from volgauge.adapters.deribit.plan import MARKET, Plan
 from volgauge.adapters.deribit.subscriptions import (
     UNSUBSCRIBE,
     Batch,
@@ -182,6 +182,7 @@ class DeribitProtocol:
             connection=self.connection,
             slots=self._fed_slots(),
             reason=reason,
+            feeds_forwards=self.connection == MARKET or not self._listing.is_loaded,
         )
         self.state = State.IDLE
         self._forget_session()
@@ -309,7 +310,9 @@ class DeribitProtocol:
         slots = self._listing.slots
         if not self._listing.is_loaded:
             return tuple(sorted(slots.values()))
-        names = {instrument_of(channel) for channel in self._subscriptions.plan}
+        # A ticker is asked for its forward: its option is quoted by another channel.
+        plan = self._subscriptions.plan
+        names = {instrument_of(channel) for channel in plan if not channel.startswith("ticker.")}
         return tuple(sorted(slots[name] for name in names if name in slots))
 
     def _forget_session(self) -> None:

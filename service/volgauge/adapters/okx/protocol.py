@@ -259,6 +259,7 @@ class OkxProtocol:
                 connection=self._role.name,
                 slots=slots,
                 reason=reason,
+                feeds_forwards=not self._has_tops or not self._listing.is_loaded,
             )
         )
         if goes_on:
