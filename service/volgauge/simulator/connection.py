@@ -18,7 +18,7 @@ MAX_PENDING = 50_000
 SLOW_CLOSE = (1008, "connection_too_slow")
 LINGER_SECONDS = 1.0
 """The client's time to answer a close frame."""
-_TEXT, _BINARY, _CLOSE, _PONG = 0x81, 0x82, 0x88, 0x8A
+_TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 _COMPRESSED = 0x40
 
 
@@ -78,6 +78,11 @@ class Connection:
         """Answer a protocol ping."""
         if not self._transport.is_closing():
             self._transport.write(_header(_PONG, len(payload)) + payload)
+
+    def ping(self, payload: bytes) -> None:
+        """Test the client by a protocol ping."""
+        if not self._transport.is_closing():
+            self._transport.write(_header(_PING, len(payload)) + payload)
 
     def hang_up(self, code: int, reason: str) -> None:
         """Close with a code; 1006 cuts the connection."""

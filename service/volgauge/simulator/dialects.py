@@ -5,10 +5,12 @@ is one; quotes, grids, delays, faults and lies are each venue's own.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from volgauge.simulator.binance_venue import BinanceVenue
 from volgauge.simulator.board import Step
 from volgauge.simulator.bybit_venue import BybitVenue
+from volgauge.simulator.derive_venue import DeriveVenue
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.market import Market
 from volgauge.simulator.okx_venue import OkxVenue
@@ -68,8 +70,40 @@ class Dialect(Protocol):
         ...
 
 
+@runtime_checkable
+class RoutedDialect(Dialect, Protocol):
+    """A venue whose websockets have several addresses, each with streams of its own."""
+
+    ws_routes: tuple[str, ...]
+    """What follows `ws_path`, each with a slash first."""
+
+    def open_route(
+        self, route: str, params: Mapping[str, str], now_seconds: float, number: int
+    ) -> ClientSession:
+        """Begin a client's session at one of them; `params` is the query of the address."""
+        ...
+
+
+@runtime_checkable
+class PingingSession(Protocol):
+    """A session that tests its client by protocol pings."""
+
+    def take_ping(self, now_seconds: float) -> bytes | None:
+        """The payload of a ping that is due."""
+        ...
+
+    def pong(self, now_seconds: float) -> None:
+        """The client has answered."""
+        ...
+
+
 MakeDialect = Callable[[Market, int], Dialect]
 """From the market and a seed."""
 
-DIALECTS: Mapping[str, MakeDialect] = {"okx": OkxVenue, "bybit": BybitVenue}
+DIALECTS: Mapping[str, MakeDialect] = {
+    "okx": OkxVenue,
+    "bybit": BybitVenue,
+    "binance": BinanceVenue,
+    "derive": DeriveVenue,
+}
 """By the venue's name."""

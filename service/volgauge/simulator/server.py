@@ -22,7 +22,13 @@ from volgauge.simulator.board import Source
 from volgauge.simulator.chain import ChainSource
 from volgauge.simulator.connection import Connection
 from volgauge.simulator.deribit import AbsentSide
-from volgauge.simulator.dialects import DIALECTS, ClientSession, Dialect
+from volgauge.simulator.dialects import (
+    DIALECTS,
+    ClientSession,
+    Dialect,
+    PingingSession,
+    RoutedDialect,
+)
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.listing import ROLL_OF_DAY_NS
 from volgauge.simulator.market import Market, MarketOptions
@@ -287,6 +293,10 @@ class Simulator:
         for connection, owner in self._connections.items():
             if not connection.is_half_open(owner.faults, now):
                 connection.session.tick(now)
+                if isinstance(connection.session, PingingSession):
+                    payload = connection.session.take_ping(now)
+                    if payload is not None:
+                        connection.ping(payload)
         self._flush(now)
 
     def _flush(self, now: float) -> None:
@@ -296,6 +306,11 @@ class Simulator:
     def _add_routes(self, app: web.Application, dialect: Dialect) -> None:
         async def connect(request: web.Request) -> web.StreamResponse:
             now = asyncio.get_running_loop().time()
+            if isinstance(dialect, RoutedDialect):
+                route, params = request.path.removeprefix(dialect.ws_path), _query(request)
+                return await self._serve_socket(
+                    request, dialect, lambda: dialect.open_route(route, params, now, self._accepted)
+                )
             return await self._serve_socket(
                 request, dialect, lambda: dialect.open(now, self._accepted)
             )
@@ -304,7 +319,9 @@ class Simulator:
             status, body = dialect.answer(request.match_info["path"], _query(request))
             return web.Response(body=body, status=status, content_type="application/json")
 
-        app.router.add_get(dialect.ws_path, connect)
+        routes = dialect.ws_routes if isinstance(dialect, RoutedDialect) else ("",)
+        for route in routes:
+            app.router.add_get(dialect.ws_path + route, connect)
         app.router.add_get(dialect.rest_path + "/{path:.+}", answer)
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
@@ -364,6 +381,9 @@ class Simulator:
                 continue
             if message.type is WSMsgType.PING:
                 connection.pong(message.data)
+            elif message.type is WSMsgType.PONG:
+                if isinstance(connection.session, PingingSession):
+                    connection.session.pong(now)
             elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                 data = message.data
                 connection.session.receive(data.encode() if isinstance(data, str) else data, now)

@@ -1,0 +1,301 @@
+"""Binance without sockets: quotes the market's options on its own, on two routes.
+
+A stream is served on its own route only; asked for on the other one it is answered like any, and
+silent. Pushes leave `LATENCY_NS` after the state that they show, in order, by the market's clock.
+"""
+
+import re
+from collections import defaultdict, deque
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
+from volgauge.simulator import binance
+from volgauge.simulator.binance import ContractBook, Row
+from volgauge.simulator.binance_rest import BinanceRest
+from volgauge.simulator.binance_session import PING_SECONDS, BinanceSession
+from volgauge.simulator.board import I64, Notice, Step, milliseconds
+from volgauge.simulator.faults import Faults
+from volgauge.simulator.market import Market
+from volgauge.simulator.quoting import Lies, QuotingStyle
+
+LATENCY_NS = 4 * NANOS_PER_MILLI
+CHAIN_NS = NANOS_PER_SECOND
+BOOK_NS = 100 * NANOS_PER_MILLI
+INTEREST_NS = 60 * NANOS_PER_SECOND
+LIFETIME_SECONDS = 86_400.0
+PUBLIC, MARKET = "public", "market"
+STYLE = QuotingStyle(half_spread_ticks=1.0, half_spread_ratio=0.016, mid_noise=0.3, max_lots=2_000)
+INDICES, SYMBOLS = "!index@arr", "!optionSymbol"
+_TOP = re.compile(r"([a-z0-9.-]+)@bookTicker")
+_BOOK = re.compile(r"([a-z0-9.-]+)@depth(5|10|20)@100ms")
+_CHAIN = re.compile(r"([a-z0-9]+)@optionMarkPrice")
+_INTEREST = re.compile(r"([a-z0-9]+)@optionOpenInterest@([0-9]{6})")
+
+
+class BinanceVenue:
+    """Implements RoutedDialect."""
+
+    ws_path = "/binance"
+    rest_path = "/binance"
+    ws_routes = ("/public/stream", "/market/stream", "/public/ws", "/market/ws")
+
+    def __init__(self, market: Market, seed: int, style: QuotingStyle = STYLE) -> None:
+        self.market = market
+        self.faults = Faults()
+        self.lies = Lies()
+        self.in_maintenance = False
+        self.lifetime_seconds = LIFETIME_SECONDS
+        self.ping_seconds = PING_SECONDS
+        self.interest_ns = INTEREST_NS
+        self.families = binance.families_of(market.boards)
+        self.books = [
+            ContractBook(market, family, style, [seed, 13, place])
+            for place, family in enumerate(self.families)
+        ]
+        self.names: list[list[str]] = [[] for _ in self.families]
+        """By family and slot."""
+        self.contracts: dict[str, tuple[int, int]] = {}
+        """Name to family and slot, of what is listed."""
+        self._sessions: set[BinanceSession] = set()
+        self._listeners: defaultdict[str, list[BinanceSession]] = defaultdict(list)
+        """Who listens on the right route."""
+        self._changed: dict[str, list[set[int]]] = {
+            kind: [set() for _ in self.families] for kind in (_TOP.pattern, _BOOK.pattern)
+        }
+        """Kind of stream to the slots of each family that changed since its last push."""
+        self._late: deque[tuple[int, str, bytes]] = deque()
+        self._update_id = 121_508_743
+        self._rest = BinanceRest(self)
+        for place, book in enumerate(self.books):
+            self._learn(place)
+            book.requote(np.flatnonzero(book.board.alive), self.lies)
+
+    @property
+    def stamp(self) -> int:
+        """The venue's clock in ms, with the skew that is being injected."""
+        return milliseconds(self.market.now_ns) + round(self.faults.clock_skew_ms)
+
+    def open(self, now_seconds: float, number: int) -> BinanceSession:
+        """Begin a client's session on no route: whatever it asks for stays silent."""
+        return self.open_route("", {}, now_seconds, number)
+
+    def open_route(
+        self, route: str, params: Mapping[str, str], now_seconds: float, number: int
+    ) -> BinanceSession:
+        """Begin a client's session; `?streams=a/b` are streams that it begins with."""
+        del number
+        name, _, form = route.strip("/").partition("/")
+        session = BinanceSession(self, name, now_seconds, combined=form == "stream")
+        if self.in_maintenance:
+            session.closing = (1001, "")
+        self._sessions.add(session)
+        streams = params.get("streams", "")
+        session.open_streams([stream for stream in streams.split("/") if stream])
+        return session
+
+    def forget(self, session: BinanceSession) -> None:
+        """The client is gone."""
+        self._sessions.discard(session)
+
+    def answer(self, path: str, params: Mapping[str, str]) -> tuple[int, bytes]:
+        """Status and body of a GET."""
+        return self._rest.answer(path, params)
+
+    def tick(self, age_seconds: float) -> None:
+        """Maintenance, of which nobody is told: everybody is cut off."""
+        begin, length = self.faults.maintenance_after_seconds, self.faults.maintenance_seconds
+        self.in_maintenance = 0.0 < begin <= age_seconds < begin + length
+        if self.in_maintenance:
+            for session in self._sessions:
+                session.closing = (1001, "")
+
+    def subscribe(self, session: BinanceSession, stream: str) -> None:
+        """Add a subscriber; nothing is sent but what happens from now on."""
+        if self.route_of(stream) == session.route and not self.faults.refuses(stream):
+            self._listeners[stream].append(session)
+
+    def unsubscribe(self, session: BinanceSession, stream: str) -> None:
+        """Remove a subscriber."""
+        listeners = self._listeners.get(stream, [])
+        if session in listeners:
+            listeners.remove(session)
+        if not listeners:
+            self._listeners.pop(stream, None)
+
+    def route_of(self, stream: str) -> str:
+        """Where a stream is served; "" when there is none of that name."""
+        if stream in (INDICES, SYMBOLS):
+            return MARKET
+        if _CHAIN.fullmatch(stream) or _INTEREST.fullmatch(stream):
+            return MARKET
+        named = _TOP.fullmatch(stream) or _BOOK.fullmatch(stream)
+        return PUBLIC if named and named[1].upper() in self.contracts else ""
+
+    def advance(self, step: Step) -> None:
+        """Quote what the market quotes, by our own lights, and push what is due."""
+        before_ns, now_ns = step.now_ns - self.market.step_ns, step.now_ns
+        self._list(step.notices)
+        for batch in step.quotes:
+            for place, book in enumerate(self.books):
+                if book.board is batch.board:
+                    slots = np.unique(np.array(batch.slots, np.int64))
+                    slots = slots[book.board.alive[slots]]
+                    self._requote(place, slots)
+        self._send_tops()
+        if _crosses(before_ns, now_ns, BOOK_NS):
+            self._send_books()
+        if _crosses(before_ns, now_ns, CHAIN_NS):
+            self._send_chains()
+        if _crosses(before_ns, now_ns, self.interest_ns):
+            self._send_interest()
+        self._release()
+
+    def chain(self, place: int) -> list[Row]:
+        """Rows of `optionMarkPrice` of what is alive."""
+        book = self.books[place]
+        ahead = book.board.years(self.market.now_ns)[book.board.expiry_of] > 0.0
+        slots = np.flatnonzero(book.board.alive & ahead)
+        if not len(slots):
+            return []
+        return binance.chain_rows(book, slots, self.market.now_ns, self.stamp)
+
+    def interest_rows(self, place: int, day: str) -> list[Row]:
+        """Rows of `optionOpenInterest` of one expiry: contracts, and their worth at the index."""
+        book, family = self.books[place], self.families[place]
+        rows = []
+        for slot in np.flatnonzero(book.board.alive).tolist():
+            if binance.day_of(book.board, slot) == day:
+                coins = float(book.board.open_interest[slot])
+                rows.append({
+                    "e": "openInterest", "E": self.stamp, "s": self.names[place][slot],
+                    "o": f"{coins / family.unit:.2f}", "h": f"{coins * book.board.index_price:.8f}",
+                })  # fmt: skip
+        return rows
+
+    def _requote(self, place: int, slots: I64) -> None:
+        """New quotes; a stream tells only those that are others than before."""
+        book = self.books[place]
+        known = len(book.bid)
+        before = [_shown(book, slot) if slot < known else None for slot in slots.tolist()]
+        book.requote(slots, self.lies)
+        moved = [
+            slot
+            for slot, old in zip(slots.tolist(), before, strict=True)
+            if old != _shown(book, slot)
+        ]
+        for changed in self._changed.values():
+            changed[place].update(moved)
+
+    def _learn(self, place: int) -> None:
+        """Names of what the board lists and we do not know yet."""
+        names, board = self.names[place], self.books[place].board
+        for slot in range(len(names), len(board.options)):
+            names.append(binance.option_name(board, slot))
+            if board.alive[slot]:
+                self.contracts[names[slot]] = (place, slot)
+
+    def _list(self, notices: list[Notice]) -> None:
+        """New and ended options, each told in a frame of its own."""
+        for place, family in enumerate(self.families):
+            board = self.books[place].board
+            mine = [n for n in notices if n.board is board and n.kind == "option"]
+            if any(notice.created for notice in mine):
+                self._learn(place)
+            for notice in mine:
+                if notice.state == "settlement":
+                    self.contracts.pop(self.names[place][notice.number], None)
+                if notice.created or notice.state == "settlement":
+                    event = binance.symbol_event(family, board, notice.number, self.stamp)
+                    self._push(SYMBOLS, event)
+
+    def _send_tops(self) -> None:
+        for place, changed in enumerate(self._changed[_TOP.pattern]):
+            if not changed:
+                continue
+            names, book, family = self.names[place], self.books[place], self.families[place]
+            stamp = self.stamp
+            for slot in sorted(changed):
+                stream = f"{names[slot].lower()}@bookTicker"
+                self._update_id += 1
+                if stream not in self._listeners or names[slot] not in self.contracts:
+                    continue
+                self._push(stream, {
+                    "e": "bookTicker", "u": self._update_id, "s": names[slot],
+                    "b": binance.price_text(family, float(book.bid[slot])),
+                    "B": binance.size_text(int(book.bid_lots[slot])),
+                    "a": binance.price_text(family, float(book.ask[slot])),
+                    "A": binance.size_text(int(book.ask_lots[slot])), "T": stamp, "E": stamp,
+                })  # fmt: skip
+            changed.clear()
+
+    def _send_books(self) -> None:
+        for place, changed in enumerate(self._changed[_BOOK.pattern]):
+            names = self.names[place]
+            for slot in sorted(changed):
+                for depth in (5, 10, 20):
+                    stream = f"{names[slot].lower()}@depth{depth}@100ms"
+                    if stream in self._listeners and names[slot] in self.contracts:
+                        self._send_book(stream, place, slot, depth)
+            changed.clear()
+
+    def _send_book(self, stream: str, place: int, slot: int, depth: int) -> None:
+        bids, asks = binance.levels(self.books[place], slot, depth)
+        self._update_id += 1
+        self._push(stream, {
+            "e": "depthUpdate", "E": self.stamp, "T": self.stamp, "s": self.names[place][slot],
+            "U": self._update_id, "u": self._update_id, "pu": self._update_id - 1,
+            "b": bids, "a": asks,
+        })  # fmt: skip
+
+    def _send_chains(self) -> None:
+        """Whole, and the indices with them."""
+        for place, family in enumerate(self.families):
+            stream = f"{family.underlying.lower()}@optionMarkPrice"
+            if stream in self._listeners:
+                self._push(stream, self.chain(place))
+        if INDICES in self._listeners:
+            self._push(INDICES, [
+                {"e": "indexPrice", "E": self.stamp, "s": family.underlying,
+                 "p": f"{book.board.index_price:.8f}"}
+                for family, book in zip(self.families, self.books, strict=True)
+            ])  # fmt: skip
+
+    def _send_interest(self) -> None:
+        for stream in list(self._listeners):
+            named = _INTEREST.fullmatch(stream)
+            for place, family in enumerate(self.families):
+                if named and family.underlying.lower() == named[1]:
+                    rows = self.interest_rows(place, named[2])
+                    if rows:
+                        self._push(stream, rows)
+
+    def _push(self, stream: str, data: Row | list[Row]) -> None:
+        """Queue one push, for all who listen when it leaves."""
+        if stream in self._listeners and not self.lies.silent:
+            due_ns = self.market.now_ns + LATENCY_NS
+            self._late.append((due_ns, stream, msgspec.json.encode(data)))
+
+    def _release(self) -> None:
+        """Hand over what has been on its way for long enough."""
+        while self._late and self._late[0][0] <= self.market.now_ns:
+            _, stream, data = self._late.popleft()
+            for session in self._listeners.get(stream, ()):
+                session.push(stream, data)
+
+
+def _shown(book: ContractBook, slot: int) -> tuple[str, str, int, int]:
+    """A quote as it can be told apart from another."""
+    family = book.family
+    return (
+        binance.price_text(family, float(book.bid[slot])),
+        binance.price_text(family, float(book.ask[slot])),
+        int(book.bid_lots[slot]),
+        int(book.ask_lots[slot]),
+    )
+
+
+def _crosses(before_ns: int, now_ns: int, every_ns: int) -> bool:
+    return now_ns // every_ns != before_ns // every_ns
