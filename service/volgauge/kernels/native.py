@@ -121,8 +121,9 @@ EDGE_PASSES = 3
 """Of the curve that only has to tell whether an outermost strike is 10 % off."""
 ROUGH_SLACK = 1.5
 """A rough curve goes on beyond its strikes less exactly than the final one."""
-WORTH_A_CHANGE = 1.10
-"""Least ratio of costs for a new shape; each strike's error counts about 0.06."""
+CHANGE_OF_SHAPE = 6.0
+"""A new shape must save this many strikes' mean cost: 95 % of chi-squared with two parameters, so
+that it says more than noise."""
 LARGEST_MOVE = 0.25
 """Of the forward since the search, in deviations at the money."""
 
@@ -252,7 +253,8 @@ def find_shape(
         return m, s
     new_cost = shape_cost(smile, count, low, high, m, s)
     old_cost = shape_cost(smile, count, low, high, old_m, old_s)
-    return (m, s) if old_cost > WORTH_A_CHANGE * new_cost else (old_m, old_s)
+    worth = 1.0 + CHANGE_OF_SHAPE / (high - low)
+    return (m, s) if old_cost > worth * new_cost else (old_m, old_s)
 
 
 @part
