@@ -12,6 +12,7 @@ from fakes.derive_lab import (
     NOW_NS,
     PUT,
     STAMP,
+    bodies,
     chain,
     listed,
     make,
@@ -164,6 +165,23 @@ def test_marks_and_open_interest_are_gathered() -> None:
     assert [(e.slots, e.amounts) for e in sink.of(OpenInterest)] == [
         ((1,), (42.13,)), ((0, 1), (42.13, 42.13)),
     ]  # fmt: skip
+
+
+def test_gathered_readings_of_an_option_that_went_are_dropped() -> None:
+    """Its slot is another's by then; those of the others wait on."""
+    sink = Sink()
+    adapter = listed(sink, chain([60_000], [NEAR]))
+    hot = running(adapter.connections()[0])
+    hot.receive(ticker(CALL), NOW_NS)
+    hot.receive(ticker(CALL, M="99"), NOW_NS + 1)
+    hot.receive(ticker(PUT, M="77"), NOW_NS + 2)
+    other = option_row(f"BTC-{NEAR}-70000-C")
+    adapter.on_catalog(bodies(adapter, [option_row(PUT), other]), NOW_NS + 3)
+    hot.receive(ticker(PUT, M="78", stats=None), NOW_NS + NANOS_PER_SECOND)
+
+    last = sink.of(MarkQuote)[-1]
+    assert (last.slots, last.prices) == ((1,), (78.0,))
+    assert sink.of(OpenInterest)[-1].slots == (1,)
 
 
 def test_ticker_of_an_unlisted_option_is_counted() -> None:

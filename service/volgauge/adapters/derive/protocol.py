@@ -168,8 +168,6 @@ class DeriveProtocol:
 
     def set_plan(self, plan: Plan, renewed: frozenset[str], now_ns: int) -> None:
         """Follow a new plan: subscribe what came, drop what went, renew what changed."""
-        # What was gathered may belong to slots that are others' now.
-        self._pushes.readings.forget()
         self._subscriptions.follow(plan, renewed)
         if self.state is State.IDLE:
             return

@@ -33,7 +33,7 @@ class Pushes:
     """Decodes payloads by channel and pushes their events into the sink."""
 
     def __init__(self, listing: Listing, sink: EventSink, counts: Counter[str]) -> None:
-        self.readings = Readings(sink)
+        self.readings = Readings(listing, sink)
         self._listing = listing
         self._sink = sink
         self._quote = sink.quote

@@ -13,7 +13,7 @@ from volgauge.adapters.derive.endpoints import (
     INDEX_SPACING_NS,
     VENUE,
 )
-from volgauge.adapters.derive.listing import Coin, Expiry, Option
+from volgauge.adapters.derive.listing import Coin, Expiry, Listing, Option
 from volgauge.adapters.derive.messages import Ticker
 from volgauge.adapters.derive.normalize import read_implied_vol
 from volgauge.domain.events import EventSink, ForwardMark, IndexPrice, MarkQuote, OpenInterest
@@ -23,12 +23,14 @@ from volgauge.domain.units import NANOS_PER_MILLI
 class Readings:
     """Of one session."""
 
-    def __init__(self, sink: EventSink) -> None:
+    def __init__(self, listing: Listing, sink: EventSink) -> None:
+        self._listing = listing
         self._sink = sink
         self._due_ns = 0
         """When the gathered marks are handed on."""
-        self._marks: dict[int, tuple[float, float]] = {}
-        self._amounts: dict[int, float] = {}
+        self._marks: dict[int, tuple[Option, float, float]] = {}
+        """By slot."""
+        self._amounts: dict[int, tuple[Option, float]] = {}
         self._stamp = 0
 
     def take(self, option: Option, ticker: Ticker, discount: float, received_ns: int) -> None:
@@ -40,12 +42,12 @@ class Readings:
                 self.forward(expiry, pricing.forward, ticker.stamp, received_ns)
             vol = read_implied_vol(pricing.implied_vol)
             mark = ticker.mark_price / discount if ticker.mark_price else nan
-            self._marks[option.slot] = (mark, vol)
+            self._marks[option.slot] = (option, mark, vol)
         if ticker.index_price:
             self.index(expiry.coin, ticker.index_price, ticker.stamp, received_ns)
         stats = ticker.stats
         if stats is not None and stats.open_interest is not None:
-            self._amounts[option.slot] = stats.open_interest
+            self._amounts[option.slot] = (option, stats.open_interest)
         self._stamp = max(self._stamp, ticker.stamp)
         if received_ns >= self._due_ns:
             self._hand_on(received_ns)
@@ -82,27 +84,36 @@ class Readings:
         )
 
     def forget(self) -> None:
-        """Drop what was gathered: the slots may be others' from now on."""
+        """Drop what was gathered."""
         self._marks.clear()
         self._amounts.clear()
         self._stamp = 0
 
     def _hand_on(self, received_ns: int) -> None:
         self._due_ns = received_ns + GATHER_NS
-        if self._marks:
-            marks = sorted(self._marks.items())
+        # Since it was gathered an option may have gone, and its slot be another's.
+        marks = sorted(
+            (slot, mark, vol)
+            for slot, (option, mark, vol) in self._marks.items()
+            if self._is_listed(option)
+        )
+        if marks:
             self._sink.event(
                 MarkQuote(
                     venue=VENUE,
                     received_ns=received_ns,
-                    slots=tuple(slot for slot, _ in marks),
-                    prices=tuple(price for _, (price, _) in marks),
-                    implied_vols=tuple(vol for _, (_, vol) in marks),
+                    slots=tuple(slot for slot, _, _ in marks),
+                    prices=tuple(mark for _, mark, _ in marks),
+                    implied_vols=tuple(vol for _, _, vol in marks),
                     exchange_ns=self._stamp * NANOS_PER_MILLI,
                 )
             )
-        if self._amounts:
-            amounts = sorted(self._amounts.items())
+        amounts = sorted(
+            (slot, amount)
+            for slot, (option, amount) in self._amounts.items()
+            if self._is_listed(option)
+        )
+        if amounts:
             self._sink.event(
                 OpenInterest(
                     venue=VENUE,
@@ -112,3 +123,6 @@ class Readings:
                 )
             )
         self.forget()
+
+    def _is_listed(self, option: Option) -> bool:
+        return self._listing.options.get(option.instrument.name) is option
