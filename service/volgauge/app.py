@@ -44,11 +44,13 @@ from volgauge.publish.http import ApiError, HistoryQuery, HttpServer
 from volgauge.publish.hub import Hub
 from volgauge.publish.record import encode
 from volgauge.publish.redis import RedisPublisher
+from volgauge.publish.venues import VenueReporter, VenueSide
 from volgauge.settings import Settings, describe, mask_url
 from volgauge.telemetry import logs
-from volgauge.telemetry.latency import Stage
+from volgauge.telemetry.latency import LagMeter, Stage
 from volgauge.telemetry.metrics import Metrics
 from volgauge.wire.catalog import run_catalog
+from volgauge.wire.connects import ConnectPacer
 from volgauge.wire.feed import run_connection
 from volgauge.wire.recorder import Recorder
 
@@ -89,6 +91,13 @@ class Service:
             tree = {name: described[name] for name in ("index", "venues")}
             self.recorder.settings({**tree, "build": msgspec.to_builtins(build_facts(__version__))})
         self.hub = Hub(clock)
+        self.lags = {
+            venue: LagMeter(self.engine.sink(venue).table) for venue in self.adapters
+        }
+        self.venues = VenueReporter(
+            settings.index.headline_tenor_days,
+            {venue: VenueSide(self.engine.sink(venue), lag) for venue, lag in self.lags.items()},
+        )
         self.desk = (
             EvidenceDesk(self.evidence, epoch=lambda: self.hub.epoch, explain=explain)
             if self.evidence is not None
@@ -198,6 +207,7 @@ class Service:
     def _hand_over(self, record: Record) -> None:
         if isinstance(record, IndexValue):
             self.metrics.record(record)
+            self.venues.take(record)
             self._keep(record)
         elif isinstance(record, SurfaceValue):
             self.metrics.surface(record)
@@ -262,18 +272,22 @@ class Service:
             parts.append(("redis", self.publisher.run()))
         for adapter in self.adapters.values():
             self.metrics.watch_venue(self.engine.sink(adapter.venue))
+            self.metrics.watch_lag(adapter.venue, self.lags[adapter.venue])
             parts.append(
                 (
                     f"catalog {adapter.venue}",
                     run_catalog(adapter, self.clock, self.flush, self.recorder),
                 )
             )
+            pacer = None if adapter.connects is None else ConnectPacer(adapter.connects)
             for protocol in adapter.connections():
                 self.metrics.watch_connection(protocol)
                 parts.append(
                     (
                         f"feed {protocol.venue}/{protocol.connection}",
-                        run_connection(protocol, self.clock, self.flush, self.recorder),
+                        run_connection(
+                            protocol, self.clock, self.flush, self.recorder, pacer=pacer
+                        ),
                     )
                 )
         return parts
@@ -298,8 +312,19 @@ class Service:
             if self.recorder is not None:
                 self.recorder.timer(now_ns)
             self.flush()
+            self._tell_of_venues(now_ns)
             self.metrics.timer(now_ns)
             self.metrics.set_ready(not self.reasons_not_ready())
+
+
+    def _tell_of_venues(self, now_ns: int) -> None:
+        """Hand over what each option book alone says; apart from the ticks, once a second."""
+        for lag in self.lags.values():
+            lag.timer(now_ns)
+        for record in self.venues.due(now_ns):
+            if self.publisher is not None:
+                self.publisher.offer(record)
+            self.hub.offer(record)
 
 
 def _history_reader(keeper: HistoryKeeper) -> Callable[[HistoryQuery], Awaitable[dict[str, Any]]]:

@@ -39,6 +39,18 @@ class RestRequest(Struct, frozen=True):
     path: str
 
 
+class ConnectBudget(Struct, frozen=True):
+    """At most `count` new websockets in any `seconds`, refused attempts included.
+
+    Venues count by address. Ours is one budget a process, so an adapter leaves room below the
+    venue's limit; and where that is a large number in a long time it names a small one in a short
+    time, so that a budget that is used up does not keep us away for minutes.
+    """
+
+    count: int
+    seconds: float
+
+
 class VenueProtocol(Protocol):
     """One websocket session as a pure state machine.
 
@@ -99,6 +111,11 @@ class VenueAdapter(Protocol):
     rest_url: str
     catalog_due_ns: int
     """When the listings should be fetched (again); lowered by a listing event on a socket."""
+
+    @property
+    def connects(self) -> ConnectBudget | None:
+        """How often its connections together may be opened; None: the venue names no limit."""
+        ...
 
     def catalog_requests(self) -> tuple[RestRequest, ...]:
         """The bodies that `on_catalog` needs."""

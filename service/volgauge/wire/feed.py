@@ -17,6 +17,7 @@ from volgauge.clock import Clock
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import VenueError
 from volgauge.wire.backoff import Backoff
+from volgauge.wire.connects import ConnectPacer
 from volgauge.wire.reasons import Ended, HandedOver, SendTimeout, explain
 from volgauge.wire.seams import Recorder
 from volgauge.wire.sockets import Library, Socket, load_fastest
@@ -42,6 +43,7 @@ async def run_connection(
     flush: Callable[[], None],
     recorder: Recorder | None = None,
     *,
+    pacer: ConnectPacer | None = None,
     library: Library | None = None,
     jitter: Callable[[], float] = random.random,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -53,6 +55,7 @@ async def run_connection(
         clock: Stamps what is received.
         flush: Recompute and publish; runs once after each burst and each change of state.
         recorder: Keeps everything that enters.
+        pacer: Says when to connect, shared by the venue's connections; None whenever we like.
         library: The websocket client; None takes the fastest one installed.
         jitter: Random numbers in [0, 1) for the waits.
         sleep: Waits between two attempts.
@@ -62,6 +65,8 @@ async def run_connection(
     last: Ended | None = None
     while True:
         await pump.wait_for_call(sleep)
+        if pacer is not None:
+            await pump.wait_for_turn(pacer, sleep)
         began = False
         errors: tuple[Exception, ...]
         try:
@@ -136,6 +141,15 @@ class _Pump:
         while self._protocol.state is State.SPARE:
             await sleep(TIMER_SECONDS)
 
+    async def wait_for_turn(
+        self, pacer: ConnectPacer, sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
+        """The venue counts how often it is connected to."""
+        wait = pacer.reserve(self._clock.monotonic_ns())
+        if wait > 0.0:
+            self._protocol.counts["connects_paced"] += 1
+            await sleep(wait)
+
     def connect(self) -> AbstractAsyncContextManager[Socket]:
         """Open a socket; leaving the context closes it."""
         protocol = self._protocol
@@ -153,6 +167,9 @@ class _Pump:
 
     async def run(self, socket: Socket) -> None:
         """Pump until something fails."""
+        if self._protocol.state is State.SPARE:
+            # It was called back while its socket was being opened.
+            raise HandedOver
         now_ns = self._clock.wall_ns()
         if self._recorder is not None:
             self._recorder.started(self._protocol.venue, self._protocol.connection, now_ns)

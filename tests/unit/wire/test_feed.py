@@ -1,14 +1,20 @@
 """The socket pump over a client library that does what a test says, at the step it says."""
 
 import asyncio
+import heapq
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 import msgspec
 import pytest
 
 from fakes.scripted import ScriptedProtocol
+from volgauge.adapters.base import ConnectBudget, State
 from volgauge.clock import SystemClock
+from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.wire.connects import ConnectPacer
 from volgauge.wire.feed import run_connection
 from volgauge.wire.sockets import Library, load
 
@@ -93,3 +99,96 @@ async def test_session_that_is_failing_still_ends_when_told(moment: str) -> None
 
     assert protocol.reasons == ["cancelled"]
     assert attempts == []
+
+
+class HandClock:
+    """Stands still until it is moved to the end of the next sleep."""
+
+    def __init__(self) -> None:
+        self.now_ns = 1_000 * NANOS_PER_SECOND
+        self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+
+    def wall_ns(self) -> int:
+        """The time."""
+        return self.now_ns
+
+    def monotonic_ns(self) -> int:
+        """The same time."""
+        return self.now_ns
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the clock has come so far."""
+        waiter = asyncio.get_running_loop().create_future()
+        due_ns = self.now_ns + round(seconds * NANOS_PER_SECOND)
+        heapq.heappush(self._sleepers, (due_ns, next(self._order), waiter))
+        await waiter
+
+    async def wake_next(self) -> None:
+        """Let everybody run, then move to the end of the shortest sleep."""
+        await asyncio.sleep(0)
+        self.now_ns, _, waiter = heapq.heappop(self._sleepers)
+        waiter.set_result(None)
+        await asyncio.sleep(0)
+
+
+async def test_connections_of_a_venue_share_its_budget() -> None:
+    """Two that are refused again and again: three attempts in ten seconds, together."""
+    clock = HandClock()
+    attempts: list[int] = []
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        attempts.append(clock.now_ns)
+        raise ConnectionRefusedError
+
+    library: Library = msgspec.structs.replace(load("websockets"), connect=refuse)
+    pacer = ConnectPacer(ConnectBudget(count=3, seconds=10.0))
+    protocols = [ScriptedProtocol("ws://venue.invalid/") for _ in range(2)]
+    tasks = [
+        asyncio.create_task(
+            run_connection(
+                protocol, clock, lambda: None,
+                pacer=pacer, library=library, jitter=lambda: 0.0, sleep=clock.sleep,
+            )
+        )
+        for protocol in protocols
+    ]  # fmt: skip
+    while len(attempts) < 12:
+        await clock.wake_next()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+    at_seconds = [(at_ns - attempts[0]) / NANOS_PER_SECOND for at_ns in attempts]
+    assert at_seconds[:5] == [0.0, 0.0, 0.25, 10.0, 10.0]
+    assert all(
+        late - early >= 10.0 for early, late in zip(at_seconds, at_seconds[3:], strict=False)
+    )
+    assert all(protocol.counts["connects_paced"] for protocol in protocols)
+
+
+async def test_session_that_is_called_back_while_it_opens_is_not_begun() -> None:
+    """It became the spare meanwhile: the socket is closed, the protocol hears nothing of it."""
+    protocol = ScriptedProtocol("ws://venue.invalid/")
+    closed = asyncio.Event()
+
+    @asynccontextmanager
+    async def connect(*_: object, **__: object) -> AsyncIterator[FailingSocket]:
+        protocol.state = State.SPARE
+        try:
+            yield FailingSocket(None, lambda: None)
+        finally:
+            closed.set()
+
+    library: Library = msgspec.structs.replace(load("websockets"), connect=connect)
+    task = asyncio.create_task(
+        run_connection(protocol, SystemClock(), lambda: None, library=library, jitter=lambda: 0.0)
+    )
+    async with asyncio.timeout(5.0):
+        await closed.wait()
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert protocol.log == []
+    assert protocol.state is State.SPARE
+    assert protocol.counts["reconnects.handed_over"] == 1

@@ -9,6 +9,7 @@ from volgauge.adapters.base import RestRequest, State
 from volgauge.adapters.binance import messages
 from volgauge.adapters.binance.endpoints import (
     COALESCE_NS,
+    CONNECTS,
     HANDOVER_NS,
     HANDOVER_SPREAD_NS,
     LISTING_DELAY_NS,
@@ -49,6 +50,7 @@ class BinanceAdapter:
     """
 
     venue = VENUE
+    connects = CONNECTS
 
     def __init__(self, settings: VenueSettings, sink: EventSink) -> None:
         self.rest_url = settings.rest_url or REST_URL

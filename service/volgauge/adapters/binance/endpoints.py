@@ -7,6 +7,7 @@ named.
 from typing import Final
 from urllib.parse import urlsplit
 
+from volgauge.adapters.base import ConnectBudget
 from volgauge.domain.instrument import Venue
 from volgauge.domain.units import NANOS_PER_HOUR, NANOS_PER_MINUTE, NANOS_PER_SECOND
 
@@ -35,6 +36,9 @@ MAX_UNIT: Final = 1e9
 MAX_RATE: Final = 1.0
 """No interest rate is larger, either way: 0.056 was the largest seen."""
 
+CONNECTS: Final = ConnectBudget(count=25, seconds=30.0)
+"""These pages name no limit. The spot market has 300 in five minutes of one address ("Connection
+limits" of binance-spot-api-docs): ten times thirty, and some room."""
 MAX_STREAMS: Final = 200
 """Streams of one connection ("Websocket Market Streams")."""
 REQUEST_STREAMS: Final = 100

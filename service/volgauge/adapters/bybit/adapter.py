@@ -6,6 +6,7 @@ from volgauge.adapters.base import RestRequest
 from volgauge.adapters.bybit import messages
 from volgauge.adapters.bybit.catalog import Catalog
 from volgauge.adapters.bybit.endpoints import (
+    CONNECTS,
     LAUNCH_DELAY_NS,
     LISTING_DELAY_NS,
     MARKET_DATA,
@@ -46,6 +47,7 @@ class BybitAdapter:
     """
 
     venue = VENUE
+    connects = CONNECTS
 
     def __init__(self, settings: VenueSettings, sink: EventSink) -> None:
         self.rest_url = settings.rest_url or REST_URL

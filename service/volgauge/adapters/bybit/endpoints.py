@@ -6,6 +6,7 @@ Pages are of bybit-exchange.github.io/docs/v5 unless another source is named.
 from typing import Final
 from urllib.parse import urlsplit
 
+from volgauge.adapters.base import ConnectBudget
 from volgauge.domain.instrument import Venue
 from volgauge.domain.units import NANOS_PER_MINUTE, NANOS_PER_SECOND
 
@@ -35,6 +36,9 @@ MAX_STAMP: Final = 9_223_372_036_853
 MAX_NUMBER: Final = 1e15
 """No price and no size is larger; keeps infinity out too."""
 
+CONNECTS: Final = ConnectBudget(count=40, seconds=30.0)
+"""500 new connections in five minutes of one address ("Rate Limit"): ten times fifty, and some
+room."""
 MAX_CHARACTERS: Final = 21_000
 """All `args` of one connection together ("Connect", Args limits)."""
 USED_CHARACTERS: Final = 20_000

@@ -34,6 +34,7 @@ class DeriveAdapter:
     """
 
     venue = VENUE
+    connects = None
 
     def __init__(self, settings: VenueSettings, sink: EventSink) -> None:
         self.rest_url = settings.rest_url or REST_URL

@@ -9,6 +9,7 @@ from volgauge.adapters.okx import messages, plan
 from volgauge.adapters.okx.endpoints import (
     CATALOG_TYPE,
     COALESCE_NS,
+    CONNECTS,
     LISTING_DELAY_NS,
     MIN_REFRESH_NS,
     OK,
@@ -61,6 +62,7 @@ class OkxAdapter:
     """
 
     venue = VENUE
+    connects = CONNECTS
 
     def __init__(self, settings: VenueSettings, sink: EventSink) -> None:
         self.rest_url = settings.rest_url or REST_URL

@@ -6,6 +6,7 @@ Pages are of www.okx.com/docs-v5 unless another source is named.
 from typing import Final
 from urllib.parse import urlsplit
 
+from volgauge.adapters.base import ConnectBudget
 from volgauge.domain.instrument import Venue
 
 VENUE: Final = Venue("okx")
@@ -34,6 +35,9 @@ REQUEST_REFILL_NS: Final = 10_000_000_000
 """120 at once and 360 an hour afterwards are 480 in any hour."""
 REQUEST_SPACING_NS: Final = 300_000_000
 """Between two requests, so that what happens together is asked for together."""
+CONNECTS: Final = ConnectBudget(count=3, seconds=1.5)
+"""Three new connections a second of one address ("Connect"), and some room: what is sent a second
+apart may arrive closer."""
 PING, PONG = b"ping", b"pong"
 """Plain text, not JSON ("Connect")."""
 PING_NS: Final = 20_000_000_000
