@@ -195,13 +195,12 @@ class BinanceProtocol:
         if not self.is_open:
             return
         self.is_open = False
-        last_data_ns = self._last_data_ns
         mine = set(self.subscriptions.active)
         if self.is_lead:
             self.state = State.IDLE if self.is_market or self.subscriptions.plan else State.SPARE
             heir = self._role.lead_is_lost()
             if self.is_market:
-                self._tell_down(heir, last_data_ns, now_ns, reason)
+                self._tell_down(heir, now_ns, reason)
             else:
                 self._release(mine - (heir.subscriptions.active if heir else set()), now_ns)
         elif self.state is not State.SPARE:
@@ -379,7 +378,7 @@ class BinanceProtocol:
             slots = tuple(sorted(option.slot for option in options))
             self._sink.event(Gap(venue=VENUE, received_ns=now_ns, slots=slots, reason=reason))
 
-    def _tell_down(self, heir: Session | None, last_data_ns: int, now_ns: int, reason: str) -> None:
+    def _tell_down(self, heir: Session | None, now_ns: int, reason: str) -> None:
         """Say what is lost with the chains, unless the next session has them already."""
         if heir is not None and heir.state is State.LIVE:
             return
@@ -391,12 +390,11 @@ class BinanceProtocol:
                 connection=self._role.name,
                 slots=tuple(sorted(option.slot for option in lost)),
                 reason=reason,
+                feeds_forwards=True,
             )
         )
         for option in lost:
             option.forget()
-        # As of the last data: a loss must not look like news.
-        self._pushes.withdraw_forwards(self._listing.expiries.values(), last_data_ns)
 
     def _work(self, now_ns: int) -> None:
         """Send the next subscription request if its turn has come; set the next deadline."""
