@@ -110,7 +110,19 @@ def test_refused_channel_is_asked_for_once_more_then_counted() -> None:
     assert sent(hot) == []
     assert hot.counts["channels_refused"] == 2
     assert hot.counts["channels_uncovered"] == 1
-    assert [(e.connection, e.requested, e.accepted) for e in sink.of(Coverage)] == [("hot", 2, 1)]
+    assert [(e.connection, e.requested, e.accepted) for e in sink.of(Coverage)] == [("hot", 1, 0)]
+
+
+def test_spot_price_that_is_refused_leaves_the_options_covered() -> None:
+    """Every ticker has the index too."""
+    sink = Sink()
+    hot, request = begun(sink, [option_row()])
+    for _ in range(2):
+        hot.receive(acknowledge(request, {"spot_feed.BTC": "no"}), NOW_NS)
+        request = next(iter(sent(hot)), request)
+
+    assert hot.counts["channels_uncovered"] == 1
+    assert [(e.requested, e.accepted) for e in sink.of(Coverage)] == [(1, 1)]
 
 
 def test_channel_without_a_status_counts_as_refused() -> None:
@@ -136,7 +148,7 @@ def test_new_listing_gives_refused_channels_another_chance() -> None:
     (request,) = sent(hot)
     hot.receive(acknowledge(request), NOW_NS)
 
-    assert [e.accepted for e in sink.of(Coverage)] == [1, 2]
+    assert [e.accepted for e in sink.of(Coverage)] == [0, 1]
 
 
 @pytest.mark.parametrize("code", [-32602, 12001, 13000])

@@ -123,14 +123,15 @@ class Subscriptions:
                 self.uncovered_count += 1
 
     def take_coverage(self) -> tuple[int, int] | None:
-        """(requested, accepted) of all channels: every one carries prices.
+        """(requested, accepted) of the tickers; spot prices come with them too.
 
         None while requests are open and when nothing has changed since the last answer.
         """
         if self._to_subscribe or self._in_flight:
             return None
-        coverage = (len(self.plan), sum(channel in self.active for channel in self.plan))
-        if coverage == self._reported or (not self.plan and self._reported is None):
+        wanted = [channel for channel, option in self.plan.items() if option is not None]
+        coverage = (len(wanted), sum(channel in self.active for channel in wanted))
+        if coverage == self._reported or (not wanted and self._reported is None):
             return None
         self._reported = coverage
         return coverage
