@@ -91,10 +91,8 @@ class Service:
             tree = {name: described[name] for name in ("index", "venues")}
             self.recorder.settings({**tree, "build": msgspec.to_builtins(build_facts(__version__))})
         self.hub = Hub(clock)
-        self.lags = {
-            venue: LagMeter(self.engine.sink(venue).table) for venue in self.adapters
-        }
-        self.venues = VenueReporter(
+        self.lags = {venue: LagMeter(self.engine.sink(venue).table) for venue in self.adapters}
+        self.venue_reporter = VenueReporter(
             settings.index.headline_tenor_days,
             {venue: VenueSide(self.engine.sink(venue), lag) for venue, lag in self.lags.items()},
         )
@@ -207,7 +205,7 @@ class Service:
     def _hand_over(self, record: Record) -> None:
         if isinstance(record, IndexValue):
             self.metrics.record(record)
-            self.venues.take(record)
+            self.venue_reporter.take(record)
             self._keep(record)
         elif isinstance(record, SurfaceValue):
             self.metrics.surface(record)
@@ -316,12 +314,11 @@ class Service:
             self.metrics.timer(now_ns)
             self.metrics.set_ready(not self.reasons_not_ready())
 
-
     def _tell_of_venues(self, now_ns: int) -> None:
         """Hand over what each option book alone says; apart from the ticks, once a second."""
         for lag in self.lags.values():
             lag.timer(now_ns)
-        for record in self.venues.due(now_ns):
+        for record in self.venue_reporter.due(now_ns):
             if self.publisher is not None:
                 self.publisher.offer(record)
             self.hub.offer(record)

@@ -11,6 +11,7 @@ from volgauge.domain.index import (
     Status,
     StatusEvent,
     SurfaceValue,
+    VenueIndexValue,
     VenueValue,
     index_code,
 )
@@ -63,6 +64,34 @@ def index_value(
         venues={Venue("deribit"): VenueValue(value=52.25, weight=1.0, state="in")},
         mode=Method.DVOL,
         heartbeat_ms=heartbeat_ms,
+    )
+
+
+def venue_index_value(
+    seq: int,
+    *,
+    asset: str = "BTC",
+    label: str = "okx:USD_UM",
+    value: float | None = 52.5,
+    state: str = "in",
+    data_ns: int = 1_795_000_000_000_000_000,
+) -> VenueIndexValue:
+    """One record of one option book."""
+    return VenueIndexValue(
+        asset=Asset(asset),
+        tenor_days=30.0,
+        venue=Venue(label.partition(":")[0]),
+        label=label,
+        seq=seq,
+        value=value,
+        weight=0.25,
+        state=state,
+        composite=52.25,
+        status=Status.OK,
+        lag_ms=12.5,
+        data_ns=data_ns,
+        computed_ns=1_795_000_000_000_000_000,
+        source=Source.SIMULATED,
     )
 
 

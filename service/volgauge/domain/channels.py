@@ -3,8 +3,10 @@
     volgauge:index:BTC:30d               channel
     volgauge:latest:index:BTC:30d        last record
     volgauge:stream:index:BTC:30d        back-fill, id `epoch-seq`
+    volgauge:venue:BTC:30d:okx           channel of one option book's own index
 
 With Redis Cluster the asset is a hash tag (`...:{BTC}:30d`), so that the three live in one slot.
+A colon parts the words of a name, so a book `okx:USD_UM` is written `okx-USD_UM`.
 """
 
 import enum
@@ -16,6 +18,8 @@ class Kind(enum.Enum):
     """What a channel carries."""
 
     INDEX = "index"
+    VENUE = "venue"
+    """What one venue's option book alone says of the headline tenor, once a second."""
     SURFACE = "surface"
     EVENTS = "events"
     """Changes of status, in order; never conflated."""
@@ -34,7 +38,7 @@ STREAM_FIELD = "record"
 
 
 def channel_names(
-    prefix: str, kind: Kind, asset: str, tenor: str = "", *, cluster: bool = False
+    prefix: str, kind: Kind, asset: str, tenor: str = "", book: str = "", *, cluster: bool = False
 ) -> ChannelNames:
     """Name the channel, the key and the stream of one series of records.
 
@@ -43,15 +47,21 @@ def channel_names(
         kind: What is carried.
         asset: Upper-case ticker.
         tenor: `30d`; empty for surface and events, which are one per asset.
+        book: Key of the index record's `venues`; venue only.
         cluster: Put the asset into a hash tag.
     """
     tag = f"{{{asset}}}" if cluster else asset
-    topic = f"{kind.value}:{tag}:{tenor}" if tenor else f"{kind.value}:{tag}"
+    topic = ":".join(part for part in (kind.value, tag, tenor, book_part(book)) if part)
     return ChannelNames(
         channel=f"{prefix}:{topic}",
         latest=f"{prefix}:latest:{topic}",
         stream=f"{prefix}:stream:{topic}",
     )
+
+
+def book_part(book: str) -> str:
+    """`okx-USD_UM`: a book's key as one part of a channel's name."""
+    return book.replace(":", "-")
 
 
 def epoch_key(prefix: str) -> str:

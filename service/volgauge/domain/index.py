@@ -270,6 +270,45 @@ class IndexValue(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Fals
         return self.mode.value
 
 
+class VenueIndexValue(Struct, frozen=True, kw_only=True, gc=False):
+    """What one venue's option book alone says of a tenor, and whether it counts.
+
+    Follows the index record of the same `seq`, at most once a second or when a state changes.
+    While that record's `status` is GUARD or STALE it repeats an older value, and this record
+    what the books said then; `data_ns` is of now all the same.
+    """
+
+    v: int = SCHEMA_VERSION
+    asset: Asset
+    tenor_days: float
+    venue: Venue
+    label: str
+    """Key of `venues` in the index record: the venue, or one of its books (`okx:USD_UM`)."""
+    seq: int = 0
+    """Of the index record."""
+    prev_seq: int = 0
+    epoch: int = 0
+    value: float | None
+    """The book's own index in volatility points; null when it has none."""
+    weight: float
+    """Of `value` in the composite, 0 to 1."""
+    state: str
+    """`in`, `out`, `warming` or `down`."""
+    composite: float | None
+    """`value` of the index record."""
+    status: Status
+    """Of the index record."""
+    lag_ms: float | None
+    """Median from the venue's stamp on a quote to our receipt, over the last second in which
+    quotes came; the clocks' difference is in it, so it may be negative. Null before the first."""
+    data_ns: int
+    """Our receipt of the venue's newest data of any asset; 0 before the first."""
+    computed_ns: int
+    """Of the index record."""
+    published_ns: int = 0
+    source: Source
+
+
 class ExpirySurface(Struct, frozen=True, kw_only=True, gc=False):
     """One expiry of one venue's option book, for the surface record."""
 

@@ -158,6 +158,8 @@ class HttpServer:
         app.router.add_get("/v1/index", self._indices)
         app.router.add_get("/v1/index/{asset}", self._indices)
         app.router.add_get("/v1/index/{asset}/{tenor}", self._index)
+        app.router.add_get("/v1/venues", self._venues)
+        app.router.add_get("/v1/venues/{asset}", self._venues)
         app.router.add_get("/v1/surface/{asset}", self._surface)
         app.router.add_get("/v1/history/{asset}/{series}", self._candles)
         app.router.add_get("/v1/evidence/{asset}/{seq}", self._show_evidence)
@@ -246,19 +248,27 @@ class HttpServer:
 
     async def _indices(self, request: web.Request) -> web.Response:
         """The newest record of every series, or of one asset's."""
+        return _raw(request, b'{"indices":[%b]}' % self._newest(request, Kind.INDEX))
+
+    async def _venues(self, request: web.Request) -> web.Response:
+        """What each option book alone says, of every asset or of one."""
+        return _raw(request, b'{"venues":[%b]}' % self._newest(request, Kind.VENUE))
+
+    def _newest(self, request: web.Request, kind: Kind) -> bytes:
+        """The newest record of every series of a kind, by commas; of one asset if it is named."""
         wanted = request.match_info.get("asset")
         if wanted is not None:
             _check(NAME, wanted, "asset")
         lines = [
             line
             for key in self._hub.series()
-            if key.kind is Kind.INDEX
+            if key.kind is kind
             and wanted in {None, key.asset}
-            and (line := self._hub.latest(Kind.INDEX, key.asset, key.tenor)) is not None
+            and (line := self._hub.latest(kind, key.asset, key.tenor, key.book)) is not None
         ]
         if wanted is not None and not lines:
             raise ApiError(404, "unknown_asset", f"no index of {wanted}")
-        return _raw(request, b'{"indices":[' + b",".join(lines) + b"]}")
+        return b",".join(lines)
 
     async def _index(self, request: web.Request) -> web.Response:
         asset = _check(NAME, request.match_info["asset"], "asset")

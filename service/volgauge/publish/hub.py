@@ -16,7 +16,7 @@ from volgauge.domain.channels import Kind
 from volgauge.domain.index import FixingValue, StatusEvent
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import PublishError
-from volgauge.publish.record import EVENT_TYPES, Record, encode, restamp, stamp, topic_of
+from volgauge.publish.record import EVENT_TYPES, Record, encode, restamp, series_of, stamp, topic_of
 
 FAN_OUT_SECONDS = 0.05
 """Twenty a second: more than an eye sees, and what a client costs is bounded."""
@@ -26,11 +26,12 @@ MAX_EVENTS = 256
 
 
 class SeriesKey(Struct, frozen=True):
-    """What a record belongs to; `tenor` is empty for surfaces."""
+    """What a record belongs to; `tenor` is empty for surfaces, `book` for all but venues."""
 
     kind: Kind
     asset: str
-    tenor: str
+    tenor: str = ""
+    book: str = ""
 
 
 class HubStats(Struct):
@@ -175,10 +176,10 @@ class Hub:
         if isinstance(record, EVENT_TYPES):
             self._offer_event(record)
             return
-        fast = (type(record), record.asset, getattr(record, "tenor_days", None))
-        key = self._keys.get(fast)
+        series = series_of(record)
+        key = self._keys.get(series)
         if key is None:
-            key = self._keys[fast] = SeriesKey(*topic_of(record))
+            key = self._keys[series] = SeriesKey(*topic_of(record))
         before = self._latest.get(key)
         prev_seq = before.record.seq if before is not None else 0
         # Stamped now, encoded later: a record that is asked for late must not look new.
@@ -189,9 +190,9 @@ class Hub:
                 loop = asyncio.get_running_loop()
                 self._timer = loop.call_later(FAN_OUT_SECONDS, self._fan_out)
 
-    def latest(self, kind: Kind, asset: str, tenor: str = "") -> bytes | None:
+    def latest(self, kind: Kind, asset: str, tenor: str = "", book: str = "") -> bytes | None:
         """The newest record's JSON, None when there is none."""
-        found = self._latest.get(SeriesKey(kind, asset, tenor))
+        found = self._latest.get(SeriesKey(kind, asset, tenor, book))
         return found.line if found is not None else None
 
     def series(self) -> Iterator[SeriesKey]:
@@ -262,7 +263,7 @@ class Hub:
         self.event_count += 1
         self._events.append((self.event_count, event.asset, line))
         for client in self._clients:
-            if client.wants(SeriesKey(Kind.EVENTS, event.asset, "")):
+            if client.wants(SeriesKey(Kind.EVENTS, event.asset)):
                 client.put_event(line)
 
     def _fan_out(self) -> None:

@@ -17,17 +17,19 @@ from volgauge.domain.index import (
     IndexValue,
     StatusEvent,
     SurfaceValue,
+    VenueIndexValue,
     tenor_label,
 )
 from volgauge.errors import PublishError
 
-Record: TypeAlias = IndexValue | SurfaceValue | StatusEvent | FixingValue
+Record: TypeAlias = IndexValue | VenueIndexValue | SurfaceValue | StatusEvent | FixingValue
 
 EVENT_TYPES = (StatusEvent, FixingValue)
 """What shares the one events channel of an asset, in order."""
 
 SCHEMA_FILES: dict[str, type[msgspec.Struct]] = {
     "index.json": IndexValue,
+    "venue.json": VenueIndexValue,
     "surface.json": SurfaceValue,
     "status.json": StatusEvent,
     "fixing.json": FixingValue,
@@ -76,15 +78,24 @@ def restamp(line: bytes, prev_seq: int) -> bytes:
     return b"%b%b%d%b%b" % (head, key, prev_seq, comma, rest)
 
 
-def topic_of(record: Record) -> tuple[Kind, str, str]:
-    """Kind, asset and tenor label (empty for surface and events): what a channel is named by."""
+def series_of(record: Record) -> tuple[object, ...]:
+    """What tells one series of records from another; cheaper than `topic_of`."""
+    if type(record) is VenueIndexValue:
+        return VenueIndexValue, record.asset, record.tenor_days, record.label
+    return type(record), record.asset, getattr(record, "tenor_days", None)
+
+
+def topic_of(record: Record) -> tuple[Kind, str, str, str]:
+    """Kind, asset, tenor label and book (empty where there is none): what names a channel."""
     match record:
         case IndexValue():
-            return Kind.INDEX, record.asset, tenor_label(record.tenor_days)
+            return Kind.INDEX, record.asset, tenor_label(record.tenor_days), ""
+        case VenueIndexValue():
+            return Kind.VENUE, record.asset, tenor_label(record.tenor_days), record.label
         case SurfaceValue():
-            return Kind.SURFACE, record.asset, ""
+            return Kind.SURFACE, record.asset, "", ""
         case StatusEvent() | FixingValue():
-            return Kind.EVENTS, record.asset, ""
+            return Kind.EVENTS, record.asset, "", ""
         case _:
             assert_never(record)
 
@@ -113,13 +124,11 @@ def _refuse_non_finite(record: Record) -> None:
             for row in record.expiries:
                 _check(row, f"expiries[{row.expiry}].")
             for tenor, points in record.term.items():
-                if points is not None and points - points != 0.0:
-                    raise PublishError(f"expected a finite term[{tenor}], received {points}")
+                _refuse(points, f"term[{tenor}]")
         case FixingValue():
-            for median in record.medians:
-                if median is not None and median - median != 0.0:
-                    raise PublishError(f"expected finite medians, received {median}")
-        case StatusEvent():
+            for place, median in enumerate(record.medians):
+                _refuse(median, f"medians[{place}]")
+        case VenueIndexValue() | StatusEvent():
             pass
         case _:
             assert_never(record)
@@ -128,9 +137,15 @@ def _refuse_non_finite(record: Record) -> None:
 def _check(part: msgspec.Struct, where: str) -> None:
     names, read = _float_fields(type(part))
     for name, number in zip(names, read(part), strict=True):
-        # x - x is 0 for every finite x and NaN otherwise: one test for NaN and both infinities.
+        # Written out, not called: this runs for every number of every record.
         if number is not None and number - number != 0.0:
-            raise PublishError(f"expected a finite {where}{name}, received {number}")
+            _refuse(number, f"{where}{name}")
+
+
+def _refuse(number: float | None, name: str) -> None:
+    # x - x is 0 for every finite x and NaN otherwise: one test for NaN and both infinities.
+    if number is not None and number - number != 0.0:
+        raise PublishError(f"expected a finite {name}, received {number}")
 
 
 @cache

@@ -24,7 +24,7 @@ from volgauge.domain.channels import STREAM_FIELD, Kind, channel_names, epoch_ke
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import PublishError
 from volgauge.publish.link import Endpoint, Link, Reply, Token, connect, pack
-from volgauge.publish.record import EVENT_TYPES, Record, encode, stamp, topic_of
+from volgauge.publish.record import EVENT_TYPES, Record, encode, series_of, stamp, topic_of
 from volgauge.settings import RedisSettings
 
 MAX_IN_FLIGHT = 64
@@ -150,7 +150,7 @@ class RedisPublisher:
             # One channel an asset for the events of all its tenors.
             key: tuple[object, ...] = (Kind.EVENTS, record.asset)
         else:
-            key = (type(record), record.asset, getattr(record, "tenor_days", None))
+            key = series_of(record)
         series = self._series.get(key)
         if series is None:
             series = self._series[key] = self._open_series(record)
@@ -235,9 +235,9 @@ class RedisPublisher:
                     series.move(others[0])
 
     def _open_series(self, record: Record) -> "_Series":
-        kind, asset, tenor = topic_of(record)
+        kind, asset, tenor, book = topic_of(record)
         names = channel_names(
-            self.settings.prefix, kind, asset, tenor, cluster=self.settings.cluster
+            self.settings.prefix, kind, asset, tenor, book, cluster=self.settings.cluster
         )
         length = self.settings.stream_length
         if kind is not Kind.INDEX or tenor != self._headline_tenor:

@@ -40,7 +40,7 @@ from volgauge.domain.index import (
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.telemetry.comparison import Comparisons
 from volgauge.telemetry.facts import EvidenceFacts, FeedFacts, SinkFacts, VenueFacts
-from volgauge.telemetry.latency import LatencyHistogram, Stage
+from volgauge.telemetry.latency import LagMeter, LatencyHistogram, Stage
 
 
 class Kind(enum.Enum):
@@ -133,11 +133,30 @@ FAMILIES = (
         ("asset", "tenor", "fixing"),
     ),
     Family(
+        "volgauge_venue_own_index_points",
+        Kind.GAUGE,
+        "The volatility index that a venue publishes itself, for comparison and never an input, "
+        "in volatility points.",
+        ("asset",),
+    ),
+    Family(
         "volgauge_venue_index_points",
         Kind.GAUGE,
-        "The venue's own volatility index, for comparison and never an input, in "
-        "volatility points.",
-        ("asset",),
+        "Headline index of one venue's option book alone, in volatility points; absent while "
+        "it has none. A second book of a venue is named venue:currency.",
+        ("venue", "asset"),
+    ),
+    Family(
+        "volgauge_venue_weight_ratio",
+        Kind.GAUGE,
+        "Weight of the venue's option book in the headline index, 0 to 1.",
+        ("venue", "asset"),
+    ),
+    Family(
+        "volgauge_venue_in",
+        Kind.GAUGE,
+        "1 while the venue's option book contributes to the headline index, else 0.",
+        ("venue", "asset"),
     ),
     Family(
         "volgauge_comparison_pairs",
@@ -288,6 +307,20 @@ FAMILIES = (
         ("venue",),
     ),
     Family(
+        "volgauge_feed_lag_seconds",
+        Kind.GAUGE,
+        "Median from the venue's stamp on a quote to our receipt, over the last second with "
+        "quotes; the difference of the clocks is in it, so it is negative where theirs is ahead.",
+        ("venue",),
+    ),
+    Family(
+        "volgauge_feed_least_lag_seconds",
+        Kind.GAUGE,
+        "Smallest such time of the last minute: the difference of the clocks plus the shortest "
+        "way; absent without quotes.",
+        ("venue",),
+    ),
+    Family(
         "volgauge_book_gaps_total",
         Kind.COUNTER,
         "Breaks in the sequence of a book.",
@@ -429,6 +462,7 @@ class Metrics(Collector):
         self._comparisons = Comparisons(COMPARISON_SECONDS)
         self._feeds: list[FeedFacts] = []
         self._venues: list[VenueFacts] = []
+        self._lags: dict[str, LagMeter] = {}
         self._sinks: dict[str, SinkFacts] = {}
         self._evidence: EvidenceFacts | None = None
         self._log_lines: Mapping[str, int] = {}
@@ -484,6 +518,10 @@ class Metrics(Collector):
         """Show what the engine knows of one venue."""
         self._venues.append(venue)
 
+    def watch_lag(self, venue: str, lag: LagMeter) -> None:
+        """Show how long one venue's quotes are under way."""
+        self._lags[venue] = lag
+
     def watch_publisher(self, stats: SinkFacts, sink: str = "redis") -> None:
         """Show what one sink counts."""
         self._sinks[sink] = stats
@@ -509,6 +547,7 @@ class Metrics(Collector):
         self._collect_surfaces(scrape)
         self._collect_comparisons(scrape)
         self._collect_feeds(scrape)
+        self._collect_lags(scrape)
         self._collect_sinks(scrape)
         for stage, histogram in self._stages.items():
             scrape.add_histogram("volgauge_stage_duration_seconds", histogram, stage.value)
@@ -545,6 +584,11 @@ class Metrics(Collector):
                 scrape.add(
                     "volgauge_index_source_info", source is value.source, asset, source.value
                 )
+            for label, book in value.venues.items():
+                if book.value is not None:
+                    scrape.add("volgauge_venue_index_points", book.value, label, asset)
+                scrape.add("volgauge_venue_weight_ratio", book.weight, label, asset)
+                scrape.add("volgauge_venue_in", book.state == "in", label, asset)
             scrape.add("volgauge_index_strikes", value.n_strikes, asset)
             scrape.add("volgauge_ticks_merged_total", latest.merged, asset)
             scrape.add_instant(
@@ -574,7 +618,7 @@ class Metrics(Collector):
     def _collect_surfaces(self, scrape: "_Scrape") -> None:
         for asset, surface in list(self._surfaces.items()):
             if surface.venue_index is not None:
-                scrape.add("volgauge_venue_index_points", surface.venue_index, asset)
+                scrape.add("volgauge_venue_own_index_points", surface.venue_index, asset)
             refused: dict[str, Counter[str]] = {}
             for expiry in surface.expiries:
                 refused.setdefault(expiry.venue, Counter()).update(expiry.rejected)
@@ -616,7 +660,8 @@ class Metrics(Collector):
         for (name, *labels), count in facts.items():
             scrape.add(name, count, *labels)
         for venue, counts in states.items():
-            scrape.add("volgauge_feed_connected", counts["live"] == counts.total() - counts["spare"], venue)
+            connected = counts["live"] == counts.total() - counts["spare"]
+            scrape.add("volgauge_feed_connected", connected, venue)
             for state in _STATES:
                 scrape.add("volgauge_feed_connections", counts[state], venue, state)
         for sink in self._venues:
@@ -625,6 +670,15 @@ class Metrics(Collector):
             )
             for event, count in list(sink.counts.items()):
                 scrape.add("volgauge_events_total", count, sink.venue, event)
+
+    def _collect_lags(self, scrape: "_Scrape") -> None:
+        for venue, lag in self._lags.items():
+            for name, lag_ns in (
+                ("volgauge_feed_lag_seconds", lag.median_ns),
+                ("volgauge_feed_least_lag_seconds", lag.least_ns),
+            ):
+                if lag_ns is not None:
+                    scrape.add(name, lag_ns / NANOS_PER_SECOND, venue)
 
     def _classify(self, venue: str, key: str) -> tuple[str, ...]:
         """Family and label values of one count; `ignored.heartbeat` is kind and reason."""

@@ -17,6 +17,14 @@ def test_surfaces_have_no_tenor() -> None:
     assert channel_names("x", Kind.SURFACE, "ETH").channel == "x:surface:ETH"
 
 
+def test_a_book_is_one_part_of_a_name() -> None:
+    """The colon of `okx:USD_UM` would be read as one more part."""
+    names = channel_names("x", Kind.VENUE, "BTC", "30d", "okx:USD_UM")
+
+    assert names.channel == "x:venue:BTC:30d:okx-USD_UM"
+    assert names.latest == "x:latest:venue:BTC:30d:okx-USD_UM"
+
+
 def test_a_cluster_tags_the_asset() -> None:
     """All places of an asset hash to one slot."""
     names = channel_names("volgauge", Kind.INDEX, "BTC", "30d", cluster=True)

@@ -8,9 +8,23 @@ import jsonschema
 import msgspec
 import pytest
 
-from fakes.records import EXPIRY, fixing_value, index_value, status_event, surface_value
+from fakes.records import (
+    EXPIRY,
+    fixing_value,
+    index_value,
+    status_event,
+    surface_value,
+    venue_index_value,
+)
 from volgauge.domain.channels import Kind
-from volgauge.domain.index import ExpirySurface, ExpiryValue, IndexValue, Status, SurfaceValue
+from volgauge.domain.index import (
+    ExpirySurface,
+    ExpiryValue,
+    IndexValue,
+    Status,
+    SurfaceValue,
+    VenueIndexValue,
+)
 from volgauge.domain.instrument import Venue
 from volgauge.errors import PublishError
 from volgauge.publish.record import (
@@ -19,6 +33,7 @@ from volgauge.publish.record import (
     encode,
     json_schema,
     restamp,
+    series_of,
     shipped_schema,
     stamp,
     topic_of,
@@ -27,6 +42,7 @@ from volgauge.publish.record import (
 EVENT = status_event(before=Status.OK, after=Status.STALE)
 RECORDS: dict[str, Record] = {
     "index.json": index_value(5),
+    "venue.json": venue_index_value(5),
     "surface.json": surface_value(5),
     "status.json": EVENT,
     "fixing.json": fixing_value(),
@@ -60,6 +76,9 @@ def bad_records() -> list[Any]:
         cases += [
             replaced(value, venues={Venue("deribit"): replaced(venue, **{name: bad})})
             for name in ("value", "weight")
+        ]
+        cases += [
+            replaced(venue_index_value(5), **{name: bad}) for name in float_fields(VenueIndexValue)
         ]
         cases += [replaced(surface, **{name: bad}) for name in float_fields(SurfaceValue)]
         cases += [
@@ -141,7 +160,26 @@ def test_restamping_changes_one_number(record: Record) -> None:
 
 
 def test_topics_follow_the_kind() -> None:
-    """An index value is named by asset and tenor, the others by asset."""
-    assert topic_of(index_value(1, tenor_days=7.0)) == (Kind.INDEX, "BTC", "7d")
-    assert topic_of(surface_value(1, asset="ETH")) == (Kind.SURFACE, "ETH", "")
-    assert topic_of(EVENT) == (Kind.EVENTS, "BTC", "")
+    """An index value is named by asset and tenor, a book's by the book too, others by asset."""
+    assert topic_of(index_value(1, tenor_days=7.0)) == (Kind.INDEX, "BTC", "7d", "")
+    assert topic_of(venue_index_value(1)) == (Kind.VENUE, "BTC", "30d", "okx:USD_UM")
+    assert topic_of(surface_value(1, asset="ETH")) == (Kind.SURFACE, "ETH", "", "")
+    assert topic_of(EVENT) == (Kind.EVENTS, "BTC", "", "")
+
+
+def test_series_differ_where_topics_do() -> None:
+    """The cheap key tells apart what the names tell apart."""
+    records: list[Record] = [
+        *(
+            index_value(1, asset=asset, tenor_days=d)
+            for asset in ("BTC", "ETH")
+            for d in (7.0, 30.0)
+        ),
+        *(venue_index_value(1, asset=a, label=b) for a in ("BTC", "ETH") for b in ("okx", "bybit")),
+        surface_value(1),
+        surface_value(1, asset="ETH"),
+    ]
+
+    assert len({series_of(record) for record in records}) == len(records)
+    assert len({topic_of(record) for record in records}) == len(records)
+    assert series_of(records[4]) == series_of(replaced(records[4], seq=2, value=None))

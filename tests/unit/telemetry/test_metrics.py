@@ -6,11 +6,13 @@ import subprocess
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from fakes.records import fixing_value
+from volgauge.book.quotes import QuoteTable
 from volgauge.domain.index import (
     ExpirySurface,
     IndexValue,
@@ -19,11 +21,12 @@ from volgauge.domain.index import (
     Source,
     Status,
     SurfaceValue,
+    VenueValue,
 )
 from volgauge.domain.instrument import Asset, Venue
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.index.evidence import EvidenceStats
-from volgauge.telemetry.latency import Stage
+from volgauge.telemetry.latency import LagMeter, Stage
 from volgauge.telemetry.metrics import FAMILIES, MAX_REASONS, Kind, Metrics
 
 BTC = Asset("BTC")
@@ -173,6 +176,49 @@ def test_merged_ticks_count_for_the_headline_only(
     assert registry.get_sample_value("volgauge_index_records_total", labels) == 2
 
 
+def test_every_book_of_the_headline_is_shown(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """Its own index, its weight and whether it counts; a book without a value has no points."""
+    books = {
+        DERIBIT: VenueValue(value=52.5, weight=0.75, state="in"),
+        Venue("okx:USD_UM"): VenueValue(value=60.0, weight=0.0, state="out"),
+        Venue("derive"): VenueValue(value=None, weight=0.0, state="down"),
+    }
+    metrics.record(replace(index_value(), venues=books))
+    metrics.record(replace(index_value(tenor_days=60.0), venues={}))
+
+    def shown(name: str) -> list[float | None]:
+        return [
+            registry.get_sample_value(f"volgauge_venue_{name}", {"venue": book, "asset": "BTC"})
+            for book in books
+        ]
+
+    assert shown("index_points") == [52.5, 60.0, None]
+    assert shown("weight_ratio") == [0.75, 0.0, 0.0]
+    assert shown("in") == [1.0, 0.0, 0.0]
+
+
+def test_a_lag_is_shown_in_seconds_with_its_sign(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    """Absent before the first quote; negative where the venue's clock is ahead."""
+    table = QuoteTable()
+    meter = LagMeter(table)
+    metrics.watch_lag(DERIBIT, meter)
+
+    def shown() -> list[float | None]:
+        return [
+            registry.get_sample_value(f"volgauge_feed_{name}_seconds", {"venue": "deribit"})
+            for name in ("lag", "least_lag")
+        ]
+
+    assert shown() == [None, None]
+    for slot, lag_ns in enumerate((-250_000_000, 500_000_000, 750_000_000)):
+        table.write(slot, 1.0, 2.0, 3.0, 4.0, NANOS_PER_SECOND - lag_ns, NANOS_PER_SECOND)
+    table.settle()
+    meter.timer(2 * NANOS_PER_SECOND)
+    assert shown() == [0.5, -0.25]
+
+
 def test_a_fixing_is_shown_until_one_fails(registry: CollectorRegistry, metrics: Metrics) -> None:
     """A failed fixing removes the gauge; it does not leave yesterday's number."""
     labels = {"asset": "BTC", "tenor": "30d", "fixing": "utc_0800"}
@@ -232,7 +278,7 @@ def test_refused_quotes_are_summed_over_expiries(
         for reason in Reject
     }
     assert shown == {reason: 5.0 if reason is Reject.CROSSED else 0.0 for reason in Reject}
-    assert registry.get_sample_value("volgauge_venue_index_points", {"asset": "BTC"}) == 51.75
+    assert registry.get_sample_value("volgauge_venue_own_index_points", {"asset": "BTC"}) == 51.75
 
 
 def test_a_venue_is_connected_when_all_its_sessions_are_live(
