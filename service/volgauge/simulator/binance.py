@@ -165,11 +165,13 @@ def symbol_event(family: Family, board: Board, slot: int, stamp: int) -> Row:
     }  # fmt: skip
 
 
-def chain_rows(book: ContractBook, slots: I64, now_ns: int, stamp: int) -> list[Row]:
+def chain_rows(
+    book: ContractBook, slots: I64, now_ns: int, stamp: int, names: list[str]
+) -> list[Row]:
     """Rows of `optionMarkPrice`: best prices and sizes, marks, volatilities, greeks of a coin.
 
     The volatilities of bid and ask are those of the mark moved by the price difference over vega:
-    they are there to be read, not to be relied on.
+    they are there to be read, not to be relied on. `names` are by slot.
     """
     board, family = book.board, book.family
     places = board.expiry_of[slots]
@@ -192,21 +194,26 @@ def chain_rows(book: ContractBook, slots: I64, now_ns: int, stamp: int) -> list[
     gamma = density / (board.index_price * deviation)
     theta = -0.5 * vega * vol / years / 365.0
     index = f"{board.index_price:.8f}"
+    absent, rates = price_text(family, nan), [number_text(r) for r in rate.tolist()]
+    vols, deltas, thetas = vol.tolist(), delta.tolist(), theta.tolist()
+    gammas, vegas, prices = gamma.tolist(), (vega / 100.0).tolist(), mark.tolist()
+    bids, asks = book.bid[slots].tolist(), book.ask[slots].tolist()
+    bid_lots, ask_lots = book.bid_lots[slots].tolist(), book.ask_lots[slots].tolist()
+    bid_vols, ask_vols = moved[0].tolist(), moved[1].tolist()
     rows = []
     for place, slot in enumerate(slots.tolist()):
-        bid, ask = float(book.bid[slot]), float(book.ask[slot])
-        price = float(mark[place])
+        price = prices[place]
         rows.append({
-            "s": option_name(board, slot), "mp": price_text(family, price), "E": stamp,
-            "e": "markPrice", "i": index, "P": price_text(family, nan),
-            "bo": price_text(family, bid), "ao": price_text(family, ask),
-            "bq": size_text(int(book.bid_lots[slot])), "aq": size_text(int(book.ask_lots[slot])),
-            "b": _vol_text(moved[0][place], bid), "a": _vol_text(moved[1][place], ask),
+            "s": names[slot], "mp": price_text(family, price), "E": stamp,
+            "e": "markPrice", "i": index, "P": absent,
+            "bo": price_text(family, bids[place]), "ao": price_text(family, asks[place]),
+            "bq": size_text(bid_lots[place]), "aq": size_text(ask_lots[place]),
+            "b": _vol_text(bid_vols[place], bids[place]),
+            "a": _vol_text(ask_vols[place], asks[place]),
             "hl": price_text(family, 1.8 * price), "ll": price_text(family, 0.2 * price),
-            "vo": number_text(round(float(vol[place]), 8)),
-            "rf": number_text(float(rate[place])), "d": f"{delta[place]:.8f}",
-            "t": f"{theta[place]:.8f}", "g": f"{gamma[place]:.8f}",
-            "v": f"{vega[place] / 100.0:.8f}",
+            "vo": number_text(round(vols[place], 8)), "rf": rates[place],
+            "d": f"{deltas[place]:.8f}", "t": f"{thetas[place]:.8f}",
+            "g": f"{gammas[place]:.8f}", "v": f"{vegas[place]:.8f}",
         })  # fmt: skip
     return rows
 

@@ -160,7 +160,7 @@ class BinanceVenue:
         slots = np.flatnonzero(book.board.alive & ahead)
         if not len(slots):
             return []
-        return binance.chain_rows(book, slots, self.market.now_ns, self.stamp)
+        return binance.chain_rows(book, slots, self.market.now_ns, self.stamp, self.names[place])
 
     def interest_rows(self, place: int, day: str) -> list[Row]:
         """Rows of `optionOpenInterest` of one expiry: contracts, and their worth at the index."""

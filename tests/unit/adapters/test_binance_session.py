@@ -11,6 +11,7 @@ from fakes.binance_lab import (
     NOW_NS,
     PUT,
     RIPPLE,
+    bodies,
     connection,
     indices,
     listed,
@@ -27,7 +28,7 @@ from volgauge.adapters.base import State
 from volgauge.adapters.binance.adapter import BinanceAdapter
 from volgauge.adapters.binance.endpoints import HANDOVER_NS, REQUEST_TIMEOUT_NS
 from volgauge.domain.events import Coverage, FeedDown, FeedUp, ForwardMark, Gap
-from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
+from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND, parse_instant
 from volgauge.errors import FeedStale
 
 TEN_SECONDS = 10 * NANOS_PER_SECOND
@@ -265,3 +266,24 @@ def test_lost_heir_leaves_the_lead() -> None:
 
     assert (first.state, spare.state) == (State.LIVE, State.IDLE)
     assert sink.of(FeedDown) == []
+
+
+def test_connection_without_options_closes_and_may_open_again() -> None:
+    """Both of its sessions; after that a hand-over is possible as ever."""
+    sink = Sink()
+    adapter = open_both(sink, reconnect_after_seconds=1e7)
+    first, spare = connection(adapter, "hot-1"), connection(adapter, "hot-1-spare")
+    late_ns = NOW_NS + HANDOVER_NS
+    first.on_timeout(late_ns)
+    spare.start(late_ns)
+    expiry_ns = parse_instant("2026-07-31T08:00:00Z")
+    connection(adapter, "market").on_timeout(expiry_ns)
+    assert [p.state for p in (first, spare)] == [State.SPARE, State.SPARE]
+    for protocol in (first, spare):
+        protocol.disconnected(expiry_ns, "handed_over")
+    adapter.on_catalog(bodies([option_row("BTC-260828-60000-C")]), expiry_ns)
+    assert [p.state for p in (first, spare)] == [State.IDLE, State.SPARE]
+    running(first, top("BTC-260828-60000-C"), expiry_ns)
+    first.on_timeout(expiry_ns + HANDOVER_NS)
+
+    assert spare.state is State.IDLE

@@ -220,6 +220,8 @@ class BinanceAdapter:
     def _missed(self, option: Option, received_ns: int) -> None:
         name = option.instrument.name
         home = self._planner.home_of(name)
+        if home is None:
+            return
         for protocol in self._protocols:
             if protocol.role_name == home and protocol.is_lead:
                 protocol.note_missed(self._planner.stream_of(name), received_ns)

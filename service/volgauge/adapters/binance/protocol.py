@@ -222,11 +222,11 @@ class BinanceProtocol:
         self._chains = {s: at_ns for s, at_ns in self._chains.items() if s in plan}
         self._silent.intersection_update(plan)
         self._renewed_ns = {s: at_ns for s, at_ns in self._renewed_ns.items() if s in plan}
-        if not self.is_market and self.is_lead:
-            if plan and self.state is State.SPARE:
-                self.state = State.IDLE
-            elif not plan and self.state is not State.SPARE:
-                self.stand_by()
+        if not self.is_market and not plan and self.state is not State.SPARE:
+            self._role.dismiss(self)
+            self.stand_by()
+        elif plan and self.is_lead and self.state is State.SPARE:
+            self.state = State.IDLE
         if self.state not in CLOSED:
             self._work(now_ns)
 

@@ -207,7 +207,7 @@ class Pushes:
         except UNREADABLE:
             rows = self._loose_rows(data, received_ns)
         told = self._fresh(rows, received_ns)
-        self._references([(o, r) for o, r in told if self._is_sound(r)], received_ns)
+        self._references(told, received_ns)
         for option, row in told:
             self._chain_quote(option, row, received_ns)
         self._marks(told, received_ns)
@@ -236,11 +236,19 @@ class Pushes:
 
     def _references(self, told: list[tuple[Option, messages.ChainRow]], received_ns: int) -> None:
         """Index, rates and forwards, which every row repeats: the newest of each counts."""
-        in_order = sorted(told, key=lambda pair: pair[1].stamp)
-        newest = {(o.expiry.asset, o.expiry.quote_currency): row for o, row in in_order}
-        for (asset, quote_currency), row in newest.items():
+        newest: dict[Expiry, messages.ChainRow] = {}
+        for option, row in told:
+            held = newest.get(option.expiry)
+            if (held is None or row.stamp > held.stamp) and self._is_sound(row):
+                newest[option.expiry] = row
+        indices: dict[tuple[Asset, str], messages.ChainRow] = {}
+        for expiry, row in newest.items():
+            key = (expiry.asset, expiry.quote_currency)
+            if key not in indices or row.stamp > indices[key].stamp:
+                indices[key] = row
+        for (asset, quote_currency), row in indices.items():
             self._index(asset, quote_currency, row.index, row.stamp, received_ns)
-        for expiry, row in {id(o.expiry): (o.expiry, row) for o, row in in_order}.values():
+        for expiry, row in newest.items():
             at_ns = row.stamp * NANOS_PER_MILLI
             expiry.take_rate(row.rate, at_ns)
             price = row.index * growth_factor(row.rate, expiry.expiry_ns, at_ns)

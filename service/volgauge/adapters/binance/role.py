@@ -53,6 +53,11 @@ class Role:
         self.heir, self._spare = spare, None
         return True
 
+    def dismiss(self, session: Session) -> None:
+        """Nothing is left to take over: an heir is the spare again."""
+        if session is self.heir:
+            self._spare, self.heir = session, None
+
     def try_complete(self) -> None:
         """Let the heir lead if it has everything."""
         heir = self.heir
