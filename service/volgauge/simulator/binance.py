@@ -20,6 +20,8 @@ from volgauge.simulator.market import Market
 from volgauge.simulator.quoting import QuoteBook, QuotingStyle
 
 Row = dict[str, Any]
+Side = list[tuple[str, str]]
+"""Price and size, best first."""
 QUOTE = "USDT"
 LOTS = 100
 """In a contract: sizes have two decimals."""
@@ -228,19 +230,19 @@ def mark_row(row: Row) -> Row:
     }  # fmt: skip
 
 
-def levels(book: ContractBook, slot: int, depth: int) -> tuple[list[list[str]], list[list[str]]]:
+def levels(book: ContractBook, slot: int, depth: int) -> tuple[Side, Side]:
     """Bids and asks, best first: behind the best each side goes on tick by tick."""
     sides = []
     for prices, lots, step in ((book.bid, book.bid_lots, -1), (book.ask, book.ask_lots, 1)):
         price, first = float(prices[slot]), int(lots[slot])
-        side: list[list[str]] = []
+        side: Side = []
         if not isnan(price):
             numerator, denominator = book.terms.tick
             ticks = round(price * denominator / numerator)
             for place in range(depth):
                 further = (ticks + step * place) * numerator / denominator
                 if further > 0.0:
-                    side.append([price_text(book.family, further), size_text(first + 7 * place)])
+                    side.append((price_text(book.family, further), size_text(first + 7 * place)))
         sides.append(side)
     return sides[0], sides[1]
 

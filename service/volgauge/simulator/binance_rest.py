@@ -42,6 +42,10 @@ class Host(Protocol):
         """Rows of optionMarkPrice."""
         ...
 
+    def depth(self, name: str, limit: int) -> Row:
+        """A book."""
+        ...
+
     def interest_rows(self, place: int, day: str) -> list[Row]:
         """Rows of optionOpenInterest."""
         ...
@@ -172,10 +176,8 @@ class BinanceRest:
         ]  # fmt: skip
 
     def _depth(self, params: Params) -> Row:
-        place, slot = self._contract(params)
-        bids, asks = binance.levels(self._venue.books[place], slot, min(_limit(params), 20))
-        stamp = self._venue.stamp
-        return {"bids": bids, "asks": asks, "T": stamp, "lastUpdateId": stamp}
+        self._contract(params)
+        return self._venue.depth(params["symbol"], _limit(params))
 
     def _contract(self, params: Params) -> tuple[int, int]:
         if "symbol" not in params:

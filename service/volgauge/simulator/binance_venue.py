@@ -4,12 +4,14 @@ A stream is served on its own route only; asked for on the other one it is answe
 silent. Pushes leave `LATENCY_NS` after the state that they show, in order, by the market's clock.
 """
 
+import random
 import re
 from collections import defaultdict, deque
 from collections.abc import Mapping
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.simulator import binance
@@ -24,6 +26,8 @@ from volgauge.simulator.quoting import Lies, QuotingStyle
 LATENCY_NS = 4 * NANOS_PER_MILLI
 CHAIN_NS = NANOS_PER_SECOND
 BOOK_NS = 100 * NANOS_PER_MILLI
+DEPTH = 20
+"""Levels that a side of a whole book has."""
 INTEREST_NS = 60 * NANOS_PER_SECOND
 LIFETIME_SECONDS = 86_400.0
 PUBLIC, MARKET = "public", "market"
@@ -31,8 +35,17 @@ STYLE = QuotingStyle(half_spread_ticks=1.0, half_spread_ratio=0.016, mid_noise=0
 INDICES, SYMBOLS = "!index@arr", "!optionSymbol"
 _TOP = re.compile(r"([a-z0-9.-]+)@bookTicker")
 _BOOK = re.compile(r"([a-z0-9.-]+)@depth(5|10|20)@100ms")
+_DELTA = re.compile(r"([a-z0-9.-]+)@depth@100ms")
 _CHAIN = re.compile(r"([a-z0-9]+)@optionMarkPrice")
 _INTEREST = re.compile(r"([a-z0-9]+)@optionOpenInterest@([0-9]{6})")
+
+
+class Deep(Struct):
+    """A book as those hold it who follow its changes: price to size."""
+
+    number: int
+    bids: dict[str, str]
+    asks: dict[str, str]
 
 
 class BinanceVenue:
@@ -40,7 +53,11 @@ class BinanceVenue:
 
     ws_path = "/binance"
     rest_path = "/binance"
-    ws_routes = ("/public/stream", "/market/stream", "/public/ws", "/market/ws")
+    ws_routes = tuple(
+        f"/{route}/{form}"
+        for route in ("public", "market")
+        for form in ("stream", "ws", "ws/{stream}")
+    )
 
     def __init__(self, market: Market, seed: int, style: QuotingStyle = STYLE) -> None:
         self.market = market
@@ -59,6 +76,7 @@ class BinanceVenue:
         """By family and slot."""
         self.contracts: dict[str, tuple[int, int]] = {}
         """Name to family and slot, of what is listed."""
+        self._random = random.Random(f"binance {seed}")  # noqa: S311 - repeatable, not secret
         self._sessions: set[BinanceSession] = set()
         self._listeners: defaultdict[str, list[BinanceSession]] = defaultdict(list)
         """Who listens on the right route."""
@@ -68,6 +86,8 @@ class BinanceVenue:
         """Kind of stream to the slots of each family that changed since its last push."""
         self._late: deque[tuple[int, str, bytes]] = deque()
         self._update_id = 121_508_743
+        self._held: dict[str, Deep] = {}
+        """Books that somebody follows by their changes."""
         self._rest = BinanceRest(self)
         for place, book in enumerate(self.books):
             self._learn(place)
@@ -85,15 +105,16 @@ class BinanceVenue:
     def open_route(
         self, route: str, params: Mapping[str, str], now_seconds: float, number: int
     ) -> BinanceSession:
-        """Begin a client's session; `?streams=a/b` are streams that it begins with."""
+        """Begin a client's session; `?streams=a/b` and `ws/a` name streams that it begins with."""
         del number
         name, _, form = route.strip("/").partition("/")
+        form, _, stream = form.partition("/")
         session = BinanceSession(self, name, now_seconds, combined=form == "stream")
         if self.in_maintenance:
             session.closing = (1001, "")
         self._sessions.add(session)
-        streams = params.get("streams", "")
-        session.open_streams([stream for stream in streams.split("/") if stream])
+        wanted = [stream, *params.get("streams", "").split("/")]
+        session.open_streams([stream for stream in wanted if stream])
         return session
 
     def forget(self, session: BinanceSession) -> None:
@@ -114,8 +135,13 @@ class BinanceVenue:
 
     def subscribe(self, session: BinanceSession, stream: str) -> None:
         """Add a subscriber; nothing is sent but what happens from now on."""
-        if self.route_of(stream) == session.route and not self.faults.refuses(stream):
-            self._listeners[stream].append(session)
+        if self.route_of(stream) != session.route or self.faults.refuses(stream):
+            return
+        self._listeners[stream].append(session)
+        named = _DELTA.fullmatch(stream)
+        if named:
+            name = named[1].upper()
+            self._held.setdefault(name, self._deep(name))
 
     def unsubscribe(self, session: BinanceSession, stream: str) -> None:
         """Remove a subscriber."""
@@ -124,6 +150,9 @@ class BinanceVenue:
             listeners.remove(session)
         if not listeners:
             self._listeners.pop(stream, None)
+            named = _DELTA.fullmatch(stream)
+            if named:
+                self._held.pop(named[1].upper(), None)
 
     def route_of(self, stream: str) -> str:
         """Where a stream is served; "" when there is none of that name."""
@@ -131,7 +160,7 @@ class BinanceVenue:
             return MARKET
         if _CHAIN.fullmatch(stream) or _INTEREST.fullmatch(stream):
             return MARKET
-        named = _TOP.fullmatch(stream) or _BOOK.fullmatch(stream)
+        named = _TOP.fullmatch(stream) or _BOOK.fullmatch(stream) or _DELTA.fullmatch(stream)
         return PUBLIC if named and named[1].upper() in self.contracts else ""
 
     def advance(self, step: Step) -> None:
@@ -161,6 +190,14 @@ class BinanceVenue:
         if not len(slots):
             return []
         return binance.chain_rows(book, slots, self.market.now_ns, self.stamp, self.names[place])
+
+    def depth(self, name: str, limit: int) -> Row:
+        """A book with the number of its newest change, where somebody follows them."""
+        held = self._held.get(name) or self._deep(name)
+        return {
+            "bids": list(held.bids.items())[:limit], "asks": list(held.asks.items())[:limit],
+            "T": self.stamp, "lastUpdateId": held.number,
+        }  # fmt: skip
 
     def interest_rows(self, place: int, day: str) -> list[Row]:
         """Rows of `optionOpenInterest` of one expiry: contracts, and their worth at the index."""
@@ -239,6 +276,8 @@ class BinanceVenue:
                     stream = f"{names[slot].lower()}@depth{depth}@100ms"
                     if stream in self._listeners and names[slot] in self.contracts:
                         self._send_book(stream, place, slot, depth)
+                if names[slot] in self._held and names[slot] in self.contracts:
+                    self._send_delta(names[slot])
             changed.clear()
 
     def _send_book(self, stream: str, place: int, slot: int, depth: int) -> None:
@@ -248,6 +287,28 @@ class BinanceVenue:
             "e": "depthUpdate", "E": self.stamp, "T": self.stamp, "s": self.names[place][slot],
             "U": self._update_id, "u": self._update_id, "pu": self._update_id - 1,
             "b": bids, "a": asks,
+        })  # fmt: skip
+
+    def _deep(self, name: str) -> Deep:
+        place, slot = self.contracts[name]
+        bids, asks = binance.levels(self.books[place], slot, DEPTH)
+        self._update_id += 1
+        return Deep(self._update_id, dict(bids), dict(asks))
+
+    def _send_delta(self, name: str) -> None:
+        """What changed in a book; size 0 takes a level away."""
+        old = self._held[name]
+        new = self._held[name] = self._deep(name)
+        changes = [_differences(old.bids, new.bids), _differences(old.asks, new.asks)]
+        if not any(changes):
+            self._held[name] = old
+            return
+        if self.faults.book_gap and self._random.random() < self.faults.book_gap:
+            return
+        self._push(f"{name.lower()}@depth@100ms", {
+            "e": "depthUpdate", "E": self.stamp, "T": self.stamp, "s": name,
+            "U": old.number + 1, "u": new.number, "pu": old.number,
+            "b": changes[0], "a": changes[1],
         })  # fmt: skip
 
     def _send_chains(self) -> None:
@@ -295,6 +356,12 @@ def _shown(book: ContractBook, slot: int) -> tuple[str, str, int, int]:
         int(book.bid_lots[slot]),
         int(book.ask_lots[slot]),
     )
+
+
+def _differences(old: dict[str, str], new: dict[str, str]) -> list[tuple[str, str]]:
+    """Levels that came, changed or went."""
+    gone = [(price, "0.00") for price in old if price not in new]
+    return gone + [(price, size) for price, size in new.items() if old.get(price) != size]
 
 
 def _crosses(before_ns: int, now_ns: int, every_ns: int) -> bool:

@@ -480,3 +480,48 @@ def test_prices_print_with_the_coins_decimals() -> None:
     assert binance.price_text(ether, 5.8) == "5.8000"
     assert binance.price_text(bitcoin, float("nan")) == "0.000"
     assert binance.size_text(352) == "3.52"
+
+
+def test_changes_link_and_add_up_to_the_book() -> None:
+    """Snapshot by REST, then pu is the u before; quantities are absolute, 0 removes."""
+    host = venue()
+    board = host.books[0].board
+    middle = int(np.argmin(np.abs(board.strike - board.index_price)))
+    name = host.names[0][middle]
+    session = host.open_route(f"/public/ws/{name.lower()}@depth@100ms", {}, 0.0, 1)
+    snapshot = get(host, "eapi/v1/depth", symbol=name, limit="1000")
+    pass_time(host, 3_000)
+    last = snapshot["lastUpdateId"]
+    books = [dict(map(tuple, snapshot[side])) for side in ("bids", "asks")]
+    frames = taken(session)
+    assert frames
+    for frame in frames:
+        assert frame["pu"] == last == frame["U"] - 1
+        last = frame["u"]
+        for held, changes in zip(books, (frame["b"], frame["a"]), strict=True):
+            held.update(map(tuple, changes))
+            for price, size in changes:
+                if float(size) == 0.0:
+                    del held[price]
+    now = get(host, "eapi/v1/depth", symbol=name, limit="1000")
+
+    assert now["lastUpdateId"] == last
+    assert books == [dict(map(tuple, now[side])) for side in ("bids", "asks")]
+
+
+def test_gap_fault_leaves_changes_of_books_out() -> None:
+    """So that the next one does not link."""
+    host = venue()
+    host.faults = Faults(book_gap=0.5)
+    board = host.books[0].board
+    near = np.argsort(np.abs(board.strike - board.index_price))[:20].tolist()
+    streams = "/".join(f"{host.names[0][slot].lower()}@depth@100ms" for slot in near)
+    session = open_at(host, PUBLIC, streams)
+    pass_time(host, 3_000)
+    broken, last = 0, dict[str, int]()
+    for frame in taken(session):
+        data = frame["data"]
+        broken += last.get(data["s"], data["pu"]) != data["pu"]
+        last[data["s"]] = data["u"]
+
+    assert broken
