@@ -5,11 +5,14 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 from playwright.async_api import Browser, Page, async_playwright
 
+from fakes.records import venue_index_value
 from serving import Served, index_record, serve, surface_record
-from volgauge.domain.index import Reason, Source, Status, StatusEvent
-from volgauge.domain.instrument import Asset
+from volgauge.domain.index import Reason, Source, Status, StatusEvent, VenueValue
+from volgauge.domain.instrument import Asset, Venue
+from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.publish import http
 
 FLAGS = [
@@ -186,17 +189,113 @@ async def test_assets_and_ranges_by_keyboard(browser: Browser) -> None:
         assert any("resolution=3600" in url for url in requests)
 
 
+def books(**states: str) -> dict[Venue, VenueValue]:
+    """Books in these states, half a point above 52; a double underscore stands for the colon."""
+    return {
+        Venue(label.replace("__", ":")): VenueValue(
+            value=None if state == "down" else 52.5,
+            weight=0.4 if state == "in" else 0.0,
+            state=state,
+        )
+        for label, state in states.items()
+    }
+
+
+async def rows(page: Page) -> list[list[str]]:
+    """The table of books, by cell."""
+    lines = await page.locator("#venues tr").all()
+    return [await line.locator("td").all_text_contents() for line in lines]
+
+
+async def test_the_page_shows_who_contributes(browser: Browser) -> None:
+    """State, value, distance from the index, weight and lag of each book."""
+    async with serve() as served:
+        served.hub.offer(
+            replace(index_record(1, 52.25), venues=books(deribit="in", okx__USD_UM="in"))
+        )
+        served.hub.offer(venue_index_value(1, label="deribit", data_ns=time.time_ns()))
+        page, errors, _ = await open_page(browser, served.url)
+        await text_becomes(page, "#venues", "13 ms")
+
+        assert await rows(page) == [
+            ["deribit", "in", "52.50", "+0.25", "40 %", "13 ms"],
+            ["okx:USD_UM", "in", "52.50", "+0.25", "40 %", "\u2013"],
+        ]
+        assert await page.text_content("#books") == "2 of 2"
+        assert not await page.locator("#absent").is_visible()
+        track, bar = [
+            await page.locator(f"#venues tr:first-child {part}").bounding_box()
+            for part in (".track", ".track i")
+        ]
+        assert track is not None
+        assert bar is not None
+        assert bar["width"] / track["width"] == pytest.approx(0.4, abs=0.02)
+        assert [] == errors
+
+
+async def test_a_book_that_does_not_count_is_seen_at_once(browser: Browser) -> None:
+    """By its word, by colour, and by name beside the value; its silence is counted."""
+    async with serve() as served:
+        served.hub.offer(replace(index_record(1, 52.25), venues=books(deribit="in", okx="in")))
+        page, _, _ = await open_page(browser, served.url)
+        await text_becomes(page, "#books", "2 of 2")
+        served.hub.offer(
+            replace(index_record(2, 52.25), venues=books(deribit="out", okx="down", derive="in"))
+        )
+        served.hub.offer(
+            venue_index_value(2, label="okx", data_ns=time.time_ns() - 12 * NANOS_PER_SECOND)
+        )
+        await text_becomes(page, "#absent", "deribit (out), okx (down)", seconds=1.0)
+        await text_becomes(page, "#venues", "silent")
+        colours = await page.evaluate(
+            "[...document.querySelectorAll('#venues .pill')]"
+            ".map(node => getComputedStyle(node).backgroundColor)"
+        )
+        silence = (await rows(page))[1][5]
+
+    assert len(set(colours)) == 3
+    assert 12 <= int(silence.removeprefix("silent ").removesuffix(" s")) < 18
+
+
+async def test_an_expiry_is_marked_for_the_book_that_used_it(browser: Browser) -> None:
+    """Two books list the same expiry; only one of them stands in the record."""
+    async with serve() as served:
+        record = index_record(1, 52.25)
+        expiry = replace(record.expiries[0], book="okx:USD_UM", weight=0.375)
+        surface = surface_record()
+        line = replace(surface.expiries[0], expiry=expiry.expiry)
+        served.hub.offer(replace(record, expiries=(expiry,)))
+        served.hub.offer(
+            replace(surface, expiries=(line, replace(line, venue=Venue("okx"), book="okx:USD_UM")))
+        )
+        page, _, _ = await open_page(browser, served.url)
+        await text_becomes(page, "#expiries", "0.375")
+
+        assert await page.locator("#expiries tr").count() == 2
+        assert await page.locator("#expiries tr.used td:nth-child(2)").all_inner_texts() == [
+            "okx:USD_UM"
+        ]
+
+
 async def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser) -> None:
     """390 pixels wide: nothing is wider than the screen."""
     async with serve() as served:
-        feed(served, 1, 52.31)
+        states = {"deribit": "in", "okx": "warming", "okx__USD_UM": "down", "binance": "out"}
+        served.hub.offer(replace(index_record(1, 52.31), venues=books(**states)))
+        served.hub.offer(venue_index_value(1, data_ns=time.time_ns()))
         served.hub.offer(surface_record())
         page, _, _ = await open_page(browser, served.url, 390, 844)
         await text_becomes(page, "#value", "52.31")
+        await text_becomes(page, "#venues", "13 ms")
         width = await page.evaluate("document.documentElement.scrollWidth")
         overlaps = await page.evaluate(
             "(() => { const b = [...document.querySelectorAll('.facts > div')]"
             ".map(n => n.getBoundingClientRect()); return b.some(r => r.right > 391); })()"
         )
 
-        assert (True, False) == (width <= 390, overlaps)
+        hidden = await page.evaluate(
+            "(() => { const box = document.querySelector('.books').parentElement;"
+            " return box.scrollWidth - box.clientWidth; })()"
+        )
+
+        assert (True, False, 0) == (width <= 390, overlaps, hidden)

@@ -99,6 +99,7 @@ def surface_value(seq: int, *, asset: str = "BTC") -> SurfaceValue:
     """One record of the surface."""
     row = ExpirySurface(
         venue=Venue("deribit"),
+        book="deribit",
         expiry="2026-12-18T08:00:00Z",
         t_years=0.0739,
         forward=98_123.5,

@@ -12,8 +12,15 @@ import aiohttp
 import msgspec
 import pytest
 
+from fakes.records import venue_index_value
 from serving import Served, index_record, serve, surface_record
-from volgauge.domain.index import METHODOLOGY_VERSION, IndexValue, Status, StatusEvent
+from volgauge.domain.index import (
+    METHODOLOGY_VERSION,
+    IndexValue,
+    Status,
+    StatusEvent,
+    VenueIndexValue,
+)
 from volgauge.publish import http, hub
 
 
@@ -69,6 +76,8 @@ async def test_lists_hold_every_series(served: Served) -> None:
         ("/v1/index/DOGE/30d", 404, "unknown_index"),
         ("/v1/index/BTC/30", 400, "bad_tenor"),
         ("/v1/index/B%20C/30d", 400, "bad_asset"),
+        ("/v1/venues/DOGE", 404, "unknown_asset"),
+        ("/v1/venues/B%20C", 400, "bad_asset"),
         ("/v1/surface/DOGE", 404, "unknown_asset"),
         ("/v1/history/ETH/30d", 404, "no_history"),
         ("/v1/history/BTC/30d?resolution=x", 400, "bad_query"),
@@ -90,6 +99,27 @@ async def test_a_bad_request_gets_a_typed_answer(
     found, _, body = await get(f"{served.url}{path}")
 
     assert (status, code) == (found, msgspec.json.decode(body)["error"]["code"])
+
+
+async def test_every_book_of_an_asset_is_listed(served: Served) -> None:
+    """The newest of each, of one asset or of all; it decodes to the published type."""
+    for record in (
+        venue_index_value(1, label="okx"),
+        venue_index_value(2, label="okx"),
+        venue_index_value(2, label="okx:USD_UM", state="down", value=None),
+        venue_index_value(9, asset="ETH", label="derive"),
+    ):
+        served.hub.offer(record)
+    _, _, everything = await get(f"{served.url}/v1/venues")
+    _, _, bitcoin = await get(f"{served.url}/v1/venues/BTC")
+
+    books = msgspec.json.decode(bitcoin, type=dict[str, list[VenueIndexValue]])["venues"]
+    assert [("okx", 2, "in"), ("okx:USD_UM", 2, "down")] == [
+        (b.label, b.seq, b.state) for b in books
+    ]
+    assert ["okx", "okx:USD_UM", "derive"] == [
+        book["label"] for book in msgspec.json.decode(everything)["venues"]
+    ]
 
 
 async def test_methodology_is_a_page_and_a_document(served: Served) -> None:
@@ -198,6 +228,21 @@ async def test_a_stream_begins_with_a_snapshot_and_goes_on(served: Served) -> No
     assert {"index", "surface"} == {kind for kind, _ in events[:2]}
     record = msgspec.json.decode(events[2][1], type=IndexValue)
     assert (53.0, 2, 1) == (record.value, record.seq, record.prev_seq)
+
+
+async def test_a_stream_carries_every_book(served: Served) -> None:
+    """One series a book: the newest of one does not replace another's."""
+    for record in (
+        venue_index_value(1, label="okx"),
+        venue_index_value(1, label="derive"),
+        venue_index_value(2, label="okx"),
+    ):
+        served.hub.offer(record)
+    async with aiohttp.ClientSession() as session, asyncio.timeout(10):
+        events = await read_events(session, f"{served.url}/v1/stream?assets=BTC&tenors=30d", 4)
+
+    books = [msgspec.json.decode(data) for kind, data in events if kind == "venue"]
+    assert [("okx", 2), ("derive", 1)] == [(book["label"], book["seq"]) for book in books]
 
 
 async def test_a_stream_carries_changes_of_status(served: Served) -> None:

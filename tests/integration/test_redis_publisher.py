@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fakes.records import index_value, status_event, surface_value
+from fakes.records import index_value, status_event, surface_value, venue_index_value
 from fakes.redis_lab import (
     frozen,
     kill,
@@ -91,6 +91,27 @@ async def test_surfaces_and_events_have_their_own_channels(server: BundledRedis)
 
     assert surface["term"] == {"30d": 52.25, "60d": None}
     assert (event["before"], event["after"], event["seq"]) == ("WARMING", "OK", 1)
+
+
+async def test_each_book_has_its_own_channel(server: BundledRedis) -> None:
+    """Latest key and stream by book, fenced alike; a colon of the book's is none of the name's."""
+    async with running(new_publisher(server.url)) as publisher:
+        for record in (
+            venue_index_value(7, label="okx"),
+            venue_index_value(7, label="okx:USD_UM", state="out"),
+            venue_index_value(8, label="okx"),
+        ):
+            publisher.offer(record)
+            assert await publisher.flush(2)
+
+    with raw_client(server.url) as client:
+        newest = {
+            key: json.loads(client.get(f"volgauge:latest:venue:BTC:30d:{key}") or "")
+            for key in ("okx", "okx-USD_UM")
+        }
+    assert (newest["okx"]["seq"], newest["okx"]["prev_seq"]) == (8, 7)
+    assert (newest["okx-USD_UM"]["label"], newest["okx-USD_UM"]["state"]) == ("okx:USD_UM", "out")
+    assert [e["seq"] for e in entries(server.url, "volgauge:stream:venue:BTC:30d:okx")] == [7, 8]
 
 
 async def test_the_outbox_keeps_the_newest_value_and_every_event(server: BundledRedis) -> None:

@@ -222,6 +222,13 @@ def test_alerts_say_what_and_how_bad() -> None:
             id="a lost connection",
         ),
         pytest.param(
+            "VolgaugeFeedLate",
+            {'volgauge_feed_least_lag_seconds{venue="okx"}': "-3x60"},
+            "2m",
+            {"venue": "okx", "severity": "ticket"},
+            id="a clock that is ahead",
+        ),
+        pytest.param(
             "VolgaugeIndexHalted",
             {
                 'volgauge_index_status{asset="BTC",status="OK"}': "0x30",

@@ -313,6 +313,8 @@ class ExpirySurface(Struct, frozen=True, kw_only=True, gc=False):
     """One expiry of one venue's option book, for the surface record."""
 
     venue: Venue
+    book: str = ""
+    """Key of the index record's `venues`: whose quotes."""
     expiry: str
     t_years: float
     forward: float | None

@@ -128,11 +128,14 @@ def expiry_value(
     )
 
 
-def expiry_surface(facts: ExpiryFacts, venue: Venue, t_years: float, strip: float) -> ExpirySurface:
+def expiry_surface(
+    facts: ExpiryFacts, venue: Venue, book: str, t_years: float, strip: float
+) -> ExpirySurface:
     """One line of the surface record; `strip` is the total variance by the exchange's rule."""
     w = nan if facts.total_variance is None else facts.total_variance
     return ExpirySurface(
         venue=venue,
+        book=book,
         expiry=facts.expiry,
         t_years=t_years,
         forward=facts.forward,

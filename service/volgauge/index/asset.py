@@ -386,6 +386,7 @@ class AssetIndex:
                 expiry_surface(
                     self._facts(book, row),
                     book.sink.venue,
+                    book.label,
                     t_years,
                     float(book.surface.values[col.DVOL, row, col.TOTAL_VARIANCE]),
                 )

@@ -12,16 +12,18 @@ const RANGES = {
 const SILENCE_MS = 4_000; // the server tells its time every second
 const REOPEN_MS = 15_000; // a dead link that nobody closed: open another
 const OLD_SECONDS = 5;
+const LATE_MS = 2_000; // a quote that was under way for longer, or a clock so far off
 
 const $ = (id) => document.getElementById(id);
 const state = {
   asset: null, range: "live", cursor: null, lastMessage: performance.now(), skew: 0,
-  headline: new Map(), surface: new Map(), live: new Map(), candles: new Map(), records: new Map(), dayAgo: new Map(),
+  headline: new Map(), books: new Map(), surface: new Map(), live: new Map(), candles: new Map(), records: new Map(), dayAgo: new Map(),
   events: new Set(),
 };
 let dirty = true;
 
 const points = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
+const signed = (value) => (value === null ? "–" : `${value <= -0.005 ? "−" : "+"}${Math.abs(value).toFixed(2)}`);
 function price(value) {
   if (value === null || value === undefined) return "–";
   const decimals = Math.max(0, Math.min(6, 5 - Math.floor(Math.log10(Math.abs(value) || 1))));
@@ -47,6 +49,7 @@ function connect() {
   stream.addEventListener("open", () => { retryMs = 500; state.lastMessage = performance.now(); setLink("open", "live stream"); });
   stream.addEventListener("clock", (message) => { heard(); state.skew = JSON.parse(message.data).now_ns / 1e6 - Date.now(); });
   stream.addEventListener("index", (message) => { heard(); takeIndex(JSON.parse(message.data)); });
+  stream.addEventListener("venue", (message) => { heard(); takeBook(JSON.parse(message.data)); });
   stream.addEventListener("surface", (message) => { heard(); takeSurface(JSON.parse(message.data)); });
   stream.addEventListener("events", (message) => { heard(); takeEvent(JSON.parse(message.data)); });
   stream.addEventListener("error", () => {
@@ -89,6 +92,12 @@ function takeIndex(record) {
   while (seen.length > 2 && seen[seen.length - 1][0] - seen[0][0] > 5000) seen.shift();
   state.records.set(record.asset, seen);
   if (!known) showTabs();
+  dirty = true;
+}
+
+function takeBook(record) {
+  if (record.tenor_days !== 30) return;
+  state.books.set(`${record.asset} ${record.label}`, record);
   dirty = true;
 }
 
@@ -197,15 +206,65 @@ function showHeadline(record) {
   const [first, last] = [seen[0], seen[seen.length - 1]];
   const rate = first && last && last[0] > first[0] ? ((last[1] - first[1]) / (last[0] - first[0])) * 1000 : null;
   put("rate", rate === null ? "–" : rate.toFixed(rate < 10 ? 1 : 0));
-  $("venues").replaceChildren(...Object.entries(record.venues).map(([venue, v]) => row([venue, points(v.value), `${(v.weight * 100).toFixed(0)} %`, v.state], 1)));
+  showBooks(record);
 }
 
-function row(cells, leftCells = 1) {
+function showBooks(record) {
+  const books = Object.entries(record.venues);
+  const absent = books.filter(([, book]) => book.state !== "in");
+  put("books", books.length ? `${books.length - absent.length} of ${books.length}` : "–");
+  $("books").className = !absent.length ? "" : absent.length === books.length ? "late" : "fewer";
+  $("absent").hidden = !absent.length;
+  put("absent", absent.length ? `not counted: ${absent.map(([label, book]) => `${label} (${book.state})`).join(", ")}` : "");
+  $("venues").replaceChildren(...books.map(([label, book]) => {
+    const apart = book.value === null || record.value === null ? null : book.value - record.value;
+    const [lag, late] = lagOf(state.books.get(`${record.asset} ${label}`));
+    const line = row([breakable(label), make("span", book.state, `pill ${book.state}`), points(book.value), signed(apart), weightBar(book.weight), make("span", lag, late ? "late" : "")], [0, 1, 4]);
+    line.className = book.state;
+    return line;
+  }));
+}
+
+function lagOf(told) {
+  const age = told?.data_ns ? (nowNs() - told.data_ns) / 1e9 : 0;
+  if (age > OLD_SECONDS) return [`silent ${Math.round(age)} s`, true];
+  if (!told || told.lag_ms === null) return ["–", false];
+  const ms = Math.abs(told.lag_ms);
+  const text = ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  return [told.lag_ms < 0 ? `−${text}` : text, ms > LATE_MS];
+}
+
+function breakable(label) {
+  const [venue, currency] = label.split(":");
+  const cell = document.createDocumentFragment();
+  cell.append(venue);
+  if (currency) cell.append(":", document.createElement("wbr"), currency);
+  return cell;
+}
+
+function weightBar(weight) {
+  const cell = document.createDocumentFragment();
+  const track = make("span", "", "track");
+  const bar = document.createElement("i");
+  bar.style.width = `${(weight * 100).toFixed(1)}%`;
+  track.append(bar);
+  cell.append(track, `${(weight * 100).toFixed(0)} %`);
+  return cell;
+}
+
+function make(tag, text, className) {
+  const node = document.createElement(tag);
+  node.textContent = text;
+  node.className = className;
+  return node;
+}
+
+function row(cells, left = [0]) {
   const line = document.createElement("tr");
-  cells.forEach((text, i) => {
+  cells.forEach((content, i) => {
     const cell = document.createElement("td");
-    cell.textContent = text;
-    if (i < leftCells || i === 7) cell.className = "left";
+    cell.append(content);
+    if (left.includes(i)) cell.className = "left";
     line.append(cell);
   });
   return line;
@@ -214,14 +273,15 @@ function row(cells, leftCells = 1) {
 function showSurface(surface, record) {
   put("spot", price(surface.index_price));
   put("venue-index", points(surface.venue_index));
-  const used = new Map((record?.expiries ?? []).map((e) => [e.expiry, e.weight]));
-  $("expiries").replaceChildren(...surface.expiries.map((e) => {
+  const used = new Map((record?.expiries ?? []).map((e) => [`${e.book} ${e.expiry}`, e.weight]));
+  const lines = surface.expiries.toSorted((a, b) => a.t_years - b.t_years);
+  $("expiries").replaceChildren(...lines.map((e) => {
     const refused = Object.entries(e.rejected).map(([why, n]) => `${n} ${why.replaceAll("_", " ")}`).join(", ");
-    const weight = used.get(e.expiry);
+    const weight = used.get(`${e.book} ${e.expiry}`);
     const line = row([
-      e.expiry.slice(0, 10), (e.t_years * 365).toFixed(1), price(e.forward), points(e.implied_vol), points(e.strip),
+      e.expiry.slice(0, 10), e.book, (e.t_years * 365).toFixed(1), price(e.forward), points(e.implied_vol), points(e.strip),
       String(e.n_strikes), weight === undefined ? "" : weight.toFixed(3), [refused, ...e.flags].filter(Boolean).join("; "),
-    ]);
+    ], [0, 1, 8]);
     if (weight !== undefined) line.className = "used";
     return line;
   }));
