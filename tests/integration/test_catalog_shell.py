@@ -27,6 +27,7 @@ class ListingAdapter:
     def __init__(self, rest_url: str) -> None:
         self.venue = Venue("deribit")
         self.rest_url = rest_url
+        self.connects = None
         self.catalog_due_ns = 0
         self.read: list[dict[str, bytes]] = []
         self.refusals: list[tuple[int, bytes]] = []
