@@ -26,7 +26,7 @@ from volgauge.index.evidence import EvidenceKeeper, Excerpt
 from volgauge.index.venue import VenueRules
 from volgauge.kernels._jit import F64
 from volgauge.offline.explain import explain
-from volgauge.offline.explanation import Level
+from volgauge.offline.explanation import Level, Move
 from volgauge.offline.verify import verify
 from volgauge.settings import IndexSettings
 
@@ -315,3 +315,29 @@ def test_a_composite_verifies_and_explains_itself() -> None:
     level = explain(bundle)
     assert isinstance(level, Level)
     assert sum(part.points for part in level.expiries) == pytest.approx(record.value, rel=1e-9)
+    assert {part.weight for part in level.expiries} == {e.weight for e in record.expiries}
+
+
+def test_a_move_of_the_composite_is_split_by_venue_and_cause() -> None:
+    """One venue's volatility rises and another falls silent: parts sum to the difference."""
+    keeper = EvidenceKeeper(max_bytes=1 << 26, keep_ns=300 * SECOND, engine="test")
+    world = World(STYLES, 17, keeper)
+    first = world.run(NOW_NS, 3)[-1]
+    later = NOW_NS + 3 * SECOND
+    last = world.run(later, 6, lambda _: {"beta": 1.02}, silent=("epsilon",))[-1]
+    bundles = []
+    for record in (first, last):
+        found = keeper.find(BTC, 30.0, record.seq)
+        assert isinstance(found, Excerpt)
+        bundle = found.bundle(record.epoch)
+        assert isinstance(bundle, EvidenceBundle)
+        bundles.append(bundle)
+    move = explain(bundles[1], bundles[0])
+    assert isinstance(move, Move)
+    assert move.difference is not None
+    assert sum(place.points for place in move.places) == pytest.approx(move.difference, abs=1e-9)
+    assert sum(cause.points for cause in move.causes) == pytest.approx(move.difference, abs=1e-9)
+    gone = [c.points for c in move.causes if c.venue == "epsilon"]
+    assert len(gone) == 1
+    risen = sum(c.points for c in move.causes if c.venue == "beta" and c.cause == "quote")
+    assert risen > 0.0

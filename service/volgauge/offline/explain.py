@@ -14,12 +14,18 @@ By cause, each step taken from where the step before ended:
     quote    option by option, ascending, A's quote replaced by B's
     fit      the outer parameters of the curve, if they were looked for anew
     term     what is left: variances pooled or carried across expiries (rules 9 and 14)
+
+A composite is the sum of weight x value over its books. Each book is explained by itself and counts
+by its weight, in a move by the mean of both weights; a change of weight is a cause of its own:
+    w1 x1 - w0 x0 = (w0 + w1)/2 (x1 - x0) + (w1 - w0) (x0 + x1)/2
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from volgauge.domain.evidence import EvidenceBundle
-from volgauge.domain.index import IndexValue
 from volgauge.domain.instrument import OptionKind, Venue
 from volgauge.domain.units import DAYS_PER_YEAR, VOL_POINTS
 from volgauge.index.assemble import number
@@ -42,6 +48,9 @@ from volgauge.offline.explanation import (
 )
 from volgauge.surface.surface import METHOD_ROW
 
+MANY = 2
+"""Books from which a value is a composite."""
+
 
 def explain(bundle: EvidenceBundle, against: EvidenceBundle | None = None) -> Level | Move:
     """Take a value apart, or its difference to an older one.
@@ -54,17 +63,15 @@ def explain(bundle: EvidenceBundle, against: EvidenceBundle | None = None) -> Le
         ValueError: The two are not of one index.
     """
     if against is None:
-        return _level(bundle)
-    if any(len({e.book for e in one.record.expiries}) > 1 for one in (against, bundle)):
-        raise ValueError("expected values of one venue: a move of a composite is not split yet")
+        return _whole_level(bundle)
     if against.record.code != bundle.record.code or against.record.mode != bundle.record.mode:
         raise ValueError(f"expected two records of {bundle.record.code} by one method")
-    return _move(against, bundle)
+    return _whole_move(against, bundle)
 
 
 def _level(bundle: EvidenceBundle) -> Level:
     record = bundle.record
-    used = _shared(record, used_of(bundle))
+    used = used_of(bundle)
     total = sum(one.weight * one.variance for one in used)
     expiries, strikes = [], []
     if record.value is not None and total > 0.0:
@@ -99,30 +106,81 @@ def _level(bundle: EvidenceBundle) -> Level:
     )
 
 
-def _shared(record: IndexValue, used: list[Used]) -> list[Used]:
-    """Weights by which the expiries of several books make the composite, to first order exact.
+class _Share(Struct, frozen=True):
+    """One book's part of a composite."""
 
-    The composite is linear in the books' volatilities, a book's value is not in its variances: each
-    book's weights are scaled so that its part is weight x value.
-    """
-    variances: dict[str, float] = {}
-    for one in used:
-        label = one.book.label
-        variances[label] = variances.get(label, 0.0) + one.weight * one.variance
-    if len(variances) < 2:
-        return used
-    scales = {
-        label: record.venues[Venue(label)].weight
-        * (record.venues[Venue(label)].value or 0.0)
-        / variance
-        for label, variance in variances.items()
-    }
-    return [
-        Used(
-            o.book, o.evidence, o.surface, o.row, o.weight * scales[o.book.label], o.own, o.variance
+    weight: float
+    value: float
+    bundle: EvidenceBundle
+    """As if the book were the whole index."""
+
+
+def _shares(bundle: EvidenceBundle) -> dict[str, _Share]:
+    """The books of a record with a value; empty without one."""
+    record = bundle.record
+    if record.value is None:
+        return {}
+    shares = {}
+    for book in bundle.books:
+        told = record.venues.get(Venue(book.label))
+        expiries = tuple(e for e in record.expiries if e.book == book.label)
+        if told is None or told.value is None or not expiries:
+            continue
+        own = replace(record, value=told.value, expiries=expiries)
+        shares[book.label] = _Share(
+            told.weight, told.value, replace(bundle, record=own, books=(book,))
         )
-        for o in used
-    ]
+    return shares
+
+
+def _whole_level(bundle: EvidenceBundle) -> Level:
+    shares = _shares(bundle)
+    if len(shares) < MANY:
+        return _level(bundle)
+    expiries: list[ExpiryPart] = []
+    strikes: list[Part] = []
+    for label, share in shares.items():
+        level = _level(share.bundle)
+        w, venue = share.weight, Venue(label)
+        expiries += [
+            replace(
+                part, venue=venue, points=w * part.points, puts=w * part.puts,
+                calls=w * part.calls, term=w * part.term,
+            )
+            for part in level.expiries
+        ]  # fmt: skip
+        strikes += [
+            replace(
+                part, venue=venue, points=w * part.points, fit=w * part.fit,
+                residual=w * part.residual, extrapolation=w * part.extrapolation,
+            )
+            for part in level.strikes
+        ]  # fmt: skip
+    return replace(_level(bundle), expiries=tuple(expiries), strikes=tuple(strikes))
+
+
+def _whole_move(before: EvidenceBundle, after: EvidenceBundle) -> Move:
+    old, new = _shares(before), _shares(after)
+    if len(old.keys() | new.keys()) < MANY:
+        return _move(before, after)
+    places: list[PlaceMove] = []
+    strikes: list[StrikeMove] = []
+    causes: list[CauseMove] = []
+    for label in sorted(old.keys() | new.keys()):
+        a, b, venue = old.get(label), new.get(label), Venue(label)
+        w0, x0 = (a.weight, a.value) if a is not None else (0.0, 0.0)
+        w1, x1 = (b.weight, b.value) if b is not None else (0.0, 0.0)
+        changed = w1 * x1 - w0 * x0
+        if a is not None and b is not None:
+            w = 0.5 * (w0 + w1)
+            move = _move(a.bundle, b.bundle)
+            places += [replace(p, venue=venue, points=w * p.points) for p in move.places]
+            strikes += [replace(p, venue=venue, points=w * p.points) for p in move.strikes]
+            causes += [replace(p, venue=venue, points=w * p.points) for p in move.causes]
+            changed = (w1 - w0) * 0.5 * (x0 + x1)
+        places.append(PlaceMove(venue=venue, expiry="", side="weight", points=changed))
+        causes.append(CauseMove(cause="weight", venue=venue, expiry="", points=changed))
+    return _told(before, after, places, strikes, causes)
 
 
 def _move(before: EvidenceBundle, after: EvidenceBundle) -> Move:
@@ -130,9 +188,7 @@ def _move(before: EvidenceBundle, after: EvidenceBundle) -> Move:
     places: list[PlaceMove] = []
     strikes: list[StrikeMove] = []
     causes: list[CauseMove] = []
-    difference = None
     if old.value is not None and new.value is not None and old.value + new.value > 0.0:
-        difference = new.value - old.value
         tenor_years = new.tenor_days / DAYS_PER_YEAR
         scale = VOL_POINTS**2 / (tenor_years * (old.value + new.value))
         earlier = {one.key: one for one in used_of(before)}
@@ -142,9 +198,22 @@ def _move(before: EvidenceBundle, after: EvidenceBundle) -> Move:
             a, b = earlier.get(key), later.get(key)
             places += _place_moves(a, b, method, scale, strikes)
             causes += cause_moves(a, b, method, scale, after.at_ns)
+    return _told(before, after, places, strikes, causes)
+
+
+def _told(
+    before: EvidenceBundle,
+    after: EvidenceBundle,
+    places: Sequence[PlaceMove],
+    strikes: Sequence[StrikeMove],
+    causes: Sequence[CauseMove],
+) -> Move:
+    """The parts of a move, with what they are parts of."""
+    old, new = before.record, after.record
     totals: dict[Cause, float] = {}
     for cause in causes:
         totals[cause.cause] = totals.get(cause.cause, 0.0) + cause.points
+    has_both = old.value is not None and new.value is not None
     return Move(
         code=new.code,
         from_seq=old.seq,
@@ -153,7 +222,7 @@ def _move(before: EvidenceBundle, after: EvidenceBundle) -> Move:
         to_ns=new.computed_ns,
         before=old.value,
         after=new.value,
-        difference=difference,
+        difference=(new.value or 0.0) - (old.value or 0.0) if has_both else None,
         places=tuple(places),
         strikes=tuple(strikes),
         totals=totals,

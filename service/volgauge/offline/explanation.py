@@ -12,7 +12,7 @@ from volgauge.index.bundle import surface_of
 from volgauge.kernels import layout as col
 from volgauge.surface.surface import METHOD_ROW, Surface
 
-Cause: TypeAlias = Literal["time", "forward", "quote", "fit", "term"]
+Cause: TypeAlias = Literal["time", "forward", "quote", "fit", "term", "weight"]
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -71,7 +71,8 @@ class PlaceMove(Struct, frozen=True, kw_only=True):
 
     venue: Venue
     expiry: str
-    side: Literal["put", "call", "term"]
+    side: Literal["put", "call", "term", "weight"]
+    """`weight`: of a whole book, whose weight in the composite changed; then `expiry` is empty."""
     points: float
 
 
@@ -116,7 +117,7 @@ class Move(Struct, frozen=True, kw_only=True):
     places: tuple[PlaceMove, ...]
     """They sum to the difference."""
     strikes: tuple[StrikeMove, ...]
-    """They and the places of side `term` sum to the difference."""
+    """They and the places of side `term` and `weight` sum to the difference."""
     totals: dict[Cause, float]
     """By cause; they sum to the difference."""
     causes: tuple[CauseMove, ...]
