@@ -92,7 +92,7 @@ class Flag(enum.Enum):
     BLENDED = "blended"
     """An expiry is entering or leaving the bracket by weight."""
     VENUES_DIFFER = "venues_differ"
-    """Of two venues the values are over 5 % apart, or of more than two at least two are so far off."""
+    """Two venues are over 5 % apart; of more than two, at least two are so far off."""
     SKIPPED_EXPIRY = "skipped_expiry"
     """A listed expiry nearer to the tenor was not eligible, so one farther away stood in."""
     UNQUALIFIED = "unqualified"

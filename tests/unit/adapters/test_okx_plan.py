@@ -62,7 +62,7 @@ def test_near_options_by_tick_far_ones_by_ticker() -> None:
 
 
 def test_far_strikes_are_left_to_tickers_with_the_next_listing() -> None:
-    """By |delta| as the venue tells it; between the limits nothing moves to and fro."""
+    """By |delta| as the venue tells it; between the limits nothing is moved back."""
     rows = chain([60_000, 90_000], ["260731"])
     adapter = listed(Sink(), rows)
     hot, wings, market, *_ = (running(protocol) for protocol in adapter.connections()[:3])
