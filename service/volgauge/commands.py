@@ -4,7 +4,6 @@ import select
 import subprocess
 import sys
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +16,7 @@ from msgspec.structs import replace as with_changes
 from volgauge import __version__, kernels
 from volgauge.app import run_beside, serve
 from volgauge.domain.index import IndexValue, Source, tenor_label
-from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
+from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import VenueError, VolgaugeError
 from volgauge.history.candles import PRICE, Candle
 from volgauge.history.keeper import HistoryKeeper
@@ -58,9 +57,7 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
 def demo(settings: Settings, options: DemoOptions) -> int:
     """The whole pipeline on one machine: a simulated venue in a child process, and the service."""
     logs.configure(settings.log)
-    start_ns = time.time_ns() // NANOS_PER_MILLI * NANOS_PER_MILLI
     arguments = ["--rate", str(options.rate), "--seed", str(options.seed), "--exit-with-stdin"]
-    arguments += ["--start", str(start_ns)]
     if options.chain is not None:
         arguments += ["--chain", str(options.chain), "--asset", str(options.asset)]
     elif options.venues != ("none",):
@@ -83,7 +80,11 @@ def demo(settings: Settings, options: DemoOptions) -> int:
             venues=with_changes(settings.venues, deribit=venue, **others),
             history=with_changes(settings.history, path=str(Path(folder) / "simulated.sqlite")),
         )
-        fill = None if options.chain else partial(_fill, seed=options.seed, start_ns=start_ns)
+        fill = (
+            None
+            if options.chain
+            else partial(_fill, seed=options.seed, start_ns=address["start_ns"])
+        )
         try:
             return serve(simulated, fill=fill)
         finally:

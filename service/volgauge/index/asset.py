@@ -21,6 +21,7 @@ from volgauge.domain.index import (
     Status,
     StatusEvent,
     SurfaceValue,
+    VenueValue,
     index_code,
     tenor_label,
 )
@@ -299,6 +300,7 @@ class AssetIndex:
                 else tenor.accepted.flags,
                 reason=chosen.reason,
                 candidate=_candidate(verdict, chosen),
+                venues=_with_states(tenor.accepted.venues, composed),
                 smoothed=smoothed,
                 quality=composed.quality,
                 computed_ns=now_ns,
@@ -437,6 +439,16 @@ def _input_hash(used: Sequence[tuple[Part, Sequence[ExpiryFacts]]]) -> str:
     return input_hash(
         [(part.book.sink.venue, [known.digest for known in facts]) for part, facts in used]
     )
+
+
+def _with_states(
+    accepted: Mapping[Venue, VenueValue], composed: Composition
+) -> dict[Venue, VenueValue]:
+    """What the venues said when the repeated value came out, and how they are now."""
+    states = {part.book.label: part.state for part in composed.parts}
+    return {
+        label: replace(told, state=states.get(label, "down")) for label, told in accepted.items()
+    }
 
 
 def _candidate(verdict: Verdict, chosen: BookTenor) -> float | None:

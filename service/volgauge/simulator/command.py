@@ -50,6 +50,7 @@ async def run(options: SimulateOptions) -> int:
             "ws_url": simulator.ws_url,
             "rest_url": simulator.rest_url,
             "assets": simulator.assets,
+            "start_ns": simulator.start_ns,
             "venues": {
                 name: {
                     "ws_url": simulator.ws_url_of(name),

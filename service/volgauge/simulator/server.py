@@ -167,6 +167,9 @@ class Simulator:
         await site.start()
         self.host, self.port = self._runner.addresses[0][:2]
         self._started_seconds = asyncio.get_running_loop().time()
+        if self.market is not None and self.options.start_ns is None:
+            # Its clock is the wall's: what it took to build the venues has passed there, too.
+            self.market.skip_to(time.time_ns())
         self._pump = asyncio.create_task(self._run(), name="simulator.pump")
         return self.host, self.port
 
