@@ -69,14 +69,22 @@ def test_channel_key_and_stream_carry_the_same_record(demo: Process) -> None:
 
 
 def test_every_record_says_what_it_rests_on(demo: Process) -> None:
-    """Source, status, receipt of the newest input before its calculation, two expiries."""
+    """Source, receipt of the newest input before its calculation, two expiries of every book in.
+
+    The value is the sum of weight x value over the venues, and the status counts them.
+    """
     with closing(raw(redis_of(demo))) as client:
         record = wait_for_value(demo, client)
 
+    told = {book: venue for book, venue in record["venues"].items() if venue["state"] == "in"}
+    venues = {book.partition(":")[0] for book in told}
+    total = sum(venue["weight"] * venue["value"] for venue in told.values())
     assert record["source"] == "simulated"
-    assert record["status"] in {"SINGLE_VENUE", "DEGRADED"}
+    assert record["status"] in {"OK" if len(venues) > 1 else "SINGLE_VENUE", "DEGRADED"}
     assert record["event_ns"] <= record["computed_ns"] <= record["published_ns"]
-    assert len(record["expiries"]) == 2
+    assert abs(record["value"] - total) <= 1e-9 * total
+    assert {expiry["book"] for expiry in record["expiries"]} == set(told)
+    assert len(record["expiries"]) == 2 * len(told)
     assert sum(expiry["n_strikes"] for expiry in record["expiries"]) == record["n_strikes"]
 
 

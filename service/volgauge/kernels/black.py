@@ -18,8 +18,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from volgauge.kernels._jit import inlined, part, twin
-from volgauge.kernels.normal import normal_cdf
+from volgauge.kernels._jit import inlined, part
+from volgauge.kernels.normal import SQRT_HALF, normal_cdf
 
 CORRIDOR_DELTA = 0.05
 Z = -1.6448536269514726
@@ -77,11 +77,25 @@ def critical_put(m: float, sign: float) -> float:
 
 
 def _tabulate() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    call, put = twin(critical_call), twin(critical_put)
-    calls = [call(1.0 + cell * CALL_STEP) for cell in range(CALL_CELLS + 1)]
+    """The two functions above in plain Python: asking a kernel would compile one at import."""
+
+    def cdf(x: float) -> float:
+        return 0.5 * math.erfc(-x * SQRT_HALF)
+
+    def call(m: float) -> float:
+        s = Z + math.sqrt(Z_SQUARED + 2.0 * math.log(m))
+        return CORRIDOR_DELTA - m * cdf(Z - s)
+
+    def put(m: float, sign: float) -> float:
+        radicand = Z_SQUARED + 2.0 * math.log(m)
+        if not radicand >= 0.0:
+            return math.nan
+        s = sign * math.sqrt(radicand) - Z
+        return m * cdf(Z + s) - CORRIDOR_DELTA
+
     strikes = [PUT_FIRST + cell * PUT_STEP for cell in range(PUT_CELLS + 1)]
     return (
-        np.array(calls),
+        np.array([call(1.0 + cell * CALL_STEP) for cell in range(CALL_CELLS + 1)]),
         np.array([put(m, -1.0) for m in strikes]),
         np.array([put(m, 1.0) for m in strikes]),
     )

@@ -24,7 +24,7 @@ from volgauge.kernels.svi import svi_variance
 
 SIDE_NODES = 16
 """A side of the money, of the corridor as of the whole range of the quotes."""
-WING_NODES = 32
+WING_NODES = 24
 TAIL_DEVIATIONS = 8.0
 TAIL_CAP = 3.0
 """The curve's wing is at most this many times the flat one."""
@@ -32,7 +32,7 @@ Z_CORRIDOR = 1.6448536269514722
 """-N^-1(0.05)."""
 
 _X16, _W16 = np.polynomial.legendre.leggauss(SIDE_NODES)
-_X32, _W32 = np.polynomial.legendre.leggauss(WING_NODES)
+_X24, _W24 = np.polynomial.legendre.leggauss(WING_NODES)
 
 # Rows of the nodes' scratch.
 NODE_K = 0
@@ -383,10 +383,10 @@ def wing(
     far = reach(a, b, rho, m, s, side, TAIL_DEVIATIONS, 0.0, 1e-3)
     far = side * max(abs(far), abs(k_edge) + s_edge)
     low, high = min(k_edge, far), max(k_edge, far)
-    curve_stop = lay(nodes, 0, _X32, _W32, low, high)
+    curve_stop = lay(nodes, 0, _X24, _W24, low, high)
     far = side * max(TAIL_DEVIATIONS * s_edge, abs(k_edge) + s_edge)
     low, high = min(k_edge, far), max(k_edge, far)
-    stop = lay(nodes, curve_stop, _X32, _W32, low, high)
+    stop = lay(nodes, curve_stop, _X24, _W24, low, high)
     price_nodes(nodes, 0, curve_stop, a, b, rho, m, s)
     for i in range(curve_stop, stop):
         nodes[NODE_S, i] = s_edge

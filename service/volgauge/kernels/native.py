@@ -117,7 +117,7 @@ LARGEST_QUAD = 0.001
 COST_RISE = 1.5
 LEAST_COST = 0.01
 """A strike: a tenth of a unit is no reason to search again."""
-EDGE_PASSES = 3
+EDGE_PASSES = 2
 """Of the curve that only has to tell whether an outermost strike is 10 % off."""
 ROUGH_SLACK = 1.5
 """A rough curve goes on beyond its strikes less exactly than the final one."""

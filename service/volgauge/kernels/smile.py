@@ -46,7 +46,9 @@ ERROR = 19
 """(price - fit) / vega."""
 RESIDUAL = 20
 """What the strike adds to the fit, in price."""
-SMILE_ROWS = 21
+NEAR_ERROR = 21
+"""Median of the neighbours' errors."""
+SMILE_ROWS = 22
 
 NEAR = 4
 FEWEST = NEAR + 1
@@ -193,13 +195,16 @@ def is_off(smile: F64, j: int, a: float, d: float, c: float, slack: float) -> bo
 
 @part
 def compare(smile: F64, count: int, a: float, d: float, c: float) -> None:
-    """Fill FIT_S, FIT_PRICE and ERROR for a curve."""
+    """Fill FIT_S, FIT_PRICE, ERROR and NEAR_ERROR for a curve."""
     for j in range(count):
         w = a + d * smile[Y, j] + c * smile[Z, j]
         smile[FIT_S, j] = math.sqrt(max(w, 1e-12))
     otm_prices(smile[K], smile[FIT_S], smile[FIT_PRICE], count)
     for j in range(count):
         smile[ERROR, j] = (smile[PRICE, j] - smile[FIT_PRICE, j]) / smile[VEGA, j]
+    error = smile[ERROR]
+    for j in range(count):
+        smile[NEAR_ERROR, j] = neighbours_median(error, int(smile[FIRST_NEAR, j]), j)
 
 
 @part
@@ -217,7 +222,7 @@ def mark_outliers(smile: F64, count: int, sw: float) -> int:
             if smile[PLACE, j] < 0.0:
                 continue
             error = smile[ERROR, j]
-            near = neighbours_median(smile[ERROR], int(smile[FIRST_NEAR, j]), j)
+            near = smile[NEAR_ERROR, j]
             off = min(abs(error), abs(error - near))
             limit = max(min(smile[ETA_USED, j], MOST_ETA_BARS * smile[ETA_BAR, j]), least)
             if off > most * OUTLIER_HALVES * limit:
@@ -238,7 +243,7 @@ def leave_residuals(smile: F64, count: int, sw: float) -> None:
     """
     least = LEAST_ETA * sw
     for j in range(count):
-        near = neighbours_median(smile[ERROR], int(smile[FIRST_NEAR, j]), j)
+        near = smile[NEAR_ERROR, j]
         eta_bar = smile[ETA_BAR, j]
         ratio = MOST_ETA_BARS * eta_bar / smile[ETA, j]
         trust = min(1.0, ratio * ratio)
