@@ -88,7 +88,8 @@ def demo(settings: Settings, options: DemoOptions) -> int:
         try:
             return serve(simulated, fill=fill)
         finally:
-            # The end of its standard input ends the child.
+            # It holds nothing that is worth an orderly end of all its sessions.
+            child.kill()
             child.communicate(timeout=CHILD_READY_SECONDS)
 
 
