@@ -125,6 +125,119 @@ class EvidenceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Above this the oldest goes before its time."""
 
 
+class ScalingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Volatility scaling (METHODOLOGY appendix); every key is one symbol of its formulas."""
+
+    target_points: Positive = 40.0
+    """Volatility that a scaled position aims at."""
+    max_exposure: Positive = 3.0
+    implied_share: Share = 0.5
+    """theta: weight of the index against realised EWMA volatility."""
+    implied_bias_points: float = 0.0
+    """Taken off the index first: implied volatility is on average above what comes true."""
+    damping: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.25
+    """kappa: share of the way to the wanted exposure that one step goes."""
+    step_seconds: Positive = 3600.0
+    """Time between two steps."""
+    buffer: Share = 0.1
+    """No trade while the wanted exposure is within this share of the held one."""
+    variance_constant: Positive = 0.16
+    """c of c / sigma^2, with sigma a decimal: the exposure is 1 at sigma = sqrt(c)."""
+    risk_budget: Positive = 0.02
+    """Share of the capital that may be lost in a day at `risk_deviations` deviations."""
+    risk_deviations: Positive = 2.33
+    flow_sensitivity: Annotated[float, Meta(ge=0.0)] = 0.5
+    """How much of the exposure an order-flow imbalance of 1 against it takes away."""
+    funding_limit: Positive = 0.001
+    """Spread of funding rates per 8 h at which the leverage throttle begins to bite."""
+    interest_limit: Annotated[float, Meta(gt=1.0)] = 1.5
+    """Perpetuals' open interest over its slow average at which it begins to bite."""
+    margin_window_days: Positive = 30.0
+    margin_floor: Positive = 1.0
+    margin_cap: Positive = 4.0
+
+
+class AnalyticsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is read off the surface and the index; none of it moves the index."""
+
+    enabled: bool = True
+    interest_seconds: Positive = 1.0
+    """Open-interest-weighted volatility, flow and leverage are computed this often."""
+    realized_seconds: Positive = 1.0
+    coupling_seconds: Positive = 1.0
+    spillover_seconds: Positive = 300.0
+    min_expiry_days: Positive = 2.0
+    """Options nearer to expiry do not count for open-interest-weighted volatility."""
+    min_delta: Share = 0.05
+    max_delta: Share = 0.95
+    absolute_bands: Annotated[tuple[Positive, ...], Meta(min_length=4, max_length=4)] = (
+        60.0, 80.0, 110.0, 150.0,
+    )  # fmt: skip
+    """Points between dried_up, quiet, healthy, mania and extreme."""
+    adaptive_bands: Annotated[tuple[Positive, ...], Meta(min_length=4, max_length=4)] = (
+        10.0, 40.0, 75.0, 95.0,
+    )  # fmt: skip
+    """Percentiles of 365 days between very_low, low, normal, high and very_high."""
+    band_hysteresis: Positive = 2.0
+    """Points (or percentiles) beyond a bound before the band changes back."""
+    decouple_above: Positive = 2.5
+    recouple_below: Positive = 1.5
+    scaling: ScalingSettings = ScalingSettings()
+
+
+class RuleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One alert rule. What its numbers mean is said beside the defaults."""
+
+    enabled: bool = True
+    raise_at: float
+    clear_at: float
+    for_seconds: Annotated[float, Meta(ge=0.0)] = 0.0
+    """The condition must hold this long before the alert is raised, and be gone as long before
+    it is cleared."""
+    window_seconds: Positive = 300.0
+    """Over what a change is measured, where the rule measures one."""
+    severity: Literal["info", "warning", "critical"] = "warning"
+
+
+class RulesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rules by name (`domain.analytics.Rule`)."""
+
+    spike: RuleSettings = RuleSettings(raise_at=0.15, clear_at=0.05)
+    """Relative rise of the index over the window."""
+    collapse: RuleSettings = RuleSettings(raise_at=30.0, clear_at=15.0, window_seconds=86400.0)
+    """Fall of the index in points over the window."""
+    band_change: RuleSettings = RuleSettings(raise_at=1.0, clear_at=0.0, severity="info")
+    """The adaptive band is very_low or very_high (1), or is not (0)."""
+    inversion: RuleSettings = RuleSettings(raise_at=0.5, clear_at=0.0, for_seconds=30.0)
+    """Points by which the shortest tenor exceeds the longest."""
+    decoupling: RuleSettings = RuleSettings(raise_at=2.5, clear_at=1.5)
+    """|z| of the spread of two assets."""
+    spillover_surge: RuleSettings = RuleSettings(raise_at=15.0, clear_at=5.0)
+    """Percentage points of total spillover above its slow average."""
+    premium_sign: RuleSettings = RuleSettings(raise_at=0.0, clear_at=1.0, severity="info")
+    """Ex-ante premium in points; raised below, cleared above."""
+    stale: RuleSettings = RuleSettings(raise_at=1.0, clear_at=0.0, severity="critical")
+    """1 while the status of the headline is STALE or HALTED."""
+    venue_out: RuleSettings = RuleSettings(raise_at=1.0, clear_at=0.0, for_seconds=10.0)
+    """1 while a book is not `in`."""
+    coverage_lost: RuleSettings = RuleSettings(raise_at=0.99, clear_at=1.0, for_seconds=10.0)
+    """Share of the subscriptions that the venue accepted; raised below."""
+
+
+class AlertSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Alerts on the events channels, in the metrics, and to a webhook."""
+
+    enabled: bool = True
+    rules: RulesSettings = RulesSettings()
+    webhook_url: str = ""
+    """Empty: no webhook."""
+    webhook_secret: str = ""
+    """Key of the HMAC-SHA-256 signature; give it in the environment."""
+    webhook_timeout_seconds: Positive = 5.0
+    webhook_attempts: Count = 8
+    """Tries per alert, with growing pauses; then it is counted as lost."""
+
+
 class LogSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Logs, always on stderr."""
 
@@ -143,6 +256,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     history: HistorySettings = HistorySettings()
     recorder: RecorderSettings = RecorderSettings()
     evidence: EvidenceSettings = EvidenceSettings()
+    analytics: AnalyticsSettings = AnalyticsSettings()
+    alerts: AlertSettings = AlertSettings()
     log: LogSettings = LogSettings()
 
 
@@ -189,6 +304,8 @@ def describe(settings: Settings) -> dict[str, Any]:
     """The effective tree as plain data, secrets masked."""
     tree: dict[str, Any] = msgspec.to_builtins(settings)
     tree["redis"]["url"] = mask_url(settings.redis.url)
+    if settings.alerts.webhook_secret:
+        tree["alerts"]["webhook_secret"] = "***"  # noqa: S105 - the mask, not the secret
     return tree
 
 

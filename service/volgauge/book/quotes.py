@@ -58,6 +58,8 @@ class QuoteTable:
         """(capacity, QUOTE_COLUMNS) float64, see kernels/layout.py."""
         self.open_interest: F64 = np.full(INITIAL_SLOTS, nan)
         """(capacity,) float64, units of the underlying."""
+        self.volume: F64 = np.full(INITIAL_SLOTS, nan)
+        """(capacity,) float64, units of the underlying in 24 hours."""
         self.stamps: I64
         """The same memory as int64."""
         self.dirty: U8 = np.zeros(INITIAL_CELLS, np.uint8)
@@ -124,9 +126,11 @@ class QuoteTable:
 
     def write_open_interest(self, slots: Sequence[int], amounts: Sequence[float]) -> None:
         """Replace open interest, units of the underlying. No value depends on it."""
-        for slot, amount in zip(slots, amounts, strict=True):
-            if slot < len(self._cell_of):
-                self.open_interest[slot] = amount
+        self._write_fact(self.open_interest, slots, amounts)
+
+    def write_volume(self, slots: Sequence[int], amounts: Sequence[float]) -> None:
+        """Replace the volume of 24 hours, units of the underlying. No value depends on it."""
+        self._write_fact(self.volume, slots, amounts)
 
     def clear(self, slots: Iterable[int]) -> None:
         """Forget the quotes of these slots: a sequence gap or a lost feed."""
@@ -180,6 +184,11 @@ class QuoteTable:
         self._cell_of[slot] = NO_CELL
         self._clear_rows(slot, slot + 1)
 
+    def _write_fact(self, facts: F64, slots: Sequence[int], amounts: Sequence[float]) -> None:
+        for slot, amount in zip(slots, amounts, strict=True):
+            if slot < len(self._cell_of):
+                facts[slot] = amount
+
     def _write_column(self, column: int, slots: Sequence[int], values: Sequence[float]) -> None:
         offset = column * 8
         cells = self._cell_of
@@ -194,6 +203,7 @@ class QuoteTable:
         larger.view(np.int64)[:old] = self.stamps
         self.quotes = larger
         self.open_interest = np.concatenate([self.open_interest, np.full(capacity - old, nan)])
+        self.volume = np.concatenate([self.volume, np.full(capacity - old, nan)])
         self._cell_of.extend([NO_CELL] * (capacity - old))
         self._activity_of.extend([self._nobody] * (capacity - old))
         self._clear_rows(old, capacity)
@@ -204,6 +214,7 @@ class QuoteTable:
         rows = self.quotes[first:last]
         rows[:] = nan
         self.open_interest[first:last] = nan
+        self.volume[first:last] = nan
         rows.view(np.int64)[:, (col.EXCHANGE_NS, col.RECEIVED_NS)] = 0
 
     def _take_views(self) -> None:

@@ -76,6 +76,26 @@ class OpenInterest(Event, frozen=True, kw_only=True):
     amounts: tuple[float, ...]
 
 
+class TradedVolume(Event, frozen=True, kw_only=True):
+    """Volume of options over the last 24 hours, in units of the underlying."""
+
+    slots: tuple[int, ...]
+    amounts: tuple[float, ...]
+
+
+class PerpetualState(Event, frozen=True, kw_only=True):
+    """Funding and open interest of the venue's perpetual. Never an input of the index."""
+
+    asset: Asset
+    quote_currency: str
+    """What it is quoted in; a venue may have one in USD and one in USDT."""
+    funding_rate: float
+    """Rate for 8 hours, decimal, positive when longs pay; NaN where the venue did not tell."""
+    open_interest: float
+    """Units of the underlying; NaN where the venue did not tell."""
+    exchange_ns: int
+
+
 class MarkQuote(Event, frozen=True, kw_only=True):
     """The venue's own marks. A cross-check; only mode `dvol` ever falls back to them."""
 
@@ -161,6 +181,8 @@ AnyEvent = (
     | ForwardMark
     | IndexPrice
     | OpenInterest
+    | TradedVolume
+    | PerpetualState
     | MarkQuote
     | BookSnapshot
     | BookDelta

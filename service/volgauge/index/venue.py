@@ -22,6 +22,8 @@ from volgauge.domain.events import (
     InstrumentsListed,
     MarkQuote,
     OpenInterest,
+    PerpetualState,
+    TradedVolume,
     VenueState,
     VenueVolIndex,
 )
@@ -63,6 +65,10 @@ class VenueSink:
         self.locked: set[Asset] = set()
         self.maintenance = False
         self.index_price: dict[Asset, float] = {}
+        self.index_price_ns: dict[Asset, int] = {}
+        """Our receipt of each."""
+        self.perpetuals: dict[tuple[Asset, str], PerpetualState] = {}
+        """The newest of each, by asset and quote currency."""
         self.vol_index: dict[Asset, float] = {}
         self.vol_index_ns: dict[Asset, int] = {}
         self.quote = self.table.write
@@ -85,10 +91,15 @@ class VenueSink:
             case IndexPrice():
                 self._last_event_ns = event.received_ns
                 self.index_price[event.asset] = event.price
+                self.index_price_ns[event.asset] = event.received_ns
             case MarkQuote():
                 self._marks(event)
             case OpenInterest():
                 self.table.write_open_interest(event.slots, event.amounts)
+            case TradedVolume():
+                self.table.write_volume(event.slots, event.amounts)
+            case PerpetualState():
+                self.perpetuals[event.asset, event.quote_currency] = event
             case VenueVolIndex():
                 self._last_event_ns = event.received_ns
                 self.vol_index[event.asset] = event.value
