@@ -9,7 +9,9 @@ from prometheus_client import CollectorRegistry
 from fakes.records import index_value, surface_value
 from volgauge.clock import SystemClock
 from volgauge.domain.index import IndexValue, Reason, Status, SurfaceValue
-from volgauge.publish.http import ApiError, HistoryQuery, HttpServer
+from volgauge.publish.answers import ApiError
+from volgauge.publish.api import HistoryQuery
+from volgauge.publish.http import HttpServer
 from volgauge.publish.hub import Hub
 from volgauge.settings import HttpSettings
 from volgauge.telemetry.metrics import Metrics

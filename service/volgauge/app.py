@@ -38,9 +38,11 @@ from volgauge.index.bundle import build_facts
 from volgauge.index.evidence import EvidenceKeeper
 from volgauge.offline.explain import explain
 from volgauge.pipeline import build_pipeline, source_of
+from volgauge.publish.answers import ApiError
+from volgauge.publish.api import HistoryQuery
 from volgauge.publish.bundled import BundledRedis
 from volgauge.publish.evidence import EvidenceDesk
-from volgauge.publish.http import ApiError, HistoryQuery, HttpServer
+from volgauge.publish.http import HttpServer
 from volgauge.publish.hub import Hub
 from volgauge.publish.record import encode
 from volgauge.publish.redis import RedisPublisher

@@ -13,7 +13,7 @@ from serving import Served, index_record, serve, surface_record
 from volgauge.domain.index import Reason, Source, Status, StatusEvent, VenueValue
 from volgauge.domain.instrument import Asset, Venue
 from volgauge.domain.units import NANOS_PER_SECOND
-from volgauge.publish import http
+from volgauge.publish import stream
 
 FLAGS = [
     "--no-sandbox",
@@ -122,7 +122,7 @@ async def test_a_silent_link_is_shown_as_lost(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Connected, but nothing comes: after four seconds the page says so, and recovers."""
-    monkeypatch.setattr(http, "STREAM_CLOCK_SECONDS", 1_000.0)
+    monkeypatch.setattr(stream, "STREAM_CLOCK_SECONDS", 1_000.0)
     async with serve() as served:
         feed(served, 1, 52.31)
         page, _, _ = await open_page(browser, served.url)

@@ -21,7 +21,7 @@ from volgauge.domain.index import (
     StatusEvent,
     VenueIndexValue,
 )
-from volgauge.publish import http, hub
+from volgauge.publish import http, hub, stream
 
 
 @pytest.fixture
@@ -341,7 +341,7 @@ async def test_a_client_that_never_reads_is_dropped(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the time limit of a write it is gone, and counted."""
-    monkeypatch.setattr(http, "STREAM_WRITE_SECONDS", 0.2)
+    monkeypatch.setattr(stream, "STREAM_WRITE_SECONDS", 0.2)
     host, port = served.url.removeprefix("http://").split(":")
     with socket.socket() as stalled:
         stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -12,7 +12,7 @@ import msgspec
 
 from volgauge.domain.evidence import EvidenceBundle
 from volgauge.index.evidence import EvidenceKeeper, Missing
-from volgauge.publish.http import ApiError
+from volgauge.publish.answers import ApiError
 
 SEAL_SECONDS = 1.0
 SCHEMA_FILE = "evidence.json"

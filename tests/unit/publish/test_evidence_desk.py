@@ -10,8 +10,8 @@ from fakes.evidence_lab import Lab
 from volgauge.domain.evidence import EvidenceBundle
 from volgauge.offline.explain import explain
 from volgauge.offline.explanation import Level, Move
+from volgauge.publish.answers import ApiError
 from volgauge.publish.evidence import SCHEMA_FILE, EvidenceDesk
-from volgauge.publish.http import ApiError
 from volgauge.publish.record import json_schema, shipped_schema
 
 EPOCH = 41
