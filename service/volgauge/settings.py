@@ -8,6 +8,8 @@ Secrets (the Redis URL may hold one) come from the environment and are masked wh
 import os
 import re
 from collections.abc import Mapping
+from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -15,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from volgauge.domain.analytics import RAISED_BELOW, Rule
 from volgauge.domain.index import Method
 from volgauge.errors import ConfigError
 
@@ -212,8 +215,10 @@ class RulesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Points by which the shortest tenor exceeds the longest."""
     decoupling: RuleSettings = RuleSettings(raise_at=2.5, clear_at=1.5)
     """|z| of the spread of two assets."""
-    spillover_surge: RuleSettings = RuleSettings(raise_at=15.0, clear_at=5.0)
-    """Percentage points of total spillover above its slow average."""
+    spillover_surge: RuleSettings = RuleSettings(
+        raise_at=15.0, clear_at=5.0, window_seconds=86400.0
+    )
+    """Percentage points of total spillover above its slow average; the window is the half-life."""
     premium_sign: RuleSettings = RuleSettings(raise_at=0.0, clear_at=1.0, severity="info")
     """Ex-ante premium in points; raised below, cleared above."""
     stale: RuleSettings = RuleSettings(raise_at=1.0, clear_at=0.0, severity="critical")
@@ -291,7 +296,9 @@ def load(
             _put(tree, keys, _from_text(variables[name]), name)
     for dotted, value in (overrides or {}).items():
         _put(tree, dotted.split("."), value, dotted)
-    _overlay_venues(tree)
+    # A key that a section leaves out is that section's default, not the one of its class: spike's
+    # window is not collapse's, and deribit is enabled where the class says nothing of deribit.
+    tree = _overlay(msgspec.to_builtins(Settings()), tree)
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -306,6 +313,7 @@ def describe(settings: Settings) -> dict[str, Any]:
     tree["redis"]["url"] = mask_url(settings.redis.url)
     if settings.alerts.webhook_secret:
         tree["alerts"]["webhook_secret"] = "***"  # noqa: S105 - the mask, not the secret
+    tree["alerts"]["webhook_url"] = mask_webhook(settings.alerts.webhook_url)
     return tree
 
 
@@ -315,13 +323,19 @@ def mask_url(url: str) -> str:
     return url.replace(f":{password}@", ":***@", 1) if password else url
 
 
-def _overlay_venues(tree: dict[str, Any]) -> None:
-    """Keys that a venue's section leaves out are that venue's defaults, not those of the class."""
-    given = tree.get("venues")
-    if isinstance(given, dict):
-        for name, defaults in msgspec.to_builtins(VenuesSettings()).items():
-            if isinstance(given.get(name), dict):
-                given[name] = defaults | given[name]
+def mask_webhook(url: str) -> str:
+    """Scheme and host only: user, path and query of a webhook may each be its token."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/***" if url else ""
+
+
+def _overlay(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Lay what was given over the defaults, section by section."""
+    merged = defaults | given
+    for name, section in defaults.items():
+        if isinstance(section, dict) and isinstance(given.get(name), dict):
+            merged[name] = _overlay(section, given[name])
+    return merged
 
 
 def _put(tree: dict[str, Any], keys: list[str], value: Any, name: str) -> None:  # noqa: ANN401 - a TOML value
@@ -376,3 +390,42 @@ def _check(settings: Settings) -> None:
             url = getattr(getattr(settings.venues, venue), name)
             if url and urlsplit(url).scheme not in {"ws", "wss", "http", "https"}:
                 raise ConfigError(f"venues.{venue}.{name}: expected a URL, received {url!r}")
+    _check_bands(settings.analytics)
+    _check_alerts(settings.alerts)
+
+
+def _check_bands(analytics: AnalyticsSettings) -> None:
+    for name in ("absolute_bands", "adaptive_bands"):
+        bounds = getattr(analytics, name)
+        narrowest = min(upper - lower for lower, upper in pairwise(bounds))
+        if not narrowest > 0.0:
+            raise ConfigError(f"analytics.{name}: expected ascending bounds, received {bounds}")
+        if not analytics.band_hysteresis < narrowest:
+            raise ConfigError(
+                f"analytics.band_hysteresis: expected less than the narrowest of {name} "
+                f"({narrowest:g}), received {analytics.band_hysteresis:g}"
+            )
+
+
+def _check_alerts(alerts: AlertSettings) -> None:
+    for rule in Rule:
+        settings: RuleSettings = getattr(alerts.rules, rule.value)
+        raise_at, clear_at = settings.raise_at, settings.clear_at
+        if not (isfinite(raise_at) and isfinite(clear_at)):
+            raise ConfigError(f"alerts.rules.{rule.value}: expected finite raise_at and clear_at")
+        below = rule in RAISED_BELOW
+        if not (clear_at > raise_at if below else clear_at < raise_at):
+            raise ConfigError(
+                f"alerts.rules.{rule.value}.clear_at: expected {'more' if below else 'less'} than "
+                f"raise_at ({raise_at:g}), received {clear_at:g}"
+            )
+    if alerts.webhook_url:
+        # The message does not repeat the URL: it may hold a token.
+        try:
+            parts = urlsplit(alerts.webhook_url)
+            is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+            is_usable = is_usable and parts.port != 0  # reading it refuses a port that is none
+        except ValueError:
+            is_usable = False
+        if not is_usable:
+            raise ConfigError("alerts.webhook_url: expected a URL, http:// or https:// with a host")

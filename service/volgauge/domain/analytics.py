@@ -372,6 +372,13 @@ class Rule(enum.Enum):
     COVERAGE_LOST = "coverage_lost"
 
 
+RAISED_BELOW = frozenset({Rule.PREMIUM_SIGN, Rule.COVERAGE_LOST})
+"""Rules that are raised when their value falls below `raise_at`; all others when it reaches it."""
+
+MARKET = Asset("ALL")
+"""`asset` of an alert that is about no single underlying."""
+
+
 class Severity(enum.Enum):
     """How much it matters."""
 
