@@ -27,7 +27,7 @@ class Site:
         """What this group answers."""
         return [
             web.get("/", self._index_page),
-            web.get("/page/{name}", self._page_file),
+            web.get("/page/{name:.+}", self._page_file),
             web.get("/methodology", self._methodology),
             web.get("/methodology/{name}", self._methodology_file),
             web.get("/metrics", self._metrics),
@@ -74,11 +74,13 @@ def _serve(assets: Mapping[str, Asset], name: str, request: web.Request) -> web.
     asset = assets.get(name)
     if asset is None:
         raise ApiError(404, "not_found", "no such file")
-    headers = {"ETag": asset.etag, "Cache-Control": "no-cache"}
+    headers = {"ETag": asset.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
     if request.headers.get("If-None-Match") == asset.etag:
         return web.Response(status=304, headers=headers)
-    response = web.Response(
-        body=asset.body, content_type=asset.content_type, charset="utf-8", headers=headers
+    body = asset.body
+    if "gzip" in request.headers.get("Accept-Encoding", "").lower():
+        body = asset.packed
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(
+        body=body, content_type=asset.content_type, charset="utf-8", headers=headers
     )
-    response.enable_compression()
-    return response
