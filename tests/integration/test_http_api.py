@@ -12,8 +12,10 @@ import aiohttp
 import msgspec
 import pytest
 
+from fakes.readings import alert_event, analytics_value, coupling_value
 from fakes.records import venue_index_value
 from serving import Served, index_record, serve, surface_record
+from volgauge.domain.analytics import AlertEvent, AnalyticsValue, CouplingValue, Edge
 from volgauge.domain.index import (
     METHODOLOGY_VERSION,
     IndexValue,
@@ -79,6 +81,10 @@ async def test_lists_hold_every_series(served: Served) -> None:
         ("/v1/venues/DOGE", 404, "unknown_asset"),
         ("/v1/venues/B%20C", 400, "bad_asset"),
         ("/v1/surface/DOGE", 404, "unknown_asset"),
+        ("/v1/analytics/DOGE", 404, "unknown_asset"),
+        ("/v1/analytics/B%20C", 400, "bad_asset"),
+        ("/v1/coupling", 404, "no_coupling"),
+        ("/v1/stream?kinds=x", 400, "bad_kind"),
         ("/v1/history/ETH/30d", 404, "no_history"),
         ("/v1/history/BTC/30d?resolution=x", 400, "bad_query"),
         ("/v1/history/BTC/30d?from=never", 400, "bad_query"),
@@ -99,6 +105,27 @@ async def test_a_bad_request_gets_a_typed_answer(
     found, _, body = await get(f"{served.url}{path}")
 
     assert (status, code) == (found, msgspec.json.decode(body)["error"]["code"])
+
+
+async def test_analytics_coupling_and_alerts_are_the_records_of_redis(served: Served) -> None:
+    """Each decodes to its published type; the alerts that are up stand beside the last events."""
+    for record in (
+        analytics_value(3),
+        coupling_value(4),
+        alert_event(),
+        alert_event(asset="ETH", subject="ETH"),
+        alert_event(asset="ETH", subject="ETH", edge=Edge.CLEARED),
+    ):
+        served.hub.offer(record)
+    _, _, analytics = await get(f"{served.url}/v1/analytics/BTC")
+    _, _, coupling = await get(f"{served.url}/v1/coupling")
+    _, _, alerts = await get(f"{served.url}/v1/alerts")
+
+    assert msgspec.json.decode(analytics, type=AnalyticsValue).seq == 3
+    assert msgspec.json.decode(coupling, type=CouplingValue).seq == 4
+    told = msgspec.json.decode(alerts, type=dict[str, list[AlertEvent]])
+    assert ["BTC"] == [alert.subject for alert in told["active"]]
+    assert [Edge.CLEARED, Edge.RAISED, Edge.RAISED] == [alert.edge for alert in told["recent"]]
 
 
 async def test_every_book_of_an_asset_is_listed(served: Served) -> None:

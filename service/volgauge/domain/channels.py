@@ -4,8 +4,12 @@
     volgauge:latest:index:BTC:30d        last record
     volgauge:stream:index:BTC:30d        back-fill, id `epoch-seq`
     volgauge:venue:BTC:30d:okx           channel of one option book's own index
+    volgauge:analytics:BTC               what is read off the index and the surface
+    volgauge:coupling                    how all assets move together
+    volgauge:events:BTC                  changes of status, fixings, alerts; `ALL`: of the market
 
-With Redis Cluster the asset is a hash tag (`...:{BTC}:30d`), so that the three live in one slot.
+With Redis Cluster the asset is a hash tag (`...:{BTC}:30d`), so that the three live in one slot;
+the coupling has none, so its kind is the tag (`volgauge:{coupling}`).
 A colon parts the words of a name, so a book `okx:USD_UM` is written `okx-USD_UM`.
 """
 
@@ -21,8 +25,12 @@ class Kind(enum.Enum):
     VENUE = "venue"
     """What one venue's option book alone says of the headline tenor, once a second."""
     SURFACE = "surface"
+    ANALYTICS = "analytics"
+    """What is read off one asset's index and surface."""
+    COUPLING = "coupling"
+    """All pairs of assets; one series for the whole process."""
     EVENTS = "events"
-    """Changes of status, in order; never conflated."""
+    """Changes of status, fixings and alerts, in order; never conflated."""
 
 
 class ChannelNames(Struct, frozen=True):
@@ -45,13 +53,18 @@ def channel_names(
     Args:
         prefix: First part of every name, by default `volgauge`.
         kind: What is carried.
-        asset: Upper-case ticker.
-        tenor: `30d`; empty for surface and events, which are one per asset.
+        asset: Upper-case ticker; coupling has none.
+        tenor: `30d`; empty for what is one per asset.
         book: Key of the index record's `venues`; venue only.
         cluster: Put the asset into a hash tag.
     """
-    tag = f"{{{asset}}}" if cluster else asset
-    topic = ":".join(part for part in (kind.value, tag, tenor, book_part(book)) if part)
+    words = [kind.value, asset, tenor, book_part(book)]
+    tagged = 1
+    if kind is Kind.COUPLING:
+        words, tagged = words[:1], 0
+    if cluster:
+        words[tagged] = f"{{{words[tagged]}}}"
+    topic = ":".join(word for word in words if word)
     return ChannelNames(
         channel=f"{prefix}:{topic}",
         latest=f"{prefix}:latest:{topic}",

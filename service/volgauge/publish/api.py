@@ -7,6 +7,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from volgauge.clock import Clock
+from volgauge.domain.analytics import MARKET
 from volgauge.domain.channels import Kind
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.publish.answers import (
@@ -83,6 +84,9 @@ class Api:
             web.get("/v1/venues", self._venues),
             web.get("/v1/venues/{asset}", self._venues),
             web.get("/v1/surface/{asset}", self._surface),
+            web.get("/v1/analytics/{asset}", self._analytics),
+            web.get("/v1/coupling", self._coupling),
+            web.get("/v1/alerts", self._alerts),
             web.get("/v1/history/{asset}/{series}", self._candles),
             web.get("/v1/evidence/{asset}/{seq}", self._show_evidence),
             web.get("/v1/explain/{asset}/{seq}", self._explain),
@@ -129,6 +133,23 @@ class Api:
         if line is None:
             raise ApiError(404, "unknown_asset", f"no surface of {asset}")
         return raw_answer(request, line)
+
+    async def _analytics(self, request: web.Request) -> web.Response:
+        asset = check(NAME, request.match_info["asset"], "asset")
+        line = self._hub.latest(Kind.ANALYTICS, asset)
+        if line is None:
+            raise ApiError(404, "unknown_asset", f"no analytics of {asset}")
+        return raw_answer(request, line)
+
+    async def _coupling(self, request: web.Request) -> web.Response:
+        line = self._hub.latest(Kind.COUPLING, MARKET)
+        if line is None:
+            raise ApiError(404, "no_coupling", "no coupling was computed here yet")
+        return raw_answer(request, line)
+
+    async def _alerts(self, request: web.Request) -> web.Response:
+        """The alerts that are up, and the last events."""
+        return raw_answer(request, self._hub.alerts.as_json())
 
     async def _candles(self, request: web.Request) -> web.Response:
         if self._history is None:

@@ -12,11 +12,21 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from volgauge.clock import Clock
+from volgauge.domain.analytics import MARKET, AlertEvent
 from volgauge.domain.channels import Kind
-from volgauge.domain.index import FixingValue, StatusEvent
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import PublishError
-from volgauge.publish.record import EVENT_TYPES, Record, encode, restamp, series_of, stamp, topic_of
+from volgauge.publish.alerts import AlertBoard
+from volgauge.publish.record import (
+    EVENT_TYPES,
+    Event,
+    Record,
+    encode,
+    restamp,
+    series_of,
+    stamp,
+    topic_of,
+)
 
 FAN_OUT_SECONDS = 0.05
 """Twenty a second: more than an eye sees, and what a client costs is bounded."""
@@ -26,10 +36,11 @@ MAX_EVENTS = 256
 
 
 class SeriesKey(Struct, frozen=True):
-    """What a record belongs to; `tenor` is empty for surfaces, `book` for all but venues."""
+    """What a record belongs to; a part that does not apply is empty."""
 
     kind: Kind
     asset: str
+    """`ALL` for what concerns the whole market."""
     tenor: str = ""
     book: str = ""
 
@@ -61,8 +72,15 @@ class Delivery(Struct):
 class HubClient:
     """One streaming reader: a bounded outbox, the newest record of each series."""
 
-    def __init__(self, hub: "Hub", assets: frozenset[str], tenors: frozenset[str]) -> None:
+    def __init__(
+        self,
+        hub: "Hub",
+        assets: frozenset[str],
+        tenors: frozenset[str],
+        kinds: frozenset[str],
+    ) -> None:
         self._hub = hub
+        self._kinds = kinds
         self._assets = assets
         self._tenors = tenors
         self._waiting: dict[SeriesKey, _Latest] = {}
@@ -72,7 +90,9 @@ class HubClient:
 
     def wants(self, key: SeriesKey) -> bool:
         """Whether the client asked for this series; an empty set is "all"."""
-        if self._assets and key.asset not in self._assets:
+        if self._kinds and key.kind.value not in self._kinds:
+            return False
+        if not _has(self._assets, key.asset):
             return False
         return not (self._tenors and key.tenor and key.tenor not in self._tenors)
 
@@ -155,6 +175,7 @@ class Hub:
         self.run_id = clock.wall_ns() // NANOS_PER_MILLI
         """Tells this process's event numbers from another's, when a client resumes."""
         self.is_closed = False
+        self.alerts = AlertBoard()
         self._clock = clock
         self._latest: dict[SeriesKey, _Latest] = {}
         self._keys: dict[tuple[object, ...], SeriesKey] = {}
@@ -200,7 +221,11 @@ class Hub:
         return iter(tuple(self._latest))
 
     def join(
-        self, assets: frozenset[str], tenors: frozenset[str], events_after: int | None
+        self,
+        assets: frozenset[str],
+        tenors: frozenset[str],
+        events_after: int | None,
+        kinds: frozenset[str] = frozenset(),
     ) -> HubClient | None:
         """Add a streaming client; its outbox holds a snapshot of everything it asked for.
 
@@ -209,6 +234,7 @@ class Hub:
             tenors: Labels such as `30d`; empty for all.
             events_after: `event_count` where the client stopped, 0 for all that are kept;
                 None sends no old events.
+            kinds: Values of `Kind` such as `index`; empty for all.
 
         Returns:
             The client, or None when there are too many.
@@ -216,9 +242,13 @@ class Hub:
         if len(self._clients) >= MAX_CLIENTS or self.is_closed:
             self.stats.clients_refused += 1
             return None
-        client = HubClient(self, assets, tenors)
+        client = HubClient(self, assets, tenors, kinds)
         for number, asset, line in self._events:
-            if events_after is not None and number > events_after and _has(assets, asset):
+            if (
+                events_after is not None
+                and number > events_after
+                and client.wants(SeriesKey(Kind.EVENTS, asset))
+            ):
                 client.put_event(line)
         for key, latest in self._latest.items():
             if client.wants(key):
@@ -253,7 +283,7 @@ class Hub:
             self.stats.refused += 1
             return None
 
-    def _offer_event(self, event: StatusEvent | FixingValue) -> None:
+    def _offer_event(self, event: Event) -> None:
         # As in the Redis sink: one series of events an asset, numbered by the sink.
         count = self._event_counts.get(event.asset, 0) + 1
         self._event_counts[event.asset] = count
@@ -262,6 +292,8 @@ class Hub:
             return
         self.event_count += 1
         self._events.append((self.event_count, event.asset, line))
+        if isinstance(event, AlertEvent):
+            self.alerts.take(event, line)
         for client in self._clients:
             if client.wants(SeriesKey(Kind.EVENTS, event.asset)):
                 client.put_event(line)
@@ -275,5 +307,6 @@ class Hub:
                     client.put(key, self._latest[key])
 
 
-def _has(wanted: frozenset[str], name: str) -> bool:
-    return not wanted or name in wanted
+def _has(wanted: frozenset[str], asset: str) -> bool:
+    """What concerns the whole market concerns every asset."""
+    return not wanted or asset in wanted or asset == MARKET

@@ -1,16 +1,15 @@
 """Records to bytes: one JSON line each, no NaN or infinity, and the JSON Schema of it all.
 
-What a record means is said in `domain/index.py`; this file only stamps, checks and encodes.
+What a record means is said in `domain/index.py` and `domain/analytics.py`; this file only stamps,
+checks and encodes.
 """
 
-from collections.abc import Callable
-from functools import cache
 from importlib import resources
-from operator import attrgetter
-from typing import Any, TypeAlias, assert_never, get_args, get_type_hints
+from typing import TypeAlias, assert_never
 
 import msgspec
 
+from volgauge.domain.analytics import MARKET, AlertEvent, AnalyticsValue, CouplingValue
 from volgauge.domain.channels import Kind
 from volgauge.domain.index import (
     FixingValue,
@@ -20,11 +19,21 @@ from volgauge.domain.index import (
     VenueIndexValue,
     tenor_label,
 )
-from volgauge.errors import PublishError
+from volgauge.publish.finite import refuse_non_finite
 
-Record: TypeAlias = IndexValue | VenueIndexValue | SurfaceValue | StatusEvent | FixingValue
+Record: TypeAlias = (
+    IndexValue
+    | VenueIndexValue
+    | SurfaceValue
+    | AnalyticsValue
+    | CouplingValue
+    | StatusEvent
+    | FixingValue
+    | AlertEvent
+)
 
-EVENT_TYPES = (StatusEvent, FixingValue)
+Event: TypeAlias = StatusEvent | FixingValue | AlertEvent
+EVENT_TYPES = (StatusEvent, FixingValue, AlertEvent)
 """What shares the one events channel of an asset, in order."""
 
 SCHEMA_FILES: dict[str, type[msgspec.Struct]] = {
@@ -33,6 +42,9 @@ SCHEMA_FILES: dict[str, type[msgspec.Struct]] = {
     "surface.json": SurfaceValue,
     "status.json": StatusEvent,
     "fixing.json": FixingValue,
+    "analytics.json": AnalyticsValue,
+    "coupling.json": CouplingValue,
+    "alert.json": AlertEvent,
 }
 """Shipped file (folder `schema`) of each record type."""
 
@@ -43,13 +55,10 @@ _encoder = msgspec.json.Encoder()
 def encode(record: Record) -> bytes:
     """Encode one record as a single JSON line without a line feed.
 
-    The encoder itself would write NaN and infinities as null, a silent "not computable";
-    so every number is looked at first.
-
     Raises:
         PublishError: A number is NaN or infinite; the message names the field.
     """
-    _refuse_non_finite(record)
+    refuse_non_finite(record)
     return _encoder.encode(record)
 
 
@@ -82,7 +91,7 @@ def series_of(record: Record) -> tuple[object, ...]:
     """What tells one series of records from another; cheaper than `topic_of`."""
     if type(record) is VenueIndexValue:
         return VenueIndexValue, record.asset, record.tenor_days, record.label
-    return type(record), record.asset, getattr(record, "tenor_days", None)
+    return type(record), getattr(record, "asset", None), getattr(record, "tenor_days", None)
 
 
 def topic_of(record: Record) -> tuple[Kind, str, str, str]:
@@ -94,7 +103,11 @@ def topic_of(record: Record) -> tuple[Kind, str, str, str]:
             return Kind.VENUE, record.asset, tenor_label(record.tenor_days), record.label
         case SurfaceValue():
             return Kind.SURFACE, record.asset, "", ""
-        case StatusEvent() | FixingValue():
+        case AnalyticsValue():
+            return Kind.ANALYTICS, record.asset, "", ""
+        case CouplingValue():
+            return Kind.COUPLING, MARKET, "", ""
+        case StatusEvent() | FixingValue() | AlertEvent():
             return Kind.EVENTS, record.asset, "", ""
         case _:
             assert_never(record)
@@ -110,50 +123,3 @@ def json_schema(record_type: type[msgspec.Struct]) -> bytes:
 def shipped_schema(name: str) -> bytes:
     """Read a schema file of the package; `name` is a key of SCHEMA_FILES."""
     return resources.files("volgauge.publish").joinpath("schema", name).read_bytes()
-
-
-def _refuse_non_finite(record: Record) -> None:
-    _check(record, "")
-    match record:
-        case IndexValue():
-            for expiry in record.expiries:
-                _check(expiry, f"expiries[{expiry.expiry}].")
-            for name, venue in record.venues.items():
-                _check(venue, f"venues[{name}].")
-        case SurfaceValue():
-            for row in record.expiries:
-                _check(row, f"expiries[{row.expiry}].")
-            for tenor, points in record.term.items():
-                _refuse(points, f"term[{tenor}]")
-        case FixingValue():
-            for place, median in enumerate(record.medians):
-                _refuse(median, f"medians[{place}]")
-        case VenueIndexValue() | StatusEvent():
-            pass
-        case _:
-            assert_never(record)
-
-
-def _check(part: msgspec.Struct, where: str) -> None:
-    names, read = _float_fields(type(part))
-    for name, number in zip(names, read(part), strict=True):
-        # Written out, not called: this runs for every number of every record.
-        if number is not None and number - number != 0.0:
-            _refuse(number, f"{where}{name}")
-
-
-def _refuse(number: float | None, name: str) -> None:
-    # x - x is 0 for every finite x and NaN otherwise: one test for NaN and both infinities.
-    if number is not None and number - number != 0.0:
-        raise PublishError(f"expected a finite {name}, received {number}")
-
-
-@cache
-def _float_fields(part: type[msgspec.Struct]) -> tuple[tuple[str, ...], Callable[[Any], Any]]:
-    """Names of the float fields and one getter for all of them."""
-    hints = get_type_hints(part)
-    names = tuple(n for n in part.__struct_fields__ if float in (hints[n], *get_args(hints[n])))
-    if len(names) == 1:
-        only = attrgetter(names[0])
-        return names, lambda value: (only(value),)
-    return names, attrgetter(*names)

@@ -146,7 +146,7 @@ class RedisPublisher:
 
     def offer(self, record: Record) -> None:
         """Take a record; write it now if the connection takes it. Never waits, never raises."""
-        if type(record) in EVENT_TYPES:
+        if isinstance(record, EVENT_TYPES):
             # One channel an asset for the events of all its tenors.
             key: tuple[object, ...] = (Kind.EVENTS, record.asset)
         else:

@@ -6,9 +6,11 @@ import re
 from aiohttp import web
 
 from volgauge.clock import Clock
+from volgauge.domain.channels import Kind
 from volgauge.publish.answers import NAME, TENOR, ApiError, read_names
 from volgauge.publish.hub import Hub, HubClient
 
+KIND = re.compile("|".join(kind.value for kind in Kind))
 STREAM_CLOCK_SECONDS = 1.0
 """Our time goes out this often: it proves the link alive, and lets a client tell an age."""
 STREAM_WRITE_SECONDS = 5.0
@@ -34,7 +36,8 @@ class Stream:
         """Server-sent events: a snapshot, then whatever changes; newest only."""
         assets = read_names(request, "assets", NAME)
         tenors = read_names(request, "tenors", TENOR)
-        client = self._hub.join(assets, tenors, self._events_after(request))
+        kinds = read_names(request, "kinds", KIND)
+        client = self._hub.join(assets, tenors, self._events_after(request), kinds)
         if client is None:
             raise ApiError(503, "too_many_streams", "too many streaming clients")
         response = web.StreamResponse(

@@ -35,3 +35,13 @@ def test_a_cluster_tags_the_asset() -> None:
 def test_the_epoch_has_one_key() -> None:
     """Under the prefix."""
     assert epoch_key("volgauge") == "volgauge:epoch"
+
+
+def test_coupling_is_one_for_all_assets() -> None:
+    """It names no asset; in a cluster its kind is the hash tag, so its three lie in one slot."""
+    assert channel_names("x", Kind.COUPLING, "ALL") == ChannelNames(
+        channel="x:coupling", latest="x:latest:coupling", stream="x:stream:coupling"
+    )
+    assert channel_names("x", Kind.COUPLING, "ALL", cluster=True) == ChannelNames(
+        channel="x:{coupling}", latest="x:latest:{coupling}", stream="x:stream:{coupling}"
+    )

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from fakes.readings import alert_event, analytics_value, coupling_value
 from fakes.records import index_value, status_event, surface_value
 from volgauge.clock import SystemClock
+from volgauge.domain.analytics import Edge, Rule
 from volgauge.domain.channels import Kind
 from volgauge.domain.index import Status
 from volgauge.publish.hub import MAX_CLIENTS, MAX_EVENTS, Hub, HubClient
@@ -132,3 +134,52 @@ async def test_a_closed_hub_lets_everybody_go(hub: Hub) -> None:
 
     assert await client.next(60.0) == []
     assert hub.join(ALL, ALL, None) is None
+
+
+async def test_what_concerns_the_market_reaches_who_asked_for_one_asset(hub: Hub) -> None:
+    """Coupling and the market's alerts come whatever the assets; other assets do not."""
+    client = hub.join(frozenset({"BTC"}), ALL, None)
+    assert client is not None
+    for record in (
+        analytics_value(1),
+        analytics_value(1, asset="ETH"),
+        coupling_value(1),
+        alert_event(asset="ALL", subject="ALL", rule=Rule.SPILLOVER_SURGE),
+        alert_event(asset="ETH", subject="ETH"),
+    ):
+        hub.offer(record)
+    hub._fan_out()
+    got = [(delivery.kind, json.loads(delivery.line)) for delivery in await client.next(1.0)]
+
+    assert [(kind, record.get("asset")) for kind, record in got] == [
+        (Kind.EVENTS, "ALL"),
+        (Kind.ANALYTICS, "BTC"),
+        (Kind.COUPLING, None),
+    ]
+
+
+async def test_a_client_can_ask_for_kinds(hub: Hub) -> None:
+    """Only those come, in the snapshot and later."""
+    for record in (index_value(1), analytics_value(1), coupling_value(1)):
+        hub.offer(record)
+    client = hub.join(ALL, ALL, 0, frozenset({"coupling"}))
+    assert client is not None
+    hub.offer(alert_event())
+    kinds = [delivery.kind for delivery in await client.next(1.0)]
+
+    assert kinds == [Kind.COUPLING]
+
+
+def test_an_alert_is_up_until_it_is_cleared(hub: Hub) -> None:
+    """The board holds each episode that goes on, and the events, newest first."""
+    other = alert_event(asset="ETH", subject="ETH")
+    for event in (alert_event(), other, alert_event(edge=Edge.CLEARED)):
+        hub.offer(event)
+    board = json.loads(hub.alerts.as_json())
+
+    assert [alert["subject"] for alert in board["active"]] == ["ETH"]
+    assert [(a["subject"], a["edge"], a["seq"]) for a in board["recent"]] == [
+        ("BTC", "cleared", 2),
+        ("ETH", "raised", 1),
+        ("BTC", "raised", 1),
+    ]

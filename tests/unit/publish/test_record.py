@@ -2,12 +2,15 @@
 
 import json
 import math
+import re
+from collections.abc import Iterator
 from typing import Any, get_args, get_type_hints
 
 import jsonschema
 import msgspec
 import pytest
 
+from fakes.readings import alert_event, analytics_value, coupling_value
 from fakes.records import (
     EXPIRY,
     fixing_value,
@@ -46,6 +49,9 @@ RECORDS: dict[str, Record] = {
     "surface.json": surface_value(5),
     "status.json": EVENT,
     "fixing.json": fixing_value(),
+    "analytics.json": analytics_value(5),
+    "coupling.json": coupling_value(5),
+    "alert.json": alert_event(),
 }
 
 
@@ -87,6 +93,43 @@ def bad_records() -> list[Any]:
         ]
         cases += [replaced(surface, term={"30d": bad}), replaced(EVENT, tenor_days=bad)]
     return cases
+
+
+def spoiled(part: Any, bad: float) -> Iterator[Any]:  # noqa: ANN401 - any part of a record
+    """The part once for every number inside it, that number replaced; written for no speed."""
+    if isinstance(part, float):
+        yield bad
+    elif isinstance(part, msgspec.Struct):
+        for name in part.__struct_fields__:
+            for changed in spoiled(getattr(part, name), bad):
+                yield replaced(part, **{name: changed})
+    elif isinstance(part, tuple):
+        for place, item in enumerate(part):
+            for changed in spoiled(item, bad):
+                yield (*part[:place], changed, *part[place + 1 :])
+    elif isinstance(part, dict):
+        for key, item in part.items():
+            for changed in spoiled(item, bad):
+                yield {**part, key: changed}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_no_depth_hides_a_bad_number(name: str, bad: float) -> None:
+    """Every number of every record, in lists, maps and tables, one at a time."""
+    cases = list(spoiled(RECORDS[name], bad))
+    for record in cases:
+        with pytest.raises(PublishError, match="expected a finite"):
+            encode(record)
+
+    assert len(cases) == len(re.findall(r"[:\[,]-?\d+\.\d", encode(RECORDS[name]).decode()))
+
+
+def test_numbers_whose_sum_overflows_are_finite() -> None:
+    """Two huge numbers are no infinity."""
+    record = replaced(index_value(1), full=1.7e308, svix=1.7e308)
+
+    assert json.loads(encode(record))["full"] == 1.7e308
 
 
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
@@ -165,6 +208,9 @@ def test_topics_follow_the_kind() -> None:
     assert topic_of(venue_index_value(1)) == (Kind.VENUE, "BTC", "30d", "okx:USD_UM")
     assert topic_of(surface_value(1, asset="ETH")) == (Kind.SURFACE, "ETH", "", "")
     assert topic_of(EVENT) == (Kind.EVENTS, "BTC", "", "")
+    assert topic_of(analytics_value(1, asset="ETH")) == (Kind.ANALYTICS, "ETH", "", "")
+    assert topic_of(coupling_value(1)) == (Kind.COUPLING, "ALL", "", "")
+    assert topic_of(alert_event(asset="ALL")) == (Kind.EVENTS, "ALL", "", "")
 
 
 def test_series_differ_where_topics_do() -> None:
@@ -178,6 +224,9 @@ def test_series_differ_where_topics_do() -> None:
         *(venue_index_value(1, asset=a, label=b) for a in ("BTC", "ETH") for b in ("okx", "bybit")),
         surface_value(1),
         surface_value(1, asset="ETH"),
+        analytics_value(1),
+        analytics_value(1, asset="ETH"),
+        coupling_value(1),
     ]
 
     assert len({series_of(record) for record in records}) == len(records)
