@@ -36,6 +36,8 @@ class Lack(enum.Enum):
     """The asset, or one of the pair, has no value."""
     NO_VARIATION = "no_variation"
     """The data do not move, so a correlation or a ratio has no meaning."""
+    FALLING_VARIANCE = "falling_variance"
+    """Total variance falls between the two tenors, so no forward volatility exists."""
     BAD_NUMBER = "bad_number"
     """An input was not a positive finite number."""
 
