@@ -8,7 +8,7 @@ or one that reads `nan` or `inf`, is a number that the filters will refuse and c
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf, isfinite, isnan, nan
 from pathlib import Path
 
@@ -24,7 +24,7 @@ OPTIONAL = ("bid_size", "ask_size", "mark", "open_interest", "rate", "forward", 
 NOT_A_NUMBER = -inf
 """Stands for a price cell that reads `nan`: given, but no number. NaN means an empty cell."""
 
-_KINDS = {
+KINDS = {
     "c": OptionKind.CALL,
     "call": OptionKind.CALL,
     "p": OptionKind.PUT,
@@ -76,18 +76,12 @@ def read_chain(path: str | Path) -> Chain:
             names the line and the column.
     """
     path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            quotes = tuple(_read(csv.reader(file, strict=True), path.name))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path.name}: expected UTF-8 text, {error.reason}") from error
+    quotes = tuple(map(_quote, read_rows(path, REQUIRED, OPTIONAL)))
     _refuse_duplicates(quotes, path.name)
     return Chain(quotes, path.name)
 
 
-class _Row:
+class Row:
     """Cells of one line, by column; every complaint names the place."""
 
     def __init__(self, file: str, line: int, cells: dict[str, str]) -> None:
@@ -96,6 +90,7 @@ class _Row:
         self.cells = cells
 
     def complain(self, column: str, expected: str) -> InputError:
+        """The error that names the file, the line, the column, and what stands there."""
         received = self.cells[column]
         return InputError(
             f"{self.file}: line {self.line}, column `{column}`: "
@@ -144,11 +139,29 @@ class _Row:
             raise self.complain(column, "an ISO-8601 instant or an epoch number") from None
 
 
-def _read(reader: Iterator[list[str]], file: str) -> Iterator[ChainQuote]:
+def read_rows(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Row]:
+    """Read a CSV file line by line; its header names the columns, empty lines are left out.
+
+    Raises:
+        InputError: The file cannot be read, a column is missing or comes twice, a line has another
+            number of cells than the header.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from _rows(csv.reader(file, strict=True), path.name, required, optional)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path.name}: expected UTF-8 text, {error.reason}") from error
+
+
+def _rows(
+    reader: Iterator[list[str]], file: str, required: Sequence[str], optional: Sequence[str]
+) -> Iterator[Row]:
     line = 0
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]
-        _check_header(header, file)
+        _check_header(header, file, required, optional)
         line = 1
         for cells in reader:
             line = getattr(reader, "line_num", line + 1)
@@ -158,28 +171,30 @@ def _read(reader: Iterator[list[str]], file: str) -> Iterator[ChainQuote]:
                 raise InputError(
                     f"{file}: line {line}: expected {len(header)} cells, received {len(cells)}"
                 )
-            yield _quote(_Row(file, line, dict(zip(header, map(str.strip, cells), strict=True))))
+            yield Row(file, line, dict(zip(header, map(str.strip, cells), strict=True)))
     except csv.Error as error:
         raise InputError(f"{file}: line {line + 1}: expected CSV, {error}") from error
 
 
-def _check_header(header: list[str], file: str) -> None:
-    missing = [column for column in REQUIRED if column not in header]
+def _check_header(
+    header: list[str], file: str, required: Sequence[str], optional: Sequence[str]
+) -> None:
+    missing = [column for column in required if column not in header]
     if missing:
         raise InputError(f"{file}: line 1: column `{missing[0]}` is missing")
-    for column in (*REQUIRED, *OPTIONAL):
+    for column in (*required, *optional):
         if header.count(column) > 1:
             raise InputError(f"{file}: line 1: column `{column}` comes twice")
 
 
-def _quote(row: _Row) -> ChainQuote:
+def _quote(row: Row) -> ChainQuote:
     expiry_ns = row.instant("expiry")
     if expiry_ns is None:
         raise row.complain("expiry", "an instant")
     strike = row.positive("strike")
     if isnan(strike):
         raise row.complain("strike", "a number above zero")
-    kind = _KINDS.get(row.cells["kind"].lower())
+    kind = KINDS.get(row.cells["kind"].lower())
     if kind is None:
         raise row.complain("kind", "C or P")
     return ChainQuote(

@@ -18,6 +18,7 @@ from volgauge.index.engine import Engine
 from volgauge.index.venue import VenueRules, VenueSink
 from volgauge.offline.chain import Chain, ChainQuote
 from volgauge.settings import IndexSettings
+from volgauge.surface.surface import Surface
 
 VENUE = Venue("file")
 ASSET = Asset("CHAIN")
@@ -60,7 +61,7 @@ def compute(
     unit = _choose(Premium, premium, "premium")
     if not 0.0 < tenor_days < inf:
         raise InputError(f"tenor_days: expected a number above zero, received {tenor_days!r}")
-    at_ns = _instant(chain, at)
+    at_ns = instant_of(chain, at)
     _check(chain, rules)
     value = _run(chain, at_ns, rules, float(tenor_days), unit)
     status = Status.HALTED
@@ -79,6 +80,20 @@ def to_json(value: IndexValue) -> bytes:
     return msgspec.json.encode(tree)
 
 
+def fit_chain(chain: Chain, at_ns: int, premium: Premium) -> Surface | None:
+    """The curves of every expiry, as the index fits them; None for a chain without a quote.
+
+    Raises:
+        InputError: A strike, forward or rate is none.
+    """
+    _check(chain, Method.NATIVE)
+    engine = _engine(Method.NATIVE, 30.0)
+    sink = engine.sink(VENUE)
+    _feed(sink, chain, at_ns, premium)
+    engine.recompute(at_ns)
+    return sink.books.get(BookKey(VENUE, ASSET, QUOTE_CURRENCY))
+
+
 def _choose(kind: type[_Choice], given: str | _Choice, name: str) -> _Choice:
     try:
         return kind(given)
@@ -87,7 +102,12 @@ def _choose(kind: type[_Choice], given: str | _Choice, name: str) -> _Choice:
         raise InputError(f"{name}: expected one of {expected}, received {given!r}") from None
 
 
-def _instant(chain: Chain, at: int | str | None) -> int:
+def instant_of(chain: Chain, at: int | str | None) -> int:
+    """The instant of calculation: as given, else the newest timestamp of the chain.
+
+    Raises:
+        InputError: It is unreadable, or there is none.
+    """
     if isinstance(at, str):
         try:
             return parse_instant(at)
@@ -124,13 +144,7 @@ def _check(chain: Chain, rules: Method) -> None:
 def _run(
     chain: Chain, at_ns: int, rules: Method, tenor_days: float, premium: Premium
 ) -> IndexValue:
-    methods = (Method.CBOE,) if rules is Method.CBOE else (Method.NATIVE, Method.DVOL)
-    engine = Engine(
-        IndexSettings(method=rules, tenors_days=(tenor_days,), headline_tenor_days=tenor_days),
-        source=Source.FILE,
-        version=__version__,
-        venues={VENUE: VenueRules(methods=methods)},
-    )
+    engine = _engine(rules, tenor_days)
     _feed(engine.sink(VENUE), chain, at_ns, premium)
     for record in engine.recompute(at_ns):
         if isinstance(record, IndexValue):
@@ -147,6 +161,16 @@ def _run(
         source=Source.FILE,
         mode=rules,
         engine=__version__,
+    )
+
+
+def _engine(rules: Method, tenor_days: float) -> Engine:
+    methods = (Method.CBOE,) if rules is Method.CBOE else (Method.NATIVE, Method.DVOL)
+    return Engine(
+        IndexSettings(method=rules, tenors_days=(tenor_days,), headline_tenor_days=tenor_days),
+        source=Source.FILE,
+        version=__version__,
+        venues={VENUE: VenueRules(methods=methods)},
     )
 
 
