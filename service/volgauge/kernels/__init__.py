@@ -10,9 +10,11 @@ def warm() -> int:
     from volgauge.kernels._jit import compiled_count  # noqa: PLC0415 - numba takes 0.3 s to import
     from volgauge.kernels.changes import warm_up as warm_up_changes  # noqa: PLC0415
     from volgauge.kernels.evaluate import warm_up  # noqa: PLC0415
+    from volgauge.kernels.hayashi import warm_up as warm_up_hayashi  # noqa: PLC0415
     from volgauge.kernels.implied import warm_up as warm_up_implied  # noqa: PLC0415
 
     warm_up()
     warm_up_changes()
+    warm_up_hayashi()
     warm_up_implied()
     return compiled_count()
