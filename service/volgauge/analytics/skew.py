@@ -1,0 +1,239 @@
+"""The smile as traders speak of it: at the money, by delta, over time; per expiry and tenor.
+
+Numbers come from the fitted curves of the books that make the index. METHODOLOGY, appendix,
+surface readings.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from math import isfinite, nan, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from volgauge.analytics.books import WeightedBook, contributing
+from volgauge.analytics.interest import ExpiryInterest
+from volgauge.domain.analytics import ExpiryReading, ForwardVol, Lack, TenorReading
+from volgauge.domain.index import tenor_label
+from volgauge.domain.units import DAYS_PER_YEAR, format_instant, years_between
+from volgauge.kernels import layout as col
+from volgauge.kernels import readings as read
+from volgauge.kernels._jit import F64
+
+SLOPE_DAYS = (7.0, 90.0)
+"""The slope is the volatility at the money at the second less that at the first."""
+NO_INTEREST = ExpiryInterest(None, None, None, None, None)
+
+_label_instant = lru_cache(maxsize=4096)(format_instant)
+_READINGS = (
+    "atm", "put_10", "put_25", "call_25", "call_10", "risk_reversal_25", "risk_reversal_10",
+    "butterfly_25", "butterfly_10", "skewness", "kurtosis",
+)  # fmt: skip
+"""Fields of a record by column of a reading."""
+
+
+class SurfaceReading(NamedTuple):
+    """What is read off the surface of one asset at one instant."""
+
+    tenors: tuple[TenorReading, ...]
+    """As asked for."""
+    expiries: tuple[ExpiryReading, ...]
+    """Of the books that contribute, book by book, ascending; those that are over are left out."""
+    slope: float | None
+    forwards: tuple[ForwardVol, ...]
+    """Between neighbouring tenors, ascending."""
+    missing: dict[str, Lack]
+    """By path: `tenors.30d` for a whole tenor, `tenors.30d.put_10` for a reading of it;
+    `expiries.deribit.2026-03-27T08:00:00Z` for the whole smile of an expiry; `slope`;
+    `forwards.7d-14d`."""
+
+
+def read_surface(
+    books: Sequence[WeightedBook],
+    tenors_days: Sequence[float],
+    coin_less_value: Mapping[str, float | None],
+    interest: Mapping[tuple[str, int], ExpiryInterest],
+    now_ns: int,
+) -> SurfaceReading:
+    """Read the surfaces of one asset.
+
+    Args:
+        books: Its option books; those without weight contribute nothing.
+        tenors_days: Constant tenors, days, > 0.
+        coin_less_value: By tenor (`30d`), points; None or absent where the index has none.
+        interest: From `read_interest`, by book and expiry; absent: nothing is known.
+        now_ns: The instant.
+    """
+    used = contributing(books)
+    missing: dict[str, Lack] = {}
+    expiries: list[ExpiryReading] = []
+    days = (*tenors_days, *SLOPE_DAYS)
+    years = np.array(days) / DAYS_PER_YEAR
+    sums = np.zeros((len(days), read.READING_COLUMNS))
+    weights = np.zeros_like(sums)
+    scratch = np.empty(read.READING_COLUMNS)
+    for book in used:
+        surface = book.surface
+        count = len(surface.expiries)
+        book_years = np.empty(count)
+        book_readings = np.empty((count, read.READING_COLUMNS))
+        read.read_book(
+            surface.values[col.NATIVE], surface.facts[col.NATIVE], surface.plan, years, now_ns,
+            float(book.weight), book_years, book_readings, scratch, sums, weights,
+        )  # fmt: skip
+        _append_expiries(expiries, book, book_readings, interest, missing, now_ns)
+    means: F64 = np.full_like(sums, nan)
+    np.divide(sums, weights, out=means, where=weights > 0.0)
+    rows: list[list[float]] = means.tolist()
+    lack = Lack.NO_SURFACE if used else Lack.HALTED
+    tenors = tuple(
+        _tenor_reading(tenor_label(day), row, coin_less_value, lack, missing)
+        for day, row in zip(tenors_days, rows, strict=False)
+    )
+    slope = _number(rows[-1][read.ATM] - rows[-2][read.ATM])
+    if slope is None:
+        missing["slope"] = lack
+    forwards = _forward_vols(tenors_days, tenors, lack, missing)
+    return SurfaceReading(tenors, tuple(expiries), slope, forwards, missing)
+
+
+def forward_vol(near: float, near_days: float, far: float, far_days: float) -> float | None:
+    """Volatility between two horizons, points; None where total variance falls.
+
+    sqrt((far^2 T_far - near^2 T_near) / (T_far - T_near))
+
+    Args:
+        near: Volatility up to the nearer horizon, points.
+        near_days: The nearer horizon, > 0.
+        far: Volatility up to the farther horizon, points.
+        far_days: The farther horizon, > near_days.
+    """
+    variance = (far * far * far_days - near * near * near_days) / (far_days - near_days)
+    return sqrt(variance) if variance >= 0.0 else None
+
+
+def _append_expiries(
+    expiries: list[ExpiryReading],
+    book: WeightedBook,
+    readings: F64,
+    interest: Mapping[tuple[str, int], ExpiryInterest],
+    missing: dict[str, Lack],
+    now_ns: int,
+) -> None:
+    surface, label = book.surface, book.label
+    forwards: list[float] = surface.values[col.NATIVE, :, col.FORWARD].tolist()
+    for expiry_ns, forward, row in zip(surface.expiries, forwards, readings.tolist(), strict=True):
+        if expiry_ns <= now_ns:
+            continue
+        instant = _label_instant(expiry_ns)
+        held = interest.get((label, expiry_ns), NO_INTEREST)
+        numbers = [value if isfinite(value) else None for value in row]
+        made = ExpiryReading(
+            book=label,
+            expiry=instant,
+            t_years=years_between(now_ns, expiry_ns),
+            forward=_number(forward),
+            atm=numbers[read.ATM],
+            risk_reversal_25=numbers[read.RISK_REVERSAL_25],
+            risk_reversal_10=numbers[read.RISK_REVERSAL_10],
+            butterfly_25=numbers[read.BUTTERFLY_25],
+            butterfly_10=numbers[read.BUTTERFLY_10],
+            skewness=numbers[read.READ_SKEWNESS],
+            kurtosis=numbers[read.READ_KURTOSIS],
+            interest_iv=held.interest_iv,
+            vega_iv=held.vega_iv,
+            volume_iv=held.volume_iv,
+            open_interest=held.open_interest,
+            volume=held.volume,
+        )
+        expiries.append(made)
+        if made.atm is None:
+            missing[f"expiries.{label}.{instant}"] = Lack.NO_SURFACE
+        elif None in numbers or None in held:
+            _explain_expiry(f"expiries.{label}.{instant}", made, missing)
+
+
+_EXPIRY_LACKS = {
+    "risk_reversal_25": Lack.NO_SURFACE,
+    "risk_reversal_10": Lack.NO_SURFACE,
+    "butterfly_25": Lack.NO_SURFACE,
+    "butterfly_10": Lack.NO_SURFACE,
+    "skewness": Lack.NO_SURFACE,
+    "kurtosis": Lack.NO_SURFACE,
+    "vega_iv": Lack.NO_SURFACE,
+    "interest_iv": Lack.NO_OPEN_INTEREST,
+    "open_interest": Lack.NO_OPEN_INTEREST,
+    "volume_iv": Lack.NO_VOLUME,
+    "volume": Lack.NO_VOLUME,
+}
+
+
+def _explain_expiry(path: str, made: ExpiryReading, missing: dict[str, Lack]) -> None:
+    for field, lack in _EXPIRY_LACKS.items():
+        if getattr(made, field) is None:
+            missing[f"{path}.{field}"] = lack
+
+
+def _tenor_reading(
+    label: str,
+    row: Sequence[float],
+    coin_less_value: Mapping[str, float | None],
+    lack: Lack,
+    missing: dict[str, Lack],
+) -> TenorReading:
+    numbers = [value if isfinite(value) else None for value in row]
+    skewness = numbers[read.READ_SKEWNESS]
+    coin = coin_less_value.get(label)
+    if coin is not None and not isfinite(coin):
+        coin = None
+    if numbers[read.ATM] is None:
+        missing[f"tenors.{label}"] = lack
+    elif None in numbers:
+        for field, number in zip(_READINGS, numbers, strict=True):
+            if number is None:
+                missing[f"tenors.{label}.{field}"] = lack
+        if skewness is None:
+            missing[f"tenors.{label}.skew_index"] = lack
+    if coin is None:
+        missing[f"tenors.{label}.coin_less_value"] = Lack.NO_INDEX
+    return TenorReading(
+        tenor=label,
+        atm=numbers[read.ATM],
+        put_10=numbers[read.PUT_10],
+        put_25=numbers[read.PUT_25],
+        call_25=numbers[read.CALL_25],
+        call_10=numbers[read.CALL_10],
+        risk_reversal_25=numbers[read.RISK_REVERSAL_25],
+        risk_reversal_10=numbers[read.RISK_REVERSAL_10],
+        butterfly_25=numbers[read.BUTTERFLY_25],
+        butterfly_10=numbers[read.BUTTERFLY_10],
+        skewness=skewness,
+        kurtosis=numbers[read.READ_KURTOSIS],
+        skew_index=None if skewness is None else 100.0 - 10.0 * skewness,
+        coin_less_value=coin,
+    )
+
+
+def _forward_vols(
+    tenors_days: Sequence[float],
+    tenors: Sequence[TenorReading],
+    lack: Lack,
+    missing: dict[str, Lack],
+) -> tuple[ForwardVol, ...]:
+    ordered = sorted(zip(tenors_days, tenors, strict=True), key=lambda pair: pair[0])
+    made = []
+    for (near_days, near), (far_days, far) in pairwise(ordered):
+        value = None
+        if near.atm is None or far.atm is None:
+            missing[f"forwards.{near.tenor}-{far.tenor}"] = lack
+        else:
+            value = forward_vol(near.atm, near_days, far.atm, far_days)
+            if value is None:
+                missing[f"forwards.{near.tenor}-{far.tenor}"] = Lack.FALLING_VARIANCE
+        made.append(ForwardVol(begin=near.tenor, end=far.tenor, value=value))
+    return tuple(made)
+
+
+def _number(value: float) -> float | None:
+    return value if isfinite(value) else None
