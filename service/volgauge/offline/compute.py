@@ -80,18 +80,20 @@ def to_json(value: IndexValue) -> bytes:
     return msgspec.json.encode(tree)
 
 
-def fit_chain(chain: Chain, at_ns: int, premium: Premium) -> Surface | None:
-    """The curves of every expiry, as the index fits them; None for a chain without a quote.
+def fit_chain(chain: Chain, at_ns: int, premium: Premium) -> Surface:
+    """The curves of every expiry, as the index fits them.
 
     Raises:
-        InputError: A strike, forward or rate is none.
+        InputError: The chain is empty, or a strike, forward or rate is none.
     """
+    if not chain.quotes:
+        raise InputError(f"{chain.name}: line 2: expected an option, received none")
     _check(chain, Method.NATIVE)
     engine = _engine(Method.NATIVE, 30.0)
     sink = engine.sink(VENUE)
     _feed(sink, chain, at_ns, premium)
     engine.recompute(at_ns)
-    return sink.books.get(BookKey(VENUE, ASSET, QUOTE_CURRENCY))
+    return sink.books[BookKey(VENUE, ASSET, QUOTE_CURRENCY)]
 
 
 def _choose(kind: type[_Choice], given: str | _Choice, name: str) -> _Choice:

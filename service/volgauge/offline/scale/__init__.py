@@ -1,0 +1,1 @@
+"""Books of options and price histories in; risk, hedges, stress tables and back-tests out."""
