@@ -108,7 +108,7 @@ def test_a_condition_must_hold_without_interruption() -> None:
 def test_what_cannot_be_judged_neither_raises_nor_clears(unknown: float | None) -> None:
     """Whatever stood there before."""
     target = book()
-    path = {0: unknown, 1: 0.2, 2: unknown, 3: unknown, 4: 0.0}
+    path: dict[float, float | None] = {0: unknown, 1: 0.2, 2: unknown, 3: unknown, 4: 0.0}
 
     assert feed(target, path) == [(1, Edge.RAISED), (4, Edge.CLEARED)]
 
