@@ -20,6 +20,7 @@ from volgauge.index.refill import ExpiryKey
 from volgauge.index.venue import VenueSink
 from volgauge.kernels import layout as col
 from volgauge.kernels._jit import F64, I64
+from volgauge.surface.label import book_label
 from volgauge.surface.surface import Surface
 
 FRESH_NS = 2 * NANOS_PER_SECOND
@@ -135,7 +136,7 @@ class BookView:
     ) -> None:
         self.sink = sink
         self.surface = surface
-        self.label = _label(sink, surface)
+        self.label = book_label(sink.venue, surface, sink.books)
         """Key of `venues` in the record."""
         self.memory = memory
         self.method = method
@@ -224,14 +225,6 @@ class BookView:
         for row, made in self.carried.items():
             variance[row], bid[row], ask[row] = made[col.TOTAL_VARIANCE : col.ASK_VARIANCE + 1]
         self.pooled = pool(variance, bid, ask, self.shares)
-
-
-def _label(sink: VenueSink, surface: Surface) -> str:
-    """The venue; of several books of one asset those that are not in the coin say what they are."""
-    key = surface.key
-    if surface.is_coin or sum(other.asset == key.asset for other in sink.books) < 2:
-        return sink.venue
-    return f"{sink.venue}:{key.quote_currency}"
 
 
 def _neighbours(values: F64, usable: Sequence[bool], row: int) -> Bracket | Reason:

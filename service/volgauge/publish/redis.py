@@ -37,6 +37,8 @@ LAST_FLUSH_SECONDS = 0.3
 """At the end; a server that answers at all does so within the reply's limit."""
 OTHERS_SHARE = 10
 """All streams but the headline tenor's keep a tenth of its length."""
+ANALYTICS_SHARE = 100
+"""Their records are twenty kilobytes each, so their streams keep a hundredth."""
 
 FENCED = -1
 _PUBLISH = """
@@ -240,7 +242,9 @@ class RedisPublisher:
             self.settings.prefix, kind, asset, tenor, book, cluster=self.settings.cluster
         )
         length = self.settings.stream_length
-        if kind is not Kind.INDEX or tenor != self._headline_tenor:
+        if kind in {Kind.ANALYTICS, Kind.COUPLING}:
+            length = max(1, length // ANALYTICS_SHARE)
+        elif kind is not Kind.INDEX or tenor != self._headline_tenor:
             length = max(1, length // OTHERS_SHARE)
         head = ("EVALSHA", self.script_sha, "2", names.latest, names.stream, str(length))
         return _Series(
