@@ -1,7 +1,7 @@
 """The command line: parse, load the settings, hand over. Data on stdout, logs on stderr.
 
 Exit codes: 0 done, 1 failed, 2 bad usage, configuration or input, 3 no value (`compute`,
-`explain`), too little data (`compare`) or not the same (`verify`).
+`explain`, `scale`), too little data (`compare`) or not the same (`verify`).
 Sub-commands import what they need when they run: `--help` loads neither numba nor asyncio.
 """
 
@@ -377,6 +377,91 @@ def compute(
     )
     sys.stdout.buffer.write(to_json(value) + b"\n")
     return 0 if value.value is not None else EXIT_NO_VALUE
+
+
+@app.command
+def scale(
+    *,
+    book: Path | None = None,
+    chain: Path | None = None,
+    at: str | None = None,
+    premium: Literal["quote", "coin"] = "quote",
+    spot: float | None = None,
+    vega_limit: float | None = None,
+    gamma_limit: float | None = None,
+    stress: str = "spot:-20:20:5,vol:-10:30:5",
+    history: Path | None = None,
+    index: Path | None = None,
+    target: float | None = None,
+    max_exposure: float | None = None,
+    implied_share: float | None = None,
+    cost_bps: float = 0.0,
+    warm_up_days: float = 60.0,
+    common: Common = _NO_FLAGS,
+) -> int:
+    """Scale by volatility: the risk of a book of options, or a back-test; one JSON object.
+
+    Example: `volgauge scale --book BOOK.csv --chain CHAIN.csv --premium coin --vega-limit 5000`
+
+    Example: `volgauge scale --history PRICES.csv --index INDEX.csv --target 40 --cost-bps 5`
+
+    With `--book`: every position valued off our fit of the chain, Greeks, the delta hedge, use of
+    the limits, and a table of profit and loss. With `--history`: realised volatility, drawdown and
+    turnover of the scaled position beside constant leverage. Exit code 0 with figures, 3 without
+    (the reason is in the object), 2 on unreadable input.
+
+    Args:
+        book: CSV with a header: expiry, strike, kind (C, P, future or spot), quantity in coins.
+        chain: CSV of the options that the book is valued by, as for `compute`.
+        at: Instant of the valuation; default is the newest `timestamp` of the chain.
+        premium: Unit of the prices: the quote currency, or the coin itself.
+        spot: Price of the hedge; default is the forward of the nearest expiry.
+        vega_limit: Largest |vega| of the book, quote currency per point.
+        gamma_limit: Largest |gamma| of the book, coins per 1 % move.
+        stress: first:last:step of the moves, in percent of the price and in points.
+        history: CSV with a header: time (when the price was known), close.
+        index: CSV with a header: time, value in points; without it realised volatility alone
+            is used.
+        target: Volatility in points; default is the configuration's, as the next two.
+        max_exposure: In multiples.
+        implied_share: Weight of the index against realised volatility, 0 to 1.
+        cost_bps: Cost of a trade, basis points of what is traded.
+        warm_up_days: Left out of every figure.
+    """
+    names = ("target_points", "max_exposure", "implied_share")
+    flags = zip(names, (target, max_exposure, implied_share), strict=True)
+    settings = common.settings({f"analytics.scaling.{name}": flag for name, flag in flags})
+    if book is not None and chain is not None and history is None:
+        from volgauge.offline.chain import read_chain
+        from volgauge.offline.scale import risk
+        from volgauge.offline.scale.book import read_book
+        from volgauge.offline.scale.stress import parse_grid
+
+        assessed = risk.assess(
+            read_book(book),
+            read_chain(chain),
+            at=at,
+            premium=premium,
+            spot=spot,
+            allowed=risk.Allowed(vega_limit, gamma_limit),
+            grid=parse_grid(stress),
+        )
+        sys.stdout.buffer.write(risk.to_json(assessed) + b"\n")
+        return 0 if assessed.reason is None else EXIT_NO_VALUE
+    if history is not None and book is None and chain is None:
+        from volgauge.offline.scale import backtest
+        from volgauge.offline.scale.series import read_series
+
+        report = backtest.backtest(
+            read_series(history, "close"),
+            () if index is None else read_series(index, "value"),
+            settings.analytics.scaling,
+            cost_bps=cost_bps,
+            warm_up_days=warm_up_days,
+        )
+        sys.stdout.buffer.write(backtest.to_json(report) + b"\n")
+        return 0 if report.reason is None else EXIT_NO_VALUE
+    raise InputError("expected --book with --chain, or --history")
 
 
 @bench.command
