@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from volgauge.clock import Clock
 from volgauge.domain.channels import STREAM_FIELD, Kind, channel_names, epoch_key
+from volgauge.domain.index import StatusEvent
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import PublishError
 from volgauge.publish.link import Endpoint, Link, Reply, Token, connect, pack
@@ -30,13 +31,13 @@ from volgauge.settings import RedisSettings
 MAX_IN_FLIGHT = 64
 """Commands without a reply; more wait in the outbox, where newer records replace them."""
 MAX_EVENTS = 1024
-"""Status events kept for one asset while Redis is away; then the oldest go, counted."""
+"""Events kept for one asset while Redis is away; then the oldest go, counted: alerts last."""
 BACKOFF_SECONDS = (0.05, 0.5)
 CONNECT_SECONDS = 1.0
 LAST_FLUSH_SECONDS = 0.3
 """At the end; a server that answers at all does so within the reply's limit."""
 OTHERS_SHARE = 10
-"""All streams but the headline tenor's keep a tenth of its length."""
+"""All streams but the headline tenor's and the events' keep a tenth of the length."""
 ANALYTICS_SHARE = 100
 """Their records are twenty kilobytes each, so their streams keep a hundredth."""
 
@@ -244,7 +245,7 @@ class RedisPublisher:
         length = self.settings.stream_length
         if kind in {Kind.ANALYTICS, Kind.COUPLING}:
             length = max(1, length // ANALYTICS_SHARE)
-        elif kind is not Kind.INDEX or tenor != self._headline_tenor:
+        elif kind is not Kind.EVENTS and (kind, tenor) != (Kind.INDEX, self._headline_tenor):
             length = max(1, length // OTHERS_SHARE)
         head = ("EVALSHA", self.script_sha, "2", names.latest, names.stream, str(length))
         return _Series(
@@ -276,6 +277,9 @@ class _Series:
         self.keeps_all = keeps_all
         self.waiting: deque[_Waiting] = deque()
         self.is_queued = False
+        self.under_way = 0
+        """Records sent and not yet answered."""
+        self._is_holding = False
         self._stats = stats
         self._last_seq = 0
         self._event_count = 0
@@ -285,10 +289,9 @@ class _Series:
         if self.keeps_all:
             # The engine numbers values; events share a channel, so the sink numbers them.
             self._event_count += 1
-            self.waiting.append(_Waiting(record, self._event_count))
+            self.waiting.append(_Waiting(record, self._event_count, self._event_count - 1))
             if len(self.waiting) > MAX_EVENTS:
-                self.waiting.popleft()
-                self._stats.dropped_events += 1
+                self._drop_event()
         else:
             if self.waiting:
                 self.waiting.clear()
@@ -303,6 +306,9 @@ class _Series:
         """
         if self.keeps_all:
             self.waiting = deque(sorted([sent, *self.waiting], key=lambda waiting: waiting.seq))
+            # Others that were sent with it may come back, too. A newer one that overtook them
+            # would fence them off, so nothing goes out before all are answered.
+            self._is_holding = self.under_way > 0
         elif not self.waiting:
             self.waiting.append(sent)
         else:
@@ -325,6 +331,18 @@ class _Series:
         self._last_seq = max(self._last_seq, taken.seq)
         return taken
 
+    def answered(self) -> None:
+        """Note that one of the records under way is not any more, however that came."""
+        self.under_way -= 1
+
+    def resume(self) -> None:
+        """Go on once nothing is under way that could come back."""
+        if self._is_holding and not self.under_way:
+            self._is_holding = False
+            if self.waiting:
+                self.enqueue()
+                self.node.send_waiting()
+
     def move(self, node: "_Node") -> None:
         """Let another node of the cluster serve this series."""
         if self.is_queued:
@@ -337,9 +355,15 @@ class _Series:
 
     def enqueue(self) -> None:
         """Get in line for the node's next write."""
-        if not self.is_queued:
+        if not self.is_queued and not self._is_holding:
             self.is_queued = True
             self.node.queue.append(self)
+
+    def _drop_event(self) -> None:
+        """Make room: the oldest change of status goes, else the oldest event of all."""
+        kept = enumerate(self.waiting)
+        del self.waiting[next((n for n, w in kept if isinstance(w.record, StatusEvent)), 0)]
+        self._stats.dropped_events += 1
 
 
 class _Node:
@@ -383,6 +407,7 @@ class _Node:
                 if command is not None:
                     packed.append(command)
                     tokens.append((sent, now_ns))
+                    series.under_way += 1
             if series.waiting:
                 series.enqueue()
         if tokens:
@@ -489,6 +514,17 @@ class _Sent:
 
     def replied(self, reply: Reply, sent_ns: int, now_ns: int) -> None:
         """Count the outcome, or decide what an error means."""
+        self.series.answered()
+        self._judge(reply, sent_ns, now_ns)
+        self.series.resume()
+
+    def lost(self) -> None:
+        """Keep the record unless a newer one is there."""
+        self.series.answered()
+        self.series.put_back(self.waiting, executed=None)
+        self.series.resume()
+
+    def _judge(self, reply: Reply, sent_ns: int, now_ns: int) -> None:
         publisher = self.node.publisher
         stats = publisher.stats
         if isinstance(reply, int):
@@ -515,10 +551,6 @@ class _Sent:
         else:
             stats.failed += 1
             publisher.trouble(error)
-
-    def lost(self) -> None:
-        """Keep the record unless a newer one is there."""
-        self.series.put_back(self.waiting, executed=None)
 
 
 class _ScriptLoad:
