@@ -279,7 +279,8 @@ class _Series:
         self.is_queued = False
         self.under_way = 0
         """Records sent and not yet answered."""
-        self._is_holding = False
+        self.is_holding = False
+        """An event came back: nothing goes out until all others under way are answered."""
         self._stats = stats
         self._last_seq = 0
         self._event_count = 0
@@ -308,7 +309,7 @@ class _Series:
             self.waiting = deque(sorted([sent, *self.waiting], key=lambda waiting: waiting.seq))
             # Others that were sent with it may come back, too. A newer one that overtook them
             # would fence them off, so nothing goes out before all are answered.
-            self._is_holding = self.under_way > 0
+            self.is_holding = self.under_way > 0
         elif not self.waiting:
             self.waiting.append(sent)
         else:
@@ -337,8 +338,8 @@ class _Series:
 
     def resume(self) -> None:
         """Go on once nothing is under way that could come back."""
-        if self._is_holding and not self.under_way:
-            self._is_holding = False
+        if self.is_holding and not self.under_way:
+            self.is_holding = False
             if self.waiting:
                 self.enqueue()
                 self.node.send_waiting()
@@ -355,7 +356,7 @@ class _Series:
 
     def enqueue(self) -> None:
         """Get in line for the node's next write."""
-        if not self.is_queued and not self._is_holding:
+        if not self.is_queued and not self.is_holding:
             self.is_queued = True
             self.node.queue.append(self)
 
@@ -401,6 +402,8 @@ class _Node:
         while self.queue and len(link.waiting) + len(tokens) < MAX_IN_FLIGHT:
             series = self.queue.popleft()
             series.is_queued = False
+            if series.is_holding:
+                continue
             while series.waiting and len(link.waiting) + len(tokens) < MAX_IN_FLIGHT:
                 sent = _Sent(self, series, series.take())
                 command = sent.command()
