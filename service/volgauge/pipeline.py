@@ -15,6 +15,7 @@ from volgauge.adapters.derive.adapter import DeriveAdapter
 from volgauge.adapters.derive.endpoints import is_official as is_derive
 from volgauge.adapters.okx.adapter import OkxAdapter
 from volgauge.adapters.okx.endpoints import is_official as is_okx
+from volgauge.analytics.desk import Desk
 from volgauge.domain.events import EventSink
 from volgauge.domain.index import Source
 from volgauge.domain.instrument import Venue
@@ -84,6 +85,14 @@ def build_pipeline(
                 if protocol.state is not State.SPARE
             )
     return engine, adapters
+
+
+def build_desk(settings: Settings, source: Source, engine: Engine) -> Desk | None:
+    """The analytics over an engine's venues; None when neither they nor alerts are wanted."""
+    if not (settings.analytics.enabled or settings.alerts.enabled):
+        return None
+    venues = {name: engine.sink(name) for name in _enabled(settings)}
+    return Desk(settings.analytics, settings.alerts, settings.index, source, venues)
 
 
 def source_of(settings: Settings) -> Source:
