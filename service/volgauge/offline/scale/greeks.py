@@ -46,7 +46,8 @@ class Greeks(Struct, frozen=True, kw_only=True):
         return Greeks(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
     def __mul__(self, quantity: float) -> "Greeks":
-        return Greeks(**{n: quantity * getattr(self, n) for n in self.__struct_fields__})
+        # + 0.0: a short position in what has no such Greek has 0, not -0.
+        return Greeks(**{n: quantity * getattr(self, n) + 0.0 for n in self.__struct_fields__})
 
 
 def black_price(kind: OptionKind, forward: float, strike: float, deviation: float) -> float:
