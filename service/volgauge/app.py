@@ -46,8 +46,11 @@ from volgauge.publish.http import HttpServer
 from volgauge.publish.hub import Hub
 from volgauge.publish.record import encode
 from volgauge.publish.redis import RedisPublisher
+from volgauge.publish.smile_desk import SmileDesk
 from volgauge.publish.venues import VenueReporter, VenueSide
 from volgauge.settings import Settings, describe, mask_url
+from volgauge.surface.label import book_label
+from volgauge.surface.surface import Surface
 from volgauge.telemetry import logs
 from volgauge.telemetry.latency import LagMeter, Stage
 from volgauge.telemetry.metrics import Metrics
@@ -194,7 +197,10 @@ class Service:
                 "methodology": METHODOLOGY_VERSION,
                 "mode": settings.index.method.value,
                 "source": source_of(settings).value,
+                "history": self.history is not None,
+                "evidence": self.desk is not None,
             },
+            routes=SmileDesk(self._books_of, self.clock).routes(),
         )
         try:
             await self.http.start()
@@ -203,6 +209,16 @@ class Service:
                 f"http.port: cannot listen on {settings.http.host}:{settings.http.port}, "
                 f"{error.strerror or error}"
             ) from error
+
+    def _books_of(self, asset: str) -> list[tuple[str, Surface]]:
+        """The option books of an asset with their labels, venue by venue."""
+        sinks = (self.engine.sink(venue) for venue in self.adapters)
+        return [
+            (book_label(sink.venue, book, sink.books), book)
+            for sink in sinks
+            for key, book in sink.books.items()
+            if key.asset == asset
+        ]
 
     def _hand_over(self, record: Record) -> None:
         if isinstance(record, IndexValue):
