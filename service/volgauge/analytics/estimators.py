@@ -105,9 +105,9 @@ def yang_zhang(bars: F64, previous_close: F64, per_year: float = DAYS_PER_YEAR) 
     """
     logs = _log_bars(bars)
     n = len(bars)
+    if previous_close.shape != (n,):
+        raise ValueError(f"expected {n} previous closes, received {previous_close.shape}")
     jumps = logs[:, OPEN] - _log_prices(previous_close, 2)
-    if jumps.shape != (n,):
-        raise ValueError(f"expected {n} previous closes, received {len(jumps)}")
     k = 0.34 / (1.34 + (n + 1) / (n - 1))
     within = close_close(logs[:, CLOSE] - logs[:, OPEN], per_year)
     across = close_close(jumps, per_year)
@@ -192,6 +192,8 @@ def ewma(values: F64, decay: float) -> float:
 def _returns(log_price: F64, step: int) -> F64:
     if step < 1:
         raise ValueError(f"expected a step of at least 1 row, received {step}")
+    if np.isinf(log_price).any():
+        raise ValueError("expected logarithms of positive finite prices, received an infinity")
     made: F64 = log_price[step:] - log_price[:-step]
     return made
 
