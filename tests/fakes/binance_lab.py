@@ -84,7 +84,22 @@ def rest_mark(name: str = CALL, **changes: Any) -> Row:  # noqa: ANN401 - any JS
 def bodies(rows: Sequence[Row], marks: Sequence[Row] | None = None) -> dict[str, bytes]:
     """All bodies of a catalog; without `marks` every option has one."""
     told = [rest_mark(row["symbol"]) for row in rows] if marks is None else marks
-    return {"exchange_info": info(rows), "mark": json.dumps(told).encode()}
+    volumes = [{"symbol": row["symbol"], "volume": "5", "amount": "1"} for row in rows]
+    found: dict[str, object] = {"mark": told, "ticker": volumes, "funding_info": []}
+    for symbol in {str(row["underlying"]) for row in rows}:
+        found |= perpetual(symbol)
+    return {"exchange_info": info(rows)} | {n: json.dumps(b).encode() for n, b in found.items()}
+
+
+def perpetual(symbol: str, **changes: Any) -> dict[str, object]:  # noqa: ANN401 - any JSON value
+    """Bodies of a perpetual: premiumIndex and openInterest."""
+    premium = {
+        "symbol": symbol, "markPrice": "61002.1", "indexPrice": "61000.0",
+        "estimatedSettlePrice": "61001", "lastFundingRate": "0.00010000",
+        "interestRate": "0.00010000", "nextFundingTime": NOW_MS + 3_600_000, "time": NOW_MS,
+    }  # fmt: skip
+    interest = {"symbol": symbol, "openInterest": "10659.509", "time": NOW_MS - 500}
+    return {f"{symbol}.funding": premium | changes, f"{symbol}.interest": interest | changes}
 
 
 def make(sink: Sink, **settings: Any) -> BinanceAdapter:  # noqa: ANN401 - any setting

@@ -75,9 +75,19 @@ def bodies(
             found[request.name] = body([r for r in rows if coin in {"All", r["baseCoin"]}])
         elif kind == "tickers":
             found[request.name] = body([t for t in tickers if t["symbol"].startswith(coin)])
+        elif request.is_optional:
+            found[request.name] = body([perpetual_row(request.path.rpartition("=")[2])])
         else:
             found[request.name] = body(maintenances)
     return found
+
+
+def perpetual_row(symbol: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    """A row of the tickers of categories linear and inverse."""
+    return {
+        "symbol": symbol, "indexPrice": "60000", "markPrice": "60012.5", "openInterest": "12000",
+        "fundingRate": "0.0001", "fundingIntervalHour": "8", "nextFundingTime": "1760371200000",
+    } | changes  # fmt: skip
 
 
 def make(sink: Sink, **settings: Any) -> BybitAdapter:  # noqa: ANN401 - any setting

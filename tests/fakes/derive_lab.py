@@ -111,7 +111,24 @@ def bodies(adapter: DeriveAdapter, rows: Sequence[Row]) -> dict[str, bytes]:
         if kind:
             mine = [row for row in rows if coin in {"all", row["instrument_name"].split("-")[0]}]
             found[request.name] = page(mine)
+    coins = {row["instrument_name"].split("-")[0] for row in rows}
+    found["perpetuals"] = perpetuals({f"{coin}-PERP": perpetual() for coin in coins})
     return found
+
+
+def perpetual(**changes: Any) -> Row:  # noqa: ANN401 - any JSON value
+    """A slim ticker of a perpetual."""
+    stats = {"c": "3088.047", "h": "0", "l": "0", "n": 1, "oi": "4248.342", "p": "0", "pr": "0"}
+    return {
+        "A": "1.5", "B": "1.5", "I": "60000", "M": "60010", "a": "60011", "b": "60009",
+        "f": "0.0000125", "maxp": "61000", "minp": "59000", "option_pricing": None,
+        "stats": stats | {"v": "6249174.098"}, "t": NOW_NS // 1_000_000 - 500,
+    } | changes  # fmt: skip
+
+
+def perpetuals(tickers: Row) -> bytes:
+    """The body of public/get_tickers."""
+    return json.dumps({"id": "1", "result": {"tickers": tickers}}).encode()
 
 
 def make(sink: Sink, **settings: Any) -> DeriveAdapter:  # noqa: ANN401 - any setting

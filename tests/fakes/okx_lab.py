@@ -22,6 +22,7 @@ COIN_BANDS = [
     {"minPx": "0.005", "maxPx": "10000000", "tickSz": "0.0005"},
 ]
 MARGINED_BANDS = [{"minPx": "0", "maxPx": "10000000", "tickSz": "5"}]
+QUOTES = ("USD", "USDT")
 Row = dict[str, Any]
 
 
@@ -97,7 +98,34 @@ def bodies(
                 if name.startswith(f"{family}-")
             ]
         )
-    return found
+        found[f"{family}.tickers"] = body(
+            [volume_row(row["instId"]) for row in rows if row["instFamily"] == family]
+        )
+    swaps = [f"{family.split('-')[0]}-{quote}-SWAP" for family in families for quote in QUOTES]
+    found["swap.interest"] = body([interest_row(swap) for swap in dict.fromkeys(swaps)])
+    return found | {f"{swap}.funding": body([funding_row(swap)]) for swap in swaps}
+
+
+def volume_row(name: str = CALL, **changes: Any) -> Row:  # noqa: ANN401 - any JSON value
+    """A row of market/tickers, as far as it tells a volume."""
+    return {"instType": "OPTION", "instId": name, "volCcy24h": "2.5", "vol24h": "250"} | changes
+
+
+def interest_row(swap: str, **changes: Any) -> Row:  # noqa: ANN401 - any JSON value
+    """A row of public/open-interest of a swap."""
+    return {
+        "instType": "SWAP", "instId": swap, "oi": "9000", "oiCcy": "1234.5", "oiUsd": "75304500",
+        "ts": str(NOW_MS - 500),
+    } | changes  # fmt: skip
+
+
+def funding_row(swap: str, **changes: Any) -> Row:  # noqa: ANN401 - any JSON value
+    """A row of public/funding-rate, of an interval of 8 hours."""
+    return {
+        "formulaType": "noRate", "fundingRate": "0.0001", "fundingTime": str(NOW_MS + 14_400_000),
+        "instId": swap, "instType": "SWAP", "method": "current_period",
+        "nextFundingTime": str(NOW_MS + 43_200_000), "settState": "settled", "ts": str(NOW_MS),
+    } | changes  # fmt: skip
 
 
 def make(sink: Sink, **settings: Any) -> OkxAdapter:  # noqa: ANN401 - any setting

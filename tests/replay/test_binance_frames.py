@@ -334,9 +334,8 @@ def test_documented_listing_as_a_whole(folder: Path) -> None:
     (info,) = documented(folder, "market-data/Exchange-Information")
     (marks,) = documented(folder, "market-data/Option-Mark-Price")
     adapter = make(Sink())
-    adapter.on_catalog(
-        {"exchange_info": json.dumps(info).encode(), "mark": json.dumps(marks).encode()}, NOW_NS
-    )
+    given = {"exchange_info": json.dumps(info).encode(), "mark": json.dumps(marks).encode()}
+    adapter.on_catalog(bodies([]) | given, NOW_NS)
 
     assert adapter.connections()[-1].counts == {"rejected.listing_expired": 1}
 

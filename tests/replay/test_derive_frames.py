@@ -21,6 +21,7 @@ from fakes.derive_lab import (
     incidents,
     make,
     page,
+    perpetuals,
     push,
 )
 from fakes.derive_lab import sent as requests_of
@@ -191,9 +192,8 @@ def take(result: Row, now_ns: int) -> tuple[DeriveAdapter, Sink]:
     """A listing of one page."""
     sink = Sink()
     adapter = make(sink, assets=())
-    adapter.on_catalog(
-        {"incidents": incidents(), "all.options.1": page(result["instruments"])}, now_ns
-    )
+    given = {"incidents": incidents(), "all.options.1": page(result["instruments"])}
+    adapter.on_catalog(given | {"perpetuals": perpetuals({})}, now_ns)
     return adapter, sink
 
 
@@ -245,7 +245,11 @@ def test_recorded_listing_has_more_pages(folder: Path) -> None:
 
     assert sink.events == []
     names = [request.name for request in adapter.catalog_requests()]
-    assert names == ["incidents", *(f"all.options.{number}" for number in range(1, 41))]
+    assert names == [
+        "incidents",
+        *(f"all.options.{number}" for number in range(1, 41)),
+        "perpetuals",
+    ]
 
 
 @pytest.mark.parametrize(("place", "count"), [(1, 20), (2, 12)], ids=["tokens", "perpetuals"])

@@ -37,6 +37,11 @@ class RestRequest(Struct, frozen=True):
     name: str
     """Key of the body in `on_catalog`; also its name in a recording."""
     path: str
+    root: str = ""
+    """Another REST root than the venue's, where it tells this on another host."""
+    is_optional: bool = False
+    """A fact beside the listing: when it cannot be had its body is missing, and all else goes on.
+    These come last."""
 
 
 class ConnectBudget(Struct, frozen=True):

@@ -11,6 +11,7 @@ from volgauge.domain.units import NANOS_PER_MINUTE
 from volgauge.simulator import binance
 from volgauge.simulator.binance import ContractBook, Family, Row
 from volgauge.simulator.market import Market
+from volgauge.simulator.perpetual import perpetual_of
 
 Params = Mapping[str, str]
 WEIGHT_PER_MINUTE = 2_400
@@ -20,7 +21,11 @@ BAN_NS = 2 * NANOS_PER_MINUTE
 _WEIGHTS = {"mark": 5, "ticker": 5}
 _DEPTHS = ((50, 1), (100, 5), (500, 10), (1_000, 20))
 DEFAULT_DEPTH = 100
+SETTLEMENT_MS = 8 * 3_600_000
+"""Between two fundings of a perpetual."""
 ROOT = "eapi/v1/"
+FUTURES_ROOT = "fapi/v1/"
+"""On a host of its own in production; of the test network it is the same."""
 
 
 class Host(Protocol):
@@ -79,6 +84,11 @@ class BinanceRest:
             "time": lambda _: {"serverTime": self._venue.stamp},
             "ping": lambda _: {},
         }
+        self._futures: dict[str, Callable[[Params], object]] = {
+            "premiumIndex": self._premium_index,
+            "openInterest": self._futures_interest,
+            "fundingInfo": lambda _: [],
+        }
 
     def answer(self, path: str, params: Params) -> tuple[int, bytes]:
         """Status and body."""
@@ -91,6 +101,9 @@ class BinanceRest:
     def _result(self, path: str, params: Params) -> object:
         name = path.removeprefix(ROOT)
         answer = self._answers.get(name) if path.startswith(ROOT) else None
+        if path.startswith(FUTURES_ROOT):
+            name = path.removeprefix(FUTURES_ROOT)
+            answer = self._futures.get(name)
         if self._venue.in_maintenance:
             raise _Refusal(503, -1016, "This service is no longer available.")
         if answer is None:
@@ -153,12 +166,37 @@ class BinanceRest:
             {
                 "symbol": row["s"], "priceChange": "0", "priceChangePercent": "0",
                 "lastPrice": "0", "lastQty": "0", "open": "0", "high": "0", "low": "0",
-                "volume": "0", "amount": "0", "bidPrice": row["bo"], "askPrice": row["ao"],
+                "volume": self._volume(row["s"]), "amount": "0", "bidPrice": row["bo"],
+                "askPrice": row["ao"],
                 "openTime": 0, "closeTime": self._venue.stamp, "firstTradeId": 0,
                 "tradeCount": 0, "strikePrice": row["s"].split("-")[2], "exercisePrice": row["i"],
             }
             for _, row in self._chosen(params)
         ]  # fmt: skip
+
+    def _volume(self, name: str) -> str:
+        """Contracts of 24 hours."""
+        place, slot = self._venue.contracts[name]
+        board, unit = self._venue.books[place].board, self._venue.families[place].unit
+        return f"{float(board.volume[slot]) / unit:.2f}"
+
+    def _premium_index(self, params: Params) -> Row:
+        place = self._place("symbol", params, lambda family: family.underlying)
+        board, stamp = self._venue.books[place].board, self._venue.stamp
+        price = f"{board.index_price:.8f}"
+        return {
+            "symbol": params["symbol"], "markPrice": price, "indexPrice": price,
+            "estimatedSettlePrice": price, "interestRate": "0.00010000",
+            "lastFundingRate": f"{perpetual_of(board, 'binance').funding:.8f}",
+            "nextFundingTime": (stamp // SETTLEMENT_MS + 1) * SETTLEMENT_MS, "time": stamp,
+        }  # fmt: skip
+
+    def _futures_interest(self, params: Params) -> Row:
+        place = self._place("symbol", params, lambda family: family.underlying)
+        coins = perpetual_of(self._venue.books[place].board, "binance").coins
+        return {
+            "symbol": params["symbol"], "openInterest": f"{coins:.3f}", "time": self._venue.stamp,
+        }  # fmt: skip
 
     def _index(self, params: Params) -> Row:
         place = self._place("underlying", params, lambda family: family.underlying)

@@ -113,6 +113,14 @@ class Board:
         self.mark_variance: F64 = np.zeros(0)
         """Total variance of the mark."""
         self.open_interest: F64 = np.zeros(0)
+        self.volume: F64 = np.zeros(0)
+        """Traded in 24 hours, coins; 0 where the source does not say."""
+        self.carry = 0.0
+        """Of a forward over the spot, a year."""
+        self.stress = 1.0
+        """Short volatility in multiples of the coin's usual one."""
+        self.perpetual_coins = 0.0
+        """Open interest in perpetuals of all venues in a quiet market; 0: the source has none."""
         self.forward: F64 = np.zeros(0)
         """(expiries,) the venue's own forward; NaN when the source gives none."""
         self.future_bid: F64 = np.zeros(0)
@@ -151,6 +159,7 @@ class Board:
         for name in ("bid", "ask", "bid_size", "ask_size", "mark", "mark_variance"):
             setattr(self, name, np.append(getattr(self, name), np.full(count, np.nan)))
         self.open_interest = np.append(self.open_interest, np.zeros(count))
+        self.volume = np.append(self.volume, np.zeros(count))
         self.listing_version += 1
         return list(range(first, first + count))
 

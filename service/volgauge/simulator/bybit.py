@@ -14,6 +14,7 @@ from volgauge.domain.units import NANOS_PER_MILLI
 from volgauge.simulator import pricing
 from volgauge.simulator.board import F64, I64, Board
 from volgauge.simulator.listing import Terms, expiry_code
+from volgauge.simulator.perpetual import perpetual_of
 from volgauge.simulator.quoting import QuoteBook
 
 Row = dict[str, Any]
@@ -21,6 +22,10 @@ Side = dict[str, str]
 """Price to size, best first."""
 SETTLE_COIN = "USDT"
 DEPTH = 12
+PERPETUALS = ("linear", "inverse")
+"""Categories of the perpetuals."""
+SETTLEMENT_MS = 8 * 3_600_000
+"""Between two fundings of a perpetual."""
 """Levels that a side has, of the 25 and 100 that it may have."""
 LARGEST_VOL = 5.0
 """The venue prints no larger volatility."""
@@ -140,13 +145,34 @@ def ticker_rows(book: QuoteBook, slots: I64, now_ns: int, names: list[str]) -> l
             "markPriceIv": _decimals(vol[place], 4),
             "underlyingPrice": _decimals(forward[place], 8),
             "openInterest": number_text(float(board.open_interest[slot])),
-            "turnover24h": "0", "volume24h": "0", "totalVolume": "0", "totalTurnover": "0",
+            "turnover24h": "0", "volume24h": number_text(float(board.volume[slot])),
+            "totalVolume": "0", "totalTurnover": "0",
             "delta": _decimals(delta[place], 8), "gamma": "0",
             "vega": _decimals(vega[place] / 100.0, 8), "theta": "0",
             "predictedDeliveryPrice": "0", "change24h": "0",
         }
         for place, (slot, name) in enumerate(zip(slots.tolist(), names, strict=True))
     ]  # fmt: skip
+
+
+def perpetual_row(board: Board, category: str, stamp: int) -> Row:
+    """A row of /v5/market/tickers of the perpetual of a category.
+
+    A tenth is held in the inverse one, in USD; the other counts coins.
+    """
+    perpetual, index = perpetual_of(board, "bybit"), board.index_price
+    is_inverse = category == "inverse"
+    coins = perpetual.coins * (0.1 if is_inverse else 0.9)
+    interest = round(coins * index) if is_inverse else round(coins, 3)
+    settled = (stamp // SETTLEMENT_MS + 1) * SETTLEMENT_MS
+    return {
+        "symbol": board.terms.asset + ("USD" if is_inverse else "USDT"),
+        "lastPrice": number_text(index), "indexPrice": number_text(index),
+        "markPrice": number_text(index), "openInterest": number_text(interest),
+        "openInterestValue": _decimals(coins if is_inverse else coins * index, 2),
+        "fundingRate": f"{perpetual.funding:.8f}", "fundingIntervalHour": "8",
+        "nextFundingTime": str(settled), "turnover24h": "0", "volume24h": "0",
+    }  # fmt: skip
 
 
 def rest_row(row: Row) -> Row:

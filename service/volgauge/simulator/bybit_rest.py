@@ -137,6 +137,8 @@ class BybitRest:
         return {"category": "option", "nextPageCursor": more, "list": rows}
 
     def _tickers(self, params: Params) -> Row:
+        if params.get("category") in bybit.PERPETUALS:
+            return self._perpetuals(params["category"], params.get("symbol"))
         _check_category(params)
         symbol, coin = params.get("symbol"), params.get("baseCoin")
         if symbol:
@@ -157,6 +159,15 @@ class BybitRest:
             if not expiry or name.split("-")[1] == expiry
         ]
         return {"category": "option", "list": rows}
+
+    def _perpetuals(self, category: str, symbol: str | None) -> Row:
+        """Of every coin with options."""
+        boards = {f.terms.asset: self._venue.market.boards[f.number] for f in self._venue.families}
+        rows = [bybit.perpetual_row(b, category, self._venue.stamp) for b in boards.values()]
+        chosen = [row for row in rows if symbol in (None, row["symbol"])]
+        if not chosen:
+            raise _Refusal(BAD_PARAMETER, "params error: symbol invalid")
+        return {"category": category, "list": chosen}
 
     def _order_book(self, params: Params) -> Row:
         _check_category(params)

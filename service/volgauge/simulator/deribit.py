@@ -16,6 +16,7 @@ from volgauge.domain.units import NANOS_PER_MILLI
 from volgauge.simulator import pricing
 from volgauge.simulator.board import I64, Board, round_to_ticks, tick_at
 from volgauge.simulator.listing import Terms
+from volgauge.simulator.perpetual import perpetual_of
 
 AbsentSide = Literal["null", "zero", "mixed"]
 """How a missing side is spelled: the venue has used both; `mixed` does so by slot."""
@@ -165,8 +166,8 @@ def _common_ticker(contract: Contract, stamp: int, absent: AbsentSide) -> Row:
     return {
         **quote_data(contract, stamp, absent),
         "state": "open",
-        "stats": {"high": None, "low": None, "price_change": None, "volume": 0.0,
-                  "volume_usd": 0.0},
+        "stats": {"high": None, "low": None, "price_change": None,
+                  "volume": volume_of(contract), "volume_usd": 0.0},
         "index_price": board.index_price,
         "last_price": None,
         "estimated_delivery_price": board.index_price,
@@ -207,8 +208,26 @@ def _future_ticker(contract: Contract, stamp: int, absent: AbsentSide) -> Row:
         "max_price": round(1.02 * ask, 4),
     }
     if contract.number == PERPETUAL:
-        row |= {"current_funding": 0.0, "funding_8h": 0.0, "interest_value": 0.0}
+        row |= perpetual_terms(contract.board) | {"interest_value": 0.0}
     return row
+
+
+def volume_of(contract: Contract) -> float:
+    """Traded in 24 hours, in coins; of futures the market knows none."""
+    return float(contract.board.volume[contract.number]) if contract.is_option else 0.0
+
+
+def perpetual_terms(board: Board) -> Row:
+    """Funding and open interest of the perpetual: USD in lots of 10, or coins of a linear one."""
+    perpetual = perpetual_of(board, "deribit")
+    interest: float = perpetual.coins
+    if board.terms.coin:
+        interest = 10 * round(perpetual.coins * board.index_price / 10.0)
+    return {
+        "current_funding": perpetual.funding,
+        "funding_8h": perpetual.funding,
+        "open_interest": interest,
+    }
 
 
 def _greeks(board: Board, slots: I64, now_ns: int) -> list[Row]:
@@ -399,9 +418,11 @@ def summary_row(contract: Contract, stamp: int) -> Row:
         "open_interest": 0.0,
         "price_change": None,
         "quote_currency": quote_currency(contract),
-        "volume": 0.0,
+        "volume": volume_of(contract),
         "volume_usd": 0.0,
     }
+    if contract.number == PERPETUAL:
+        row |= perpetual_terms(board)
     if contract.is_option:
         index = int(board.expiry_of[contract.number])
         years = max((board.expiries[index].expiry_ns // NANOS_PER_MILLI - stamp) / 31_536e6, 1e-9)

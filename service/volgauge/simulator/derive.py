@@ -17,6 +17,7 @@ from volgauge.simulator import pricing
 from volgauge.simulator.board import F64, I64, Board
 from volgauge.simulator.listing import Terms
 from volgauge.simulator.market import Market
+from volgauge.simulator.perpetual import perpetual_of
 from volgauge.simulator.quoting import QuoteBook, QuotingStyle
 
 Row = dict[str, Any]
@@ -178,12 +179,27 @@ def ticker_rows(book: DiscountedBook, slots: I64, now_ns: int, stamp: int) -> li
             },
             "I": index, "M": printed,
             "stats": {
-                "c": "0", "v": "0", "pr": "0", "n": 0,
+                "c": number_text(float(board.volume[slot])), "pr": "0", "n": 0,
+                "v": _decimals(float(board.volume[slot]) * board.index_price, 2),
                 "oi": number_text(float(board.open_interest[slot])), "h": "0", "l": "0", "p": "0",
             },
             "minp": number_text(book.terms.tick_size), "maxp": index,
         })  # fmt: skip
     return rows
+
+
+def perpetual_row(board: Board, stamp: int) -> Row:
+    """Slim ticker of a perpetual; `f` is the funding of an hour."""
+    perpetual, index = perpetual_of(board, "derive"), number_text(board.index_price)
+    return {
+        "t": stamp, "A": "1", "a": index, "B": "1", "b": index,
+        "f": f"{perpetual.funding / 8.0:.10f}", "option_pricing": None, "I": index, "M": index,
+        "stats": {
+            "c": "0", "v": "0", "pr": "0", "n": 0, "oi": number_text(perpetual.coins),
+            "h": "0", "l": "0", "p": "0",
+        },
+        "minp": "0", "maxp": index,
+    }  # fmt: skip
 
 
 def cut_to_tick(terms: Terms, value: float) -> str:

@@ -115,8 +115,18 @@ class DeriveRest:
         return self._rows(params)
 
     def _tickers(self, params: Params) -> Row:
-        """Of one coin and one day of expiry, both of which are required."""
+        """Options of one coin and one day of expiry, both required; or perpetuals."""
         coin, date = params.get("currency"), params.get("expiry_date")
+        if params.get("instrument_type") == "perp" and date is None:
+            boards = {f.terms.asset: b.board for f, b in
+                      zip(self._venue.families, self._venue.books, strict=True)}  # fmt: skip
+            return {
+                "tickers": {
+                    f"{asset}-PERP": derive.perpetual_row(board, self._venue.stamp)
+                    for asset, board in boards.items()
+                    if coin in {None, asset}
+                }
+            }
         if params.get("instrument_type") != "option" or not coin or not date:
             raise _Refusal(-32602, "Invalid params")
         found: Row = {}

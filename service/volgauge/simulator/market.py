@@ -51,6 +51,8 @@ SURGE_AGITATION = 3.0
 """The spots' volatility during a surge, in multiples."""
 _SHAPES = tuple(process.SHAPES)
 _MAX_SIZE = 300
+PERPETUAL_NOTIONAL = 5e9
+"""Open interest in a coin's perpetuals of all venues at its first spot, quote currency."""
 _STALE_LIMIT = 8.0
 
 
@@ -110,6 +112,8 @@ class Market:
         )
         """Name of each board's mixture; unused where the family is another."""
         self._noise = np.random.default_rng([options.seed, 3])
+        self._trading = np.random.default_rng([options.seed, 4])
+        """Of what is not quoted, so that quotes are the same without it."""
         self._common = self._noise.standard_normal(len(terms))
         self._anchor: list[F64] = [np.zeros(0) for _ in terms]
         self._cumulative: list[F64] = [np.zeros(0) for _ in terms]
@@ -117,6 +121,7 @@ class Market:
         self._roll_ns = next_roll_ns(self.now_ns, options.roll_of_day_ns)
         self._delivering: list[tuple[int, int, int]] = []
         for number, board in enumerate(self.boards):
+            board.perpetual_coins = PERPETUAL_NOTIONAL / board.terms.spot
             self._list_missing(number, self.now_ns)
             self._move_forward(number)
             self._sweep(number)
@@ -353,6 +358,10 @@ class Market:
         board = self.boards[number]
         board.forward = process.forwards(self.state[number], board.years(self.now_ns))
         board.index_price = round(float(np.exp(self.state[number, process.LOG_SPOT])), 4)
+        agitation = SURGE_AGITATION if self._is_surging() else 1.0
+        short_vol = math.exp(0.5 * self.state[number, process.LOG_SHORT])
+        board.stress = agitation * short_vol / board.terms.vol
+        board.carry = float(self.state[number, process.CARRY])
 
     def _quote_futures(self, number: int) -> None:
         board = self.boards[number]
@@ -414,6 +423,7 @@ class Market:
             years = [(board.options[slot].expiry.expiry_ns - now_ns) / NANOS_PER_YEAR
                      for slot in slots]  # fmt: skip
             board.open_interest[slots] = self._open_interest(number, slots, np.array(years))
+            board.volume[slots] = self._volume(number, slots)
         return slots
 
     def _list_strikes(self, number: int, index: int, expiry: Expiry, now_ns: int) -> list[int]:
@@ -435,6 +445,15 @@ class Market:
         bell = np.exp(-0.5 * k * k / (4.0 * theta))
         lots = np.floor(4_000.0 * bell * self._random.lognormal(0.0, 1.0, len(slots)))
         numerator, denominator = board.terms.min_amount
+        amounts: F64 = lots * numerator / denominator
+        return amounts
+
+    def _volume(self, number: int, slots: list[int]) -> F64:
+        """A day's trade: about an eighth of what is held, and nothing of the farthest strikes."""
+        board = self.boards[number]
+        numerator, denominator = board.terms.min_amount
+        held = board.open_interest[slots] * denominator / numerator
+        lots = np.floor(held * self._trading.lognormal(math.log(0.125), 0.8, len(slots)))
         amounts: F64 = lots * numerator / denominator
         return amounts
 

@@ -15,9 +15,12 @@ from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.simulator import pricing
 from volgauge.simulator.board import I64, Board
 from volgauge.simulator.listing import Terms
+from volgauge.simulator.perpetual import perpetual_of
 from volgauge.simulator.quoting import QuoteBook
 
 Row = dict[str, Any]
+SETTLEMENT_MS = 8 * 3_600_000
+"""Between two fundings of a swap."""
 DEPTH = 12
 """Levels that a side of a long book has."""
 _CONTRACTS = {
@@ -162,11 +165,44 @@ def ticker_row(name: str, book: QuoteBook, slot: int, stamp: str) -> Row:
     """A row of `tickers`; "" where no order stands."""
     bids, asks = top_levels(book, slot)
     bid, ask = bids[0] if bids else ["", ""], asks[0] if asks else ["", ""]
+    # The market's volume, shared out between a coin's two families.
+    contracts = round(0.5 * float(book.board.volume[slot]) / book.terms.contract_size)
     return {
         "instType": "OPTION", "instId": name, "last": "", "lastSz": "0", "askPx": ask[0],
         "askSz": ask[1], "bidPx": bid[0], "bidSz": bid[1], "open24h": "", "high24h": "",
-        "low24h": "", "sodUtc0": "", "sodUtc8": "", "volCcy24h": "0", "vol24h": "0", "ts": stamp,
+        "low24h": "", "sodUtc0": "", "sodUtc8": "",
+        "volCcy24h": number_text(round(contracts * book.terms.contract_size, 8)),
+        "vol24h": str(contracts), "ts": stamp,
     }  # fmt: skip
+
+
+def swap_rows(board: Board, stamp: str) -> dict[str, tuple[Row, Row]]:
+    """Rows of open-interest and of funding-rate of a coin's swaps, by name.
+
+    A fifth is held in the swap that is paid in the coin, whose contract is USD 100, or 10.
+    """
+    perpetual, asset = perpetual_of(board, "okx"), board.terms.asset
+    found = {}
+    for quote, share in (("USD", 0.2), ("USDT", 0.8)):
+        name, coins = f"{asset}-{quote}-SWAP", share * perpetual.coins
+        dollars = coins * board.index_price
+        size = board.index_price * 0.01 if quote == "USDT" else 100.0 if asset == "BTC" else 10.0
+        settled = (int(stamp) // SETTLEMENT_MS + 1) * SETTLEMENT_MS
+        interest = {
+            "instId": name, "instType": "SWAP", "oi": str(round(dollars / size)),
+            "oiCcy": number_text(round(coins, 6)), "oiUsd": number_text(round(dollars, 2)),
+            "ts": stamp,
+        }  # fmt: skip
+        funding = {
+            "formulaType": "noRate", "fundingRate": f"{perpetual.funding:.10f}",
+            "fundingTime": str(settled), "impactValue": "", "instId": name, "instType": "SWAP",
+            "interestRate": "", "maxFundingRate": "0.00375", "method": "current_period",
+            "minFundingRate": "-0.00375", "nextFundingRate": "",
+            "nextFundingTime": str(settled + SETTLEMENT_MS), "premium": "0",
+            "settFundingRate": f"{perpetual.funding:.10f}", "settState": "settled", "ts": stamp,
+        }  # fmt: skip
+        found[name] = (interest, funding)
+    return found
 
 
 def summary_rows(

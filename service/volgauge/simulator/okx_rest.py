@@ -69,6 +69,7 @@ class OkxRest:
             _BANDS: self._bands,
             "public/underlying": self._underlying,
             "public/open-interest": self._open_interest,
+            "public/funding-rate": self._funding,
             "public/opt-summary": self._summaries,
             "public/mark-price": self._marks,
             "public/time": lambda _: [{"ts": self._venue.stamp}],
@@ -157,8 +158,28 @@ class OkxRest:
             return [[]]
         return [list(dict.fromkeys(family.index for family in self._venue.families))]
 
+    def _swaps(self) -> dict[str, tuple[Row, Row]]:
+        """Interest and funding of every swap, by name."""
+        boards = {f.terms.asset: self._venue.market.boards[f.number] for f in self._venue.families}
+        found: dict[str, tuple[Row, Row]] = {}
+        for board in boards.values():
+            found |= okx.swap_rows(board, self._venue.stamp)
+        return found
+
+    def _funding(self, params: Params) -> list[object]:
+        found = self._swaps().get(params.get("instId", ""))
+        if found is None:
+            text = "Instrument ID, Instrument ID code, or Spread ID doesn't exist."
+            raise _Refusal(200, "51001", text)
+        return [found[1]]
+
     def _open_interest(self, params: Params) -> list[object]:
         rows: list[object] = []
+        if params.get("instType") == "SWAP":
+            wanted = params.get("instId")
+            return [
+                interest for name, (interest, _) in self._swaps().items() if wanted in (None, name)
+            ]
         for place, slot in self._listed(params):
             family, board = self._venue.families[place], self._venue.books[place].board
             # The market's interest, shared out between a coin's two families.

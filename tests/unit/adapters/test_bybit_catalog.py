@@ -150,7 +150,7 @@ def test_requests_are_by_coin() -> None:
     """Each coin's listing and chain of tickers, then the state of the platform."""
     requests = make(Sink()).catalog_requests()
 
-    assert [(request.name, request.path) for request in requests] == [
+    assert [(request.name, request.path) for request in requests if not request.is_optional] == [
         ("status", "v5/system/status"),
         (
             "BTC.options",
@@ -175,6 +175,7 @@ def test_coins_are_discovered_where_none_is_named() -> None:
 
     assert [request.name for request in adapter.catalog_requests()] == [
         "status", "All.options", "BTC.tickers", "DOGE.tickers",
+        "BTC.linear", "BTC.inverse", "DOGE.linear", "DOGE.inverse",
     ]  # fmt: skip
 
 
@@ -197,7 +198,7 @@ def test_pages_are_fetched_until_the_last_before_anything_is_told() -> None:
     (event,) = sink.of(InstrumentsListed)
     assert [instrument.name for instrument in event.instruments] == [CALL, FAR_CALL]
     assert adapter.catalog_due_ns == NOW_NS + 1 + 60 * NANOS_PER_SECOND
-    assert len(adapter.catalog_requests()) == 3
+    assert len(adapter.catalog_requests()) == 5
 
 
 def test_cursor_that_never_ends_is_refused() -> None:
@@ -210,7 +211,7 @@ def test_cursor_that_never_ends_is_refused() -> None:
 
     with pytest.raises(CatalogError, match="pages"):
         adapter.on_catalog(given, NOW_NS)
-    assert len(adapter.catalog_requests()) == 3
+    assert len(adapter.catalog_requests()) == 5
 
 
 def test_failed_page_begins_the_listing_anew() -> None:
@@ -223,7 +224,7 @@ def test_failed_page_begins_the_listing_anew() -> None:
     adapter.catalog_error(502, b"")
 
     assert len(sink.events) == told
-    assert len(adapter.catalog_requests()) == 3
+    assert len(adapter.catalog_requests()) == 5
 
 
 def test_marks_and_open_interest_come_from_the_rest_names() -> None:

@@ -164,10 +164,12 @@ def test_requests_name_coins_that_are_asked_for() -> None:
     assert [(r.name, r.path) for r in make(Sink(), assets=("BTC",)).catalog_requests()] == [
         ("incidents", "public/get_live_incidents"),
         ("BTC.options.1", f"public/get_all_instruments?currency=BTC&{query}"),
+        ("perpetuals", "public/get_tickers?instrument_type=perp"),
     ]
     assert [(r.name, r.path) for r in make(Sink(), assets=()).catalog_requests()] == [
         ("incidents", "public/get_live_incidents"),
         ("all.options.1", f"public/get_all_instruments?{query}"),
+        ("perpetuals", "public/get_tickers?instrument_type=perp"),
     ]
 
 
@@ -180,7 +182,7 @@ def test_pages_are_asked_for_when_they_are_known() -> None:
     assert sink.of(InstrumentsListed) == []
     assert adapter.catalog_due_ns == NOW_NS
     names = [request.name for request in adapter.catalog_requests()]
-    assert names == ["incidents", "BTC.options.1", "BTC.options.2"]
+    assert names == ["incidents", "BTC.options.1", "BTC.options.2", "perpetuals"]
 
     adapter.on_catalog(first | {"BTC.options.2": page([option_row(FAR_CALL)], 2, 2)}, NOW_NS)
 
@@ -198,7 +200,7 @@ def test_fewer_pages_than_before_are_read_once() -> None:
 
     (event,) = sink.of(InstrumentsListed)
     assert len(event.instruments) == 2
-    assert len(adapter.catalog_requests()) == 2
+    assert len(adapter.catalog_requests()) == 3
 
 
 @pytest.mark.parametrize(

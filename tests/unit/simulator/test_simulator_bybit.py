@@ -417,7 +417,7 @@ def test_rest_book_agrees_with_the_quotes() -> None:
     [
         ("v5/market/tickers", {"category": "option", "symbol": "NOTAREAL"}, 10001),
         ("v5/market/tickers", {"category": "option"}, 10001),
-        ("v5/market/tickers", {"category": "linear", "symbol": "BTCUSDT"}, 10001),
+        ("v5/market/tickers", {"category": "spot", "symbol": "BTCUSDT"}, 10001),
         ("v5/market/instruments-info", {"category": "option", "limit": "1001"}, 10001),
         ("v5/market/instruments-info", {"category": "option", "cursor": "x"}, 10001),
         ("v5/market/orderbook", {"category": "option"}, 10001),

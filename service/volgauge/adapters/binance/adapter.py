@@ -6,7 +6,7 @@ from math import isnan
 import msgspec
 
 from volgauge.adapters.base import RestRequest, State
-from volgauge.adapters.binance import messages
+from volgauge.adapters.binance import messages, perpetuals
 from volgauge.adapters.binance.endpoints import (
     COALESCE_NS,
     CONNECTS,
@@ -20,7 +20,13 @@ from volgauge.adapters.binance.endpoints import (
 )
 from volgauge.adapters.binance.listing import Changes, Listing, Option
 from volgauge.adapters.binance.messages import UNREADABLE
-from volgauge.adapters.binance.normalize import is_rate, read_implied_vol, read_row, refused
+from volgauge.adapters.binance.normalize import (
+    QUOTE,
+    is_rate,
+    read_implied_vol,
+    read_row,
+    refused,
+)
 from volgauge.adapters.binance.plan import CONNECTIONS, Planner
 from volgauge.adapters.binance.protocol import BinanceProtocol
 from volgauge.adapters.binance.pushes import Hooks, read_mark
@@ -46,7 +52,8 @@ class BinanceAdapter:
     """Implements VenueAdapter.
 
     The catalog is exchangeInfo, with every option, and mark, with the rate of every expiry: premia
-    are discounted, so without a rate there is no quote.
+    are discounted, so without a rate there is no quote. Beside them, if they can be had, what
+    `perpetuals` asks for.
     """
 
     venue = VENUE
@@ -82,10 +89,15 @@ class BinanceAdapter:
         self._counts = self._protocols[-1].counts
 
     def catalog_requests(self) -> tuple[RestRequest, ...]:
-        """The bodies that `on_catalog` needs: `exchange_info` and `mark`."""
+        """The bodies: `exchange_info` and `mark`, and those of `perpetuals`.
+
+        Whose perpetuals there are to ask for is known only after a listing, unless we are told.
+        """
+        symbols = {f"{asset}{QUOTE}" for asset in self._settings.assets}
         return (
             RestRequest(INFO, "eapi/v1/exchangeInfo"),
             RestRequest(MARKS, "eapi/v1/mark"),
+            *perpetuals.requests(self.rest_url, symbols | set(self._listing.underlyings)),
         )
 
     def catalog_error(self, status: int, body: bytes) -> VenueError:
@@ -117,6 +129,7 @@ class BinanceAdapter:
         self._listed_ns = {n: at_ns for n, at_ns in self._listed_ns.items() if n in listed}
         self._apply(self._listing.update(listed), now_ns)
         self._tell_marks(marks, info.server_time, now_ns)
+        self._tell_facts(bodies, now_ns)
         self._schedule(now_ns)
         self._plan(now_ns)
 
@@ -188,6 +201,16 @@ class BinanceAdapter:
                     exchange_ns=stamp * NANOS_PER_MILLI,
                 )
             )
+
+    def _tell_facts(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
+        """Volumes and perpetuals."""
+        listing, counts = self._listing, self._counts
+        body = bodies.get(perpetuals.VOLUMES)
+        volume = perpetuals.read_volumes(body, listing.options, now_ns, counts)
+        if volume is not None:
+            self._sink.event(volume)
+        for state in perpetuals.read_perpetuals(bodies, listing.underlyings, now_ns, counts):
+            self._sink.event(state)
 
     def _plan(self, now_ns: int) -> None:
         plans = self._planner.make_plans(

@@ -20,6 +20,9 @@ silent."""
 PUBLIC_ROUTE: Final = "/public/stream"
 """Best prices, books, trades."""
 REST_URL: Final = "https://eapi.binance.com"
+FUTURES_REST_URL: Final = "https://fapi.binance.com"
+"""Perpetuals are of another product, whose host is its own (derivatives/usds-margined-futures,
+"General Info"). Of the test network both are one host."""
 WS_HOSTS: Final = frozenset({"fstream.binance.com"})
 REST_HOSTS: Final = frozenset({"eapi.binance.com"})
 """Production; the test network is none ("General Info")."""
@@ -69,6 +72,10 @@ COALESCE_NS: Final = NANOS_PER_SECOND
 """The 08:00 UTC burst of new symbols is gathered for this long."""
 MIN_REFRESH_NS: Final = 5 * NANOS_PER_SECOND
 """exchangeInfo has weight 1, mark 5, of 2,400 a minute ("General Info")."""
+
+FUNDING_HOURS: Final = 8.0
+"""Between two fundings of a perpetual that fundingInfo does not name: it names those that were
+adjusted (usds-margined-futures, "Get Funding Rate Info")."""
 
 LIVE_STATUS: Final = "TRADING"
 

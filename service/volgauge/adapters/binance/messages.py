@@ -22,6 +22,7 @@ from typing import Annotated
 from msgspec import DecodeError, Meta, Raw, Struct, field
 
 from volgauge.adapters.binance.endpoints import MAX_STAMP
+from volgauge.adapters.facts import Text
 
 UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises: wrong JSON or schema, text that is no UTF-8, bottomless nesting."""
@@ -160,6 +161,45 @@ class MarkRow(Struct, frozen=True, gc=False, rename="camel"):
     mark_vol: float = field(name="markIV")
     risk_free_interest: float
     delta: float = 0.0
+
+
+class VolumeRow(Struct, frozen=True, gc=False, rename="camel"):
+    """A row of GET /eapi/v1/ticker: {"symbol":"BTC-200730-9000-C","volume":"5",...}."""
+
+    symbol: str
+    volume: Text = None
+    """Contracts of 24 hours."""
+
+
+class PremiumIndex(Struct, frozen=True, gc=False, rename="camel"):
+    """GET /fapi/v1/premiumIndex?symbol=BTCUSDT.
+
+    {"symbol":"BTCUSDT","markPrice":"11793.63104562","indexPrice":"11781.80495970",
+     "lastFundingRate":"0.00038246","nextFundingTime":1597392000000,"time":1597370495002,...}
+    """
+
+    symbol: str
+    last_funding_rate: Text = None
+    """Of one interval, decimal: the one that is to be paid next."""
+    time: Stamp = 0
+
+
+class FundingInfo(Struct, frozen=True, gc=False, rename="camel"):
+    """A row of GET /fapi/v1/fundingInfo: {"symbol":"BLZUSDT","fundingIntervalHours":4,...}."""
+
+    symbol: str
+    funding_interval_hours: Text = None
+
+
+class FuturesInterest(Struct, frozen=True, gc=False, rename="camel"):
+    """GET /fapi/v1/openInterest?symbol=BTCUSDT.
+
+    {"openInterest":"10659.509","symbol":"BTCUSDT","time":1589437530011}
+    """
+
+    symbol: str
+    open_interest: Text = None
+    """Coins."""
 
 
 class Request(Struct, frozen=True):

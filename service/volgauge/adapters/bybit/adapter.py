@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from volgauge.adapters.base import RestRequest
-from volgauge.adapters.bybit import messages
+from volgauge.adapters.bybit import messages, perpetuals
 from volgauge.adapters.bybit.catalog import Catalog
 from volgauge.adapters.bybit.endpoints import (
     CONNECTS,
@@ -117,6 +117,7 @@ class BybitAdapter:
             self._counts[f"rejected.listing_{reason}"] += 1
         self._apply(listed, now_ns)
         self._tell_tickers(catalog.tickers, catalog.stamp, now_ns)
+        self._tell_perpetuals(catalog.perpetuals, now_ns)
         catalog.clear()
 
     def connections(self) -> tuple[BybitProtocol, ...]:
@@ -177,7 +178,7 @@ class BybitAdapter:
         self._plan(changes.renewed, now_ns)
 
     def _tell_tickers(self, rows: list[messages.TickerRow], stamp: int, now_ns: int) -> None:
-        """Marks and open interest of the whole chain, from before the first tick of each."""
+        """Volumes, and marks and open interest from before the first tick of each."""
         options = self._listing.options
         told = {options[row.symbol].slot: row for row in rows if row.symbol in options}
         found = sorted(told.items(), key=lambda item: item[0])
@@ -203,6 +204,19 @@ class BybitAdapter:
                     amounts=tuple(amount for _, amount in held),
                 )
             )
+        volume = perpetuals.read_volumes(told, now_ns, self._counts)
+        if volume is not None:
+            self._sink.event(volume)
+
+    def _tell_perpetuals(self, bodies: Mapping[tuple[str, str], bytes | None], now_ns: int) -> None:
+        """Those of coins that have options."""
+        coins = self._coins()
+        for (coin, category), body in sorted(bodies.items()):
+            if coin not in coins:
+                continue
+            state = perpetuals.read_perpetual(coin, category, body, now_ns, self._counts)
+            if state is not None:
+                self._sink.event(state)
 
     def _plan(self, renewed: frozenset[str], now_ns: int) -> None:
         plans = self._planner.make_plans(

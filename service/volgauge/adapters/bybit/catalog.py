@@ -6,7 +6,7 @@ from urllib.parse import quote
 import msgspec
 
 from volgauge.adapters.base import RestRequest
-from volgauge.adapters.bybit import messages
+from volgauge.adapters.bybit import messages, perpetuals
 from volgauge.adapters.bybit.endpoints import (
     ALL_COINS,
     MAX_CURSOR,
@@ -30,6 +30,8 @@ _decode_maintenance = msgspec.json.Decoder(messages.StatusRow).decode
 class Catalog:
     """What the venue says it lists: `{coin}.options`, `{coin}.tickers` and `status`.
 
+    Beside it, if they can be had, `{coin}.linear` and `{coin}.inverse`: perpetuals.
+
     A page names the cursor of the next one; while one is open, only it is asked for.
     """
 
@@ -45,6 +47,8 @@ class Catalog:
         """Milliseconds by the venue, of the newest body of tickers."""
         self.maintenances: list[messages.StatusRow] | None = None
         """None while the status has not been read."""
+        self.perpetuals: dict[tuple[str, str], bytes | None] = {}
+        """Bodies by coin and category; None could not be had."""
         self.refusals: list[str] = []
         """Why rows and bodies were left out."""
         self._cursors: dict[str, str] = {}
@@ -73,6 +77,7 @@ class Catalog:
                 RestRequest(f"{coin}.tickers", f"v5/market/tickers?category=option&baseCoin={coin}")
                 for coin in tickers
             ),
+            *perpetuals.requests(tickers),
         )
 
     def take(self, bodies: Mapping[str, bytes], known_coins: Iterable[str]) -> None:
@@ -90,9 +95,12 @@ class Catalog:
         self._cursors = {}
         for request in expected:
             body = bodies.get(request.name)
+            owner, _, kind = request.name.partition(".")
+            if request.is_optional:
+                self.perpetuals[owner, kind] = body
+                continue
             if body is None:
                 raise CatalogError(VENUE, f"{request.name}: no such body")
-            owner, _, kind = request.name.partition(".")
             if kind == "options":
                 self._take_options(owner, body)
             elif kind == "tickers":

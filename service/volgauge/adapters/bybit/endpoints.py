@@ -77,6 +77,8 @@ PAGE_ROWS: Final = 1_000
 MAX_PAGES: Final = 40
 """More pages than this is a cursor that turns in a circle."""
 MAX_CURSOR: Final = 1_000
+PERPETUALS: Final = {"linear": "USDT", "inverse": "USD"}
+"""Category of a coin's perpetual to its quote currency: `BTCUSDT`, `BTCUSD` ("Get Tickers")."""
 ALL_COINS: Final = "All"
 """`baseCoin` that lists every option, since 2026-09-10 ("Changelog")."""
 LISTING_DELAY_NS: Final = 5 * NANOS_PER_SECOND

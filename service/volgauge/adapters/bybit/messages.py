@@ -177,6 +177,24 @@ class TickerRow(Struct, frozen=True, gc=False, rename="camel"):
     mark_price: Number | None = None
     mark_iv: Number | None = None
     open_interest: Number | None = None
+    volume_24h: Text = None
+    """Coins of 24 hours; read by `facts`, for a bad one must not cost the row."""
+
+
+class PerpetualRow(Struct, frozen=True, gc=False, rename="camel"):
+    """A row of /v5/market/tickers of the categories linear and inverse.
+
+    {"symbol":"BTCUSD","indexPrice":"114890.92","openInterest":"240113967",
+     "fundingRate":"0.0001","fundingIntervalHour":"8",...}
+    """
+
+    symbol: str
+    index_price: Text = None
+    open_interest: Text = None
+    """Coins of a linear one, USD of an inverse one."""
+    funding_rate: Text = None
+    """Of one interval, decimal."""
+    funding_interval_hour: Text = None
 
 
 class Request(Struct, frozen=True, omit_defaults=True):

@@ -1,12 +1,11 @@
 """Deribit as one venue: the listings, and three websockets that share them."""
 
 from collections.abc import Mapping
-from math import inf
 
 import msgspec
 
 from volgauge.adapters.base import RestRequest
-from volgauge.adapters.deribit import messages, plan
+from volgauge.adapters.deribit import messages, perpetuals, plan
 from volgauge.adapters.deribit.endpoints import (
     CATALOG_CURRENCIES,
     COALESCE_NS,
@@ -22,6 +21,7 @@ from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.adapters.deribit.normalize import Contract, Future, read_row, to_error
 from volgauge.adapters.deribit.protocol import DeribitProtocol, Hooks
 from volgauge.adapters.deribit.subscriptions import Pacer
+from volgauge.adapters.facts import is_amount, tell_volume
 from volgauge.domain.events import EventSink, InstrumentsExpired, InstrumentsListed, OpenInterest
 from volgauge.domain.instrument import Asset, Instrument, Premium
 from volgauge.domain.units import NANOS_PER_SECOND
@@ -37,8 +37,8 @@ class DeribitAdapter:
     """Implements VenueAdapter.
 
     The catalog is, for each currency, public/get_instruments of options and of futures, and
-    public/get_book_summary_by_currency for the open interest: one request a minute instead of a
-    ticker channel for each of a thousand options.
+    public/get_book_summary_by_currency of both: open interest and volume of the options, and the
+    perpetual. One request a minute instead of a ticker channel for each of a thousand options.
     """
 
     venue = VENUE
@@ -69,7 +69,7 @@ class DeribitAdapter:
         self._counts = self._protocols[-1].counts
 
     def catalog_requests(self) -> tuple[RestRequest, ...]:
-        """The bodies that `on_catalog` needs: `{currency}.option`, `.future` and `.summary`."""
+        """The bodies: `{currency}.option`, `.future`, `.summary`, and if possible `.perpetual`."""
         requests = []
         for currency in self._currencies():
             for kind in ("option", "future"):
@@ -78,6 +78,9 @@ class DeribitAdapter:
                 requests.append(RestRequest(f"{currency}.{kind}", path))
             path = f"public/get_book_summary_by_currency?currency={currency}&kind=option"
             requests.append(RestRequest(f"{currency}.summary", path))
+        for currency in self._currencies():
+            path = f"public/get_book_summary_by_currency?currency={currency}&kind=future"
+            requests.append(RestRequest(f"{currency}.perpetual", path, is_optional=True))
         return tuple(requests)
 
     def catalog_error(self, status: int, body: bytes) -> VenueError:
@@ -105,7 +108,7 @@ class DeribitAdapter:
         """
         options: dict[str, Contract] = {}
         futures: dict[str, Contract] = {}
-        amounts: dict[str, float] = {}
+        summaries: list[messages.SummaryRow] = []
         refused: list[str] = []
         for currency in self._currencies():
             for kind in ("option", "future"):
@@ -115,16 +118,19 @@ class DeribitAdapter:
                         refused.append(reason)
             for row in self._rows(bodies, f"{currency}.summary"):
                 try:
-                    summary = _decode_summary(row)
+                    summaries.append(_decode_summary(row))
                 except UNREADABLE:
                     refused.append("summary")
-                else:
-                    if summary.open_interest is not None and 0.0 <= summary.open_interest < inf:
-                        amounts[summary.instrument_name] = summary.open_interest
         self._check_not_lost(options, now_ns)
         for reason in refused:
             self._counts[f"rejected.listing_{reason}"] += 1
-        self._apply(options, futures, amounts, now_ns)
+        self._apply(options, futures, now_ns)
+        self._tell_amounts(summaries, now_ns)
+        assets = {instrument.asset for instrument in self._listing.instruments.values()}
+        for currency in self._currencies():
+            body = bodies.get(f"{currency}.perpetual")
+            for state in perpetuals.read_summaries(body, assets, now_ns, self._counts):
+                self._sink.event(state)
 
     def connections(self) -> tuple[DeribitProtocol, ...]:
         """The websockets to hold open: hot, wings, market."""
@@ -181,7 +187,6 @@ class DeribitAdapter:
         self,
         options: Mapping[str, Contract],
         futures: Mapping[str, Contract],
-        amounts: Mapping[str, float],
         now_ns: int,
     ) -> None:
         instruments: dict[str, Instrument] = {}
@@ -212,10 +217,27 @@ class DeribitAdapter:
                     instruments=changes.instruments,
                 )
             )
+        self._schedule(now_ns)
+        self._plan(changes.renewed, now_ns)
+
+    def _tell_amounts(self, summaries: list[messages.SummaryRow], now_ns: int) -> None:
+        """Open interest and volume of the options that are listed."""
         slots = self._listing.slots
-        known = sorted((slots[name], amount) for name, amount in amounts.items() if name in slots)
+        held: dict[int, float] = {}
+        traded: dict[int, float] = {}
+        for row in summaries:
+            slot = slots.get(row.instrument_name)
+            if slot is None:
+                continue
+            if row.open_interest is not None and is_amount(row.open_interest):
+                held[slot] = row.open_interest
+            if row.volume is not None and is_amount(row.volume):
+                traded[slot] = row.volume
+            elif row.volume is not None:
+                self._counts["rejected.volume"] += 1
+        known = sorted(held.items())
         if known:
-            send(
+            self._sink.event(
                 OpenInterest(
                     venue=VENUE,
                     received_ns=now_ns,
@@ -223,8 +245,8 @@ class DeribitAdapter:
                     amounts=tuple(amount for _, amount in known),
                 )
             )
-        self._schedule(now_ns)
-        self._plan(changes.renewed, now_ns)
+        if traded:
+            self._sink.event(tell_volume(VENUE, traded, now_ns))
 
     def _check_not_lost(self, options: Mapping[str, Contract], now_ns: int) -> None:
         """An asset whose options have not expired cannot have none: such a body is no listing."""

@@ -103,6 +103,13 @@ class TickerData(Struct, frozen=True, gc=False):
     open_interest: float | None = None
     mark_price: float | None = None
     mark_iv: float | None = None
+    stats: "Stats | None" = None
+
+
+class Stats(Struct, frozen=True, gc=False):
+    """`stats` of a ticker: what was traded in 24 hours, in the underlying; null is not told."""
+
+    volume: float | None = None
 
 
 class BookData(Struct, frozen=True, gc=False):
@@ -187,10 +194,22 @@ class InstrumentRow(Struct, frozen=True, gc=False):
 
 
 class SummaryRow(Struct, frozen=True, gc=False):
-    """A row of public/get_book_summary_by_currency; we take the open interest only."""
+    """A row of public/get_book_summary_by_currency; of options both amounts are in coins.
+
+    {"instrument_name":"BTC-PERPETUAL","open_interest":1012315080,"volume":4901.97704508,
+     "funding_8h":5.06e-06,"estimated_delivery_price":76736.38,
+     "creation_timestamp":1779460434086,...}
+    """
 
     instrument_name: str
     open_interest: float | None = None
+    volume: float | None = None
+    funding_8h: float | None = None
+    """Perpetuals only: what longs paid in the last 8 hours, decimal."""
+    estimated_delivery_price: float | None = None
+    """The price index."""
+    creation_timestamp: Stamp = 0
+    """Of the summary, in spite of its name."""
 
 
 class ListBody(Struct, frozen=True, gc=False):

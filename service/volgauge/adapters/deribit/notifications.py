@@ -11,6 +11,7 @@ from volgauge.adapters.deribit import messages, normalize
 from volgauge.adapters.deribit.endpoints import MAX_STAMP, VENUE
 from volgauge.adapters.deribit.listing import Listing
 from volgauge.adapters.deribit.messages import UNREADABLE
+from volgauge.adapters.facts import is_amount, tell_volume
 from volgauge.book.sequence import BookSequence, Step
 from volgauge.domain.events import (
     BookDelta,
@@ -207,15 +208,7 @@ class Notifications:
             )
         if self._listing.is_loaded:
             return
-        if ticker.open_interest is not None and normalize.is_in_range(ticker.open_interest):
-            self._sink.event(
-                OpenInterest(
-                    venue=VENUE,
-                    received_ns=received_ns,
-                    slots=(slot,),
-                    amounts=(ticker.open_interest,),
-                )
-            )
+        self._amounts(slot, ticker, received_ns)
         if ticker.mark_price and normalize.is_in_range(ticker.mark_price):
             self._sink.event(
                 MarkQuote(
@@ -227,6 +220,22 @@ class Notifications:
                     exchange_ns=exchange_ns,
                 )
             )
+
+    def _amounts(self, slot: int, ticker: messages.TickerData, received_ns: int) -> None:
+        if ticker.open_interest is not None and normalize.is_in_range(ticker.open_interest):
+            self._sink.event(
+                OpenInterest(
+                    venue=VENUE,
+                    received_ns=received_ns,
+                    slots=(slot,),
+                    amounts=(ticker.open_interest,),
+                )
+            )
+        volume = None if ticker.stats is None else ticker.stats.volume
+        if volume is not None and is_amount(volume):
+            self._sink.event(tell_volume(VENUE, {slot: volume}, received_ns))
+        elif volume is not None:
+            self._counts["rejected.volume"] += 1
 
     def _book(self, channel: str, name: str, data: msgspec.Raw, received_ns: int) -> bool:
         slot = self._option(name, received_ns)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from volgauge.adapters.base import RestRequest
-from volgauge.adapters.derive import plan
+from volgauge.adapters.derive import perpetuals, plan
 from volgauge.adapters.derive.catalog import Catalog, refused
 from volgauge.adapters.derive.endpoints import (
     LAUNCH_DELAY_NS,
@@ -67,7 +67,7 @@ class DeriveAdapter:
         self._counts = self._protocols[-1].counts
 
     def catalog_requests(self) -> tuple[RestRequest, ...]:
-        """The bodies that `on_catalog` needs: `incidents`, `{coin}.options.{page}`."""
+        """The bodies: `incidents`, `{coin}.options.{page}`, and if possible `perpetuals`."""
         return self._catalog.requests()
 
     def catalog_error(self, status: int, body: bytes) -> VenueError:
@@ -98,6 +98,9 @@ class DeriveAdapter:
         for reason in refusals:
             self._counts[f"rejected.listing_{reason}"] += 1
         self._apply(listed, now_ns)
+        body, coins = bodies.get(perpetuals.PERPETUALS.name), self._listing.coins
+        for state in perpetuals.read_perpetuals(body, coins, now_ns, self._counts):
+            self._sink.event(state)
 
     def connections(self) -> tuple[DeriveProtocol, ...]:
         """The websockets to hold open: hot, wings."""

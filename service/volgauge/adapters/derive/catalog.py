@@ -9,6 +9,7 @@ from volgauge.adapters.derive import messages
 from volgauge.adapters.derive.endpoints import MAX_PAGES, PAGE_ROWS, SEVERE, VENUE
 from volgauge.adapters.derive.messages import UNREADABLE
 from volgauge.adapters.derive.normalize import to_error
+from volgauge.adapters.derive.perpetuals import PERPETUALS
 from volgauge.errors import (
     CatalogError,
     ProtocolViolation,
@@ -28,7 +29,7 @@ _decode_incidents = msgspec.json.Decoder(messages.Incidents).decode
 
 
 class Catalog:
-    """What the venue says it lists: `{coin}.options.{page}`, and `incidents`.
+    """What the venue says it lists: `{coin}.options.{page}`, `incidents`, and `perpetuals`.
 
     How many pages a coin has is known only after the first; a coin that turns out to have more
     than were asked for is asked for again as a whole.
@@ -53,7 +54,7 @@ class Catalog:
                 RestRequest(_name(coin, page), f"{path}&page={page}&page_size={PAGE_ROWS}")
                 for page in range(1, pages + 1)
             ]
-        return tuple(requests)
+        return (*requests, PERPETUALS)
 
     def take(self, bodies: Mapping[str, bytes], held: frozenset[str]) -> bool:
         """Read what was fetched; False when pages are missing, which are asked for next.

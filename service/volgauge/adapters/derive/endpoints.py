@@ -56,6 +56,8 @@ MAX_PAGES: Final = 45
 """4,000 options were listed in 2026: 40 pages where `page_size` is not honoured."""
 INDEX_CURRENCY: Final = "USD"
 """Options rest on the index `BTC-USD`."""
+PERPETUAL_CURRENCY: Final = "USDC"
+"""Perpetuals are quoted and paid in it (`quote_currency` of "Get Ticker")."""
 LISTING_DELAY_NS: Final = 5 * NANOS_PER_SECOND
 """No channel tells of new options: after an expiry the catalog is fetched this much later,"""
 ROLL_NS: Final = NANOS_PER_MINUTE

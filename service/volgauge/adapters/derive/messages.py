@@ -42,7 +42,7 @@ TICKER_NAMES = {
     "stamp": "t",
 }
 PRICING_NAMES = {"forward": "f", "implied_vol": "i", "discount": "df"}
-STATS_NAMES = {"open_interest": "oi"}
+STATS_NAMES = {"open_interest": "oi", "volume": "c"}
 
 
 class Pricing(Struct, frozen=True, gc=False, rename=PRICING_NAMES):
@@ -60,6 +60,8 @@ class Stats(Struct, frozen=True, gc=False, rename=STATS_NAMES):
 
     open_interest: Number | None = None
     """Coins."""
+    volume: Number | None = None
+    """Contracts of 24 hours, each a coin; `v` is the same in USD."""
 
 
 class Ticker(Struct, frozen=True, gc=False, rename=TICKER_NAMES):
@@ -108,6 +110,7 @@ class LooseStats(Struct, frozen=True, gc=False, rename=STATS_NAMES):
     """The same of `stats`."""
 
     open_interest: Text = None
+    volume: Text = None
 
 
 class LooseTicker(Struct, frozen=True, gc=False, rename=TICKER_NAMES):
@@ -141,6 +144,25 @@ class SpotData(Struct, frozen=True, gc=False):
 
     feeds: dict[str, Price]
     timestamp: Stamp
+
+
+class PerpetualTicker(Struct, frozen=True, gc=False):
+    """A slim ticker of a perpetual; `stats` as those of an option.
+
+    {"A":"1.505","I":"1991.79","M":"1992.49","f":"0.000012500","option_pricing":null,
+     "stats":{"c":"3088.047","oi":"4248.342","v":"6249174.098",...},"t":1779953796714,...}
+    """
+
+    t: Stamp = 0
+    f: Text = None
+    """Funding rate of an hour, decimal."""
+    stats: LooseStats | None = None
+
+
+class Tickers(Struct, frozen=True, gc=False):
+    """`result` of public/get_tickers, undecoded so that one bad ticker is one bad ticker."""
+
+    tickers: dict[str, Raw]
 
 
 class Error(Struct, frozen=True, gc=False):

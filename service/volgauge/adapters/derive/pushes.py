@@ -114,7 +114,9 @@ class Pushes:
                 self._number(pricing.implied_vol),
                 self._number(pricing.discount),
             ),
-            stats=None if stats is None else messages.Stats(self._number(stats.open_interest)),
+            stats=None
+            if stats is None
+            else messages.Stats(self._amount(stats.open_interest), self._amount(stats.volume)),
         )
 
     def _number(self, text: Text) -> float:
@@ -123,6 +125,13 @@ class Pushes:
             self._counts["rejected.bad_number"] += 1
             return 0.0
         return value
+
+    def _amount(self, text: Text) -> float | None:
+        """Of `stats`: 0 is an amount there, so what makes no sense is not told at all."""
+        value = read_text(text)
+        if isnan(value):
+            self._counts["rejected.bad_number"] += 1
+        return None if isnan(value) or text in {None, ""} else value
 
     def _spot(self, data: msgspec.Raw, received_ns: int) -> None:
         spot = decode(_decode_spot, data)

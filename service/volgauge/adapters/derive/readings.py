@@ -1,7 +1,7 @@
 """What a ticker tells beside its quote, handed on no more often than it is worth.
 
-Every ticker of an expiry repeats its forward, every ticker of a coin its index; marks and open
-interest are read by nobody in a hurry. Time is the receipt, so a replay does the same.
+Every ticker of an expiry repeats its forward, every ticker of a coin its index; marks, open
+interest and volumes are read by nobody in a hurry. Time is the receipt, so a replay does the same.
 """
 
 from math import nan
@@ -16,6 +16,7 @@ from volgauge.adapters.derive.endpoints import (
 from volgauge.adapters.derive.listing import Coin, Expiry, Listing, Option
 from volgauge.adapters.derive.messages import Ticker
 from volgauge.adapters.derive.normalize import read_implied_vol
+from volgauge.adapters.facts import tell_volume
 from volgauge.domain.events import EventSink, ForwardMark, IndexPrice, MarkQuote, OpenInterest
 from volgauge.domain.units import NANOS_PER_MILLI
 
@@ -31,6 +32,7 @@ class Readings:
         self._marks: dict[int, tuple[Option, float, float]] = {}
         """By slot."""
         self._amounts: dict[int, tuple[Option, float]] = {}
+        self._volumes: dict[int, tuple[Option, float]] = {}
         self._stamp = 0
 
     def take(self, option: Option, ticker: Ticker, discount: float, received_ns: int) -> None:
@@ -46,8 +48,11 @@ class Readings:
         if ticker.index_price:
             self.index(expiry.coin, ticker.index_price, ticker.stamp, received_ns)
         stats = ticker.stats
-        if stats is not None and stats.open_interest is not None:
-            self._amounts[option.slot] = (option, stats.open_interest)
+        if stats is not None:
+            if stats.open_interest is not None:
+                self._amounts[option.slot] = (option, stats.open_interest)
+            if stats.volume is not None:
+                self._volumes[option.slot] = (option, stats.volume)
         self._stamp = max(self._stamp, ticker.stamp)
         if received_ns >= self._due_ns:
             self._hand_on(received_ns)
@@ -87,6 +92,7 @@ class Readings:
         """Drop what was gathered."""
         self._marks.clear()
         self._amounts.clear()
+        self._volumes.clear()
         self._stamp = 0
 
     def _hand_on(self, received_ns: int) -> None:
@@ -122,6 +128,13 @@ class Readings:
                     amounts=tuple(amount for _, amount in amounts),
                 )
             )
+        volumes = {
+            slot: volume
+            for slot, (option, volume) in self._volumes.items()
+            if self._is_listed(option)
+        }
+        if volumes:
+            self._sink.event(tell_volume(VENUE, volumes, received_ns))
         self.forget()
 
     def _is_listed(self, option: Option) -> bool:

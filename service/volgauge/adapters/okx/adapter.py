@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from volgauge.adapters.base import RestRequest
-from volgauge.adapters.okx import messages, plan
+from volgauge.adapters.okx import messages, perpetuals, plan
 from volgauge.adapters.okx.endpoints import (
     CATALOG_TYPE,
     COALESCE_NS,
@@ -50,15 +50,16 @@ SPARE = "-2"
 _decode_body = msgspec.json.Decoder(messages.Body).decode
 _decode_bands = msgspec.json.Decoder(messages.TickBandRow).decode
 _decode_row = msgspec.json.Decoder(messages.InstrumentRow).decode
-_decode_interest = msgspec.json.Decoder(messages.InterestRow).decode
+_decode_interest = msgspec.json.Decoder(messages.InterestRow, strict=False).decode
 
 
 class OkxAdapter:
     """Implements VenueAdapter.
 
     The catalog is public/instrument-tick-bands, which names every option family, and for each
-    family public/instruments and public/open-interest. Which families there are is known only
-    after the first body, so the first catalog is that body alone and the second follows at once.
+    family public/instruments and public/open-interest; if possible market/tickers for the volumes
+    and what `perpetuals` asks for. Which families there are is known only after the first body, so
+    the first catalog is that body alone and the second follows at once.
     """
 
     venue = VENUE
@@ -93,14 +94,16 @@ class OkxAdapter:
         self._counts = self._protocols[-1].counts
 
     def catalog_requests(self) -> tuple[RestRequest, ...]:
-        """The bodies that `on_catalog` needs: `tick_bands`, `{family}.option`, `.interest`."""
+        """The bodies: `tick_bands`, `{family}.option`, `.interest`, and those of `perpetuals`."""
         path = f"public/instrument-tick-bands?instType={CATALOG_TYPE}"
         requests = [RestRequest(BANDS, path)]
         for family in self._families:
             query = f"instType={CATALOG_TYPE}&instFamily={family}"
             requests.append(RestRequest(f"{family}.option", f"public/instruments?{query}"))
             requests.append(RestRequest(f"{family}.interest", f"public/open-interest?{query}"))
-        return tuple(requests)
+        known = [read_family(family) for family in self._families]
+        assets = {pair[0] for pair in known if pair is not None}
+        return (*requests, *perpetuals.requests(self._families, assets))
 
     def catalog_error(self, status: int, body: bytes) -> VenueError:
         """What a refused catalog request means."""
@@ -145,6 +148,7 @@ class OkxAdapter:
         for reason in refused:
             self._counts[f"rejected.listing_{reason}"] += 1
         self._apply(self._listing.update(options), options, amounts, now_ns)
+        self._tell_facts(bodies, now_ns)
 
     def connections(self) -> tuple[OkxProtocol, ...]:
         """The websockets to hold open: hot, wings, market; then their spares."""
@@ -237,6 +241,16 @@ class OkxAdapter:
             )
         self._schedule(now_ns)
         self._plan(changes.renewed, now_ns)
+
+    def _tell_facts(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
+        """Volumes and perpetuals."""
+        listing, counts = self._listing, self._counts
+        volume = perpetuals.read_volumes(bodies, listing.families, listing.routes, now_ns, counts)
+        if volume is not None:
+            self._sink.event(volume)
+        assets = {asset for asset, _ in listing.families.values()}
+        for state in perpetuals.read_perpetuals(bodies, assets, now_ns, counts):
+            self._sink.event(state)
 
     def _check_not_lost(self, options: Mapping[str, Instrument], now_ns: int) -> None:
         """A book whose options have not expired cannot have none: such a body is no listing."""

@@ -65,6 +65,9 @@ MIN_REFRESH_NS: Final = 10_000_000_000
 LISTING_DELAY_NS: Final = 1_000_000_000
 """After an expiry the catalog is fetched this much later."""
 
+SWAP_CURRENCIES: Final = ("USD", "USDT")
+"""A coin's perpetual swaps that are taken: paid in the coin, and in USDT ("Get instruments")."""
+
 MARGINED: Final = "_UM"
 """Suffix of a family whose premium is in USD; its index is that of the family without it."""
 LIVE_STATES: Final = frozenset({"live"})

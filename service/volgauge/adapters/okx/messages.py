@@ -180,6 +180,36 @@ class InterestRow(Struct, frozen=True, gc=False, rename="camel"):
 
     inst_id: str
     oi: str = ""
+    oi_ccy: str = ""
+    """The same in coins."""
+    ts: Stamp = 0
+
+
+class VolumeRow(Struct, frozen=True, gc=False, rename="camel"):
+    """A row of market/tickers, for what `tickers` tells beside its quote.
+
+    {"instId":"BTC-USD-260321-70000-C","volCcy24h":"16.13","vol24h":"1613",...}
+    """
+
+    inst_id: str
+    vol_24h: str = ""
+    """Contracts."""
+
+
+class FundingRow(Struct, frozen=True, gc=False, rename="camel"):
+    """A row of public/funding-rate: the rate that is paid at `fundingTime`.
+
+    {"formulaType":"noRate","fundingRate":"0.0000182221218054","fundingTime":"1743609600000",
+     "instId":"BTC-USD-SWAP","instType":"SWAP","method":"current_period",
+     "nextFundingTime":"1743638400000","settState":"settled","ts":"1743588686291",...}
+    """
+
+    inst_id: str
+    funding_rate: str = ""
+    """Of the interval between the two instants, decimal."""
+    funding_time: str = ""
+    next_funding_time: str = ""
+    ts: Stamp = 0
 
 
 class Body(Struct, frozen=True, gc=False, rename="camel"):
