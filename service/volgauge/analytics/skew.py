@@ -221,7 +221,7 @@ def _forward_vols(
     lack: Lack,
     missing: dict[str, Lack],
 ) -> tuple[ForwardVol, ...]:
-    ordered = sorted(zip(tenors_days, tenors, strict=True), key=lambda pair: pair[0])
+    ordered = sorted(dict(zip(tenors_days, tenors, strict=True)).items())
     made = []
     for (near_days, near), (far_days, far) in pairwise(ordered):
         value = None
