@@ -42,6 +42,7 @@ from volgauge.publish.answers import ApiError
 from volgauge.publish.api import HistoryQuery
 from volgauge.publish.bundled import BundledRedis
 from volgauge.publish.evidence import EvidenceDesk
+from volgauge.publish.holdings import HoldingsDesk
 from volgauge.publish.http import HttpServer
 from volgauge.publish.hub import Hub
 from volgauge.publish.record import encode
@@ -200,7 +201,10 @@ class Service:
                 "history": self.history is not None,
                 "evidence": self.desk is not None,
             },
-            routes=SmileDesk(self._books_of, self.clock).routes(),
+            routes=[
+                *SmileDesk(self._books_of, self.clock).routes(),
+                *([] if self.history is None else HoldingsDesk(self.history.held).routes()),
+            ],
         )
         try:
             await self.http.start()

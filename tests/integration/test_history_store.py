@@ -193,3 +193,13 @@ async def test_a_strange_file_is_an_input_error(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=path.name):
             await store.open()
         await store.close()
+
+
+async def test_what_is_held_is_told_by_series(store: HistoryStore) -> None:
+    """Resolutions ascending, of one source only; an unknown asset holds nothing."""
+    await store.insert("BTC", "30d", Source.SIMULATED, 3600, [Candle(START, 1.0, 1.0, 1.0, 1.0)])
+    await store.insert("BTC", "price", Source.LIVE, 60, minutes(3))
+
+    assert {"30d": (3_600, 14_400, 43_200, 86_400)} == await store.held("BTC", Source.SIMULATED)
+    assert {"price": RESOLUTIONS_SECONDS} == await store.held("BTC", Source.LIVE)
+    assert {} == await store.held("ETH", Source.LIVE)

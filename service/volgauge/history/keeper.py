@@ -65,6 +65,10 @@ class HistoryKeeper:
             source=self._source,
         )
 
+    async def held(self, asset: str) -> dict[str, tuple[int, ...]]:
+        """What is stored of an asset, of this service's own source: resolutions by series."""
+        return await self._store.held(asset, self._source)
+
     async def fill(self, candles: Mapping[tuple[str, str, int], list[Candle]]) -> None:
         """Insert whole series, (asset, series, resolution) to candles, e.g. a simulated past."""
         for (asset, series, resolution), rows in candles.items():

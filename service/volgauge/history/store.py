@@ -65,6 +65,9 @@ SELECT opened, open, high, low, close FROM candle
 WHERE asset = ? AND series = ? AND source = ? AND resolution = ? AND opened >= ? AND opened < ?
 ORDER BY opened
 """
+_ALL_HELD = """
+SELECT series, resolution FROM held WHERE asset = ? AND source = ? ORDER BY series, resolution
+"""
 _HELD = "SELECT DISTINCT source FROM held WHERE asset = ? AND series = ? AND resolution = ?"
 
 Answer = TypeVar("Answer")
@@ -181,6 +184,10 @@ class HistoryStore:
             lambda: self._query(asset, series, start_s, end_s, resolution_seconds, source)
         )
 
+    async def held(self, asset: str, source: Source) -> dict[str, tuple[int, ...]]:
+        """What is stored of an asset: the resolutions in seconds by series; empty: nothing."""
+        return await self._run(lambda: self._held(asset, source))
+
     async def _run(self, work: Callable[[], Answer]) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
@@ -264,6 +271,12 @@ class HistoryStore:
             resolution_seconds=resolution_seconds,
             candles=tuple(Candle(*row) for row in found),
         )
+
+    def _held(self, asset: str, source: Source) -> dict[str, tuple[int, ...]]:
+        found: dict[str, tuple[int, ...]] = {}
+        for series, resolution in self._open_connection.execute(_ALL_HELD, (asset, source.value)):
+            found[series] = (*found.get(series, ()), resolution)
+        return found
 
 
 def _require_resolution(resolution_seconds: int) -> None:
