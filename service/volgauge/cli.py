@@ -139,6 +139,7 @@ def replay(
     *,
     asset: str | None = None,
     tenor: float | None = None,
+    analytics: bool = False,
     common: Common = _NO_FLAGS,
 ) -> int:
     """Recompute the index from a recording; one JSON record a line on stdout.
@@ -149,11 +150,12 @@ def replay(
         folder: A recording of ours, or one in the tardis raw layout.
         asset: Only this underlying.
         tenor: Only this tenor, in days.
+        analytics: Print what is read off the index (analytics, coupling) and the alerts, too.
     """
     settings = common.settings()
     from volgauge import commands
 
-    return commands.replay(settings, folder, asset=asset, tenor_days=tenor)
+    return commands.replay(settings, folder, asset=asset, tenor_days=tenor, analytics=analytics)
 
 
 @app.command

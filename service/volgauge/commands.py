@@ -14,8 +14,11 @@ from msgspec import Struct
 from msgspec.structs import replace as with_changes
 
 from volgauge import __version__, kernels
+from volgauge.analytics.desk import Desk, Reading
+from volgauge.analytics.spillover import compute_spillover
 from volgauge.app import run_beside, serve
-from volgauge.domain.index import IndexValue, Source, tenor_label
+from volgauge.domain.analytics import MARKET, AlertEvent
+from volgauge.domain.index import IndexValue, Source, SurfaceValue, tenor_label
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import VenueError, VolgaugeError
 from volgauge.history.candles import PRICE, Candle
@@ -24,8 +27,8 @@ from volgauge.index.engine import Engine
 from volgauge.offline.accuracy import report as reports
 from volgauge.offline.accuracy.run import run as measure
 from volgauge.offline.compare import RecordingComparison, as_table
-from volgauge.pipeline import build_pipeline
-from volgauge.publish.record import encode
+from volgauge.pipeline import build_desk, build_pipeline
+from volgauge.publish.record import encode, series_of, stamp
 from volgauge.settings import Settings
 from volgauge.simulator.history import Candles, make_history
 from volgauge.simulator.market import HEADLINE_DAYS, Market, MarketOptions
@@ -146,15 +149,31 @@ async def _fill(history: HistoryKeeper, *, seed: int, start_ns: int) -> None:
     )
 
 
-def replay(settings: Settings, folder: Path, *, asset: str | None, tenor_days: float | None) -> int:
-    """Recompute a recording; one JSON record a line on stdout."""
+def replay(
+    settings: Settings,
+    folder: Path,
+    *,
+    asset: str | None,
+    tenor_days: float | None,
+    analytics: bool = False,
+) -> int:
+    """Recompute a recording; one JSON record a line on stdout.
+
+    Args:
+        settings: Analytics and alerts are by these; index and venues as they were recorded.
+        folder: The recording.
+        asset: Only this underlying, and what concerns the whole market.
+        tenor_days: Only index values of this tenor.
+        analytics: Print what is read off the index, and the alerts, too.
+    """
     logs.configure(settings.log)
     kernels.warm()
     settings = as_recorded(settings, folder)
     engine, adapters = build_pipeline(
         settings, Source.REPLAY, has_connections=recordings.is_ours(folder)
     )
-    player = _Player(engine, asset, tenor_days)
+    desk = build_desk(settings, Source.REPLAY, engine) if analytics else None
+    player = _Player(engine, desk, asset, tenor_days)
     recordings.replay(folder, adapters, player, player.refused)
     sys.stdout.flush()
     log.info("replay.finished", records=player.records, refused=player.refused_count)
@@ -209,34 +228,54 @@ def compare(settings: Settings, folder: Path, *, asset: str | None, as_text: boo
 class _Player:
     """The engine as a replay drives it, with standard output for a sink."""
 
-    def __init__(self, engine: Engine, asset: str | None, tenor_days: float | None) -> None:
+    def __init__(
+        self, engine: Engine, desk: Desk | None, asset: str | None, tenor_days: float | None
+    ) -> None:
         self._engine = engine
+        self._desk = desk
         self._asset = asset
         self._tenor_days = tenor_days
-        self._previous: dict[tuple[str, float], int] = {}
+        self._told: dict[tuple[object, ...], int] = {}
         self.records = 0
         self.refused_count = 0
 
     def timer(self, now_ns: int) -> None:
-        """Time passed."""
+        """Time passed; the desk's jobs are run here as the service runs them."""
         self._engine.timer(now_ns)
+        if self._desk is None:
+            return
+        for job in self._desk.jobs(now_ns):
+            for record in job.run():
+                asset = getattr(record, "asset", MARKET)
+                if self._asset is None or asset in {self._asset, MARKET}:
+                    self._print(record)
+        frozen = self._desk.take_frozen()
+        if frozen is not None:
+            self._desk.spilled(compute_spillover(frozen))
 
     def flush(self, now_ns: int) -> None:
         """Recompute and print."""
         for record in self._engine.recompute(now_ns):
-            if not isinstance(record, IndexValue):
-                continue
-            if self._asset is not None and record.asset != self._asset:
-                continue
-            if self._tenor_days is not None and record.tenor_days != self._tenor_days:
-                continue
-            key = (record.asset, record.tenor_days)
-            stamped = with_changes(
-                record, prev_seq=self._previous.get(key, 0), published_ns=record.computed_ns
-            )
-            self._previous[key] = record.seq
-            self.records += 1
-            sys.stdout.buffer.write(encode(stamped) + b"\n")
+            if self._desk is not None and isinstance(record, IndexValue | SurfaceValue):
+                self._desk.take(record)
+            if (
+                isinstance(record, IndexValue)
+                and self._asset in {None, record.asset}
+                and self._tenor_days in {None, record.tenor_days}
+            ):
+                self._print(record)
+
+    def _print(self, record: IndexValue | Reading) -> None:
+        """One line, with the stamps that a sink would set."""
+        series = series_of(record)
+        before = self._told.get(series, 0)
+        seq = before + 1 if isinstance(record, AlertEvent) else record.seq
+        self._told[series] = seq
+        self.records += 1
+        line = encode(
+            stamp(record, seq=seq, prev_seq=before, epoch=0, published_ns=record.computed_ns)
+        )
+        sys.stdout.buffer.write(line + b"\n")
 
     def refused(self, error: VenueError) -> None:
         """A frame was refused, as it was live."""

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from volgauge.telemetry.metrics import FAMILIES, Kind, Metrics
+from volgauge.telemetry.families import Kind
+from volgauge.telemetry.metrics import FAMILIES, Metrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"

@@ -1,4 +1,4 @@
-"""Every metric of the service, by name, in one file.
+"""Every metric of the service but those of the analytics (`analytics.py`), by name.
 
 The hot path only counts: a list index and an addition, or one dictionary store. Nothing of
 prometheus_client runs there. At scrape time one collector reads those facts, and the counts that
@@ -9,21 +9,12 @@ Values of the index are in volatility points (52.3 means 52.3 % a year); everyth
 units. Times are timestamps, not ages: an age that stops growing would hide a dead process.
 """
 
-import enum
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import assert_never
 
-from msgspec import Struct
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-    Metric,
-)
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from volgauge.domain.index import (
@@ -40,40 +31,8 @@ from volgauge.domain.index import (
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.telemetry.comparison import Comparisons
 from volgauge.telemetry.facts import EvidenceFacts, FeedFacts, SinkFacts, VenueFacts
+from volgauge.telemetry.families import Family, Kind, Scrape
 from volgauge.telemetry.latency import LagMeter, LatencyHistogram, Stage
-
-
-class Kind(enum.Enum):
-    """Prometheus type of a metric."""
-
-    GAUGE = "gauge"
-    COUNTER = "counter"
-    HISTOGRAM = "histogram"
-    INFO = "info"
-
-
-class Family(Struct, frozen=True):
-    """Name, type, help sentence and labels of one metric."""
-
-    name: str
-    kind: Kind
-    help: str
-    labels: tuple[str, ...] = ()
-
-    def build(self) -> Metric:
-        """The family without samples."""
-        match self.kind:
-            case Kind.GAUGE:
-                return GaugeMetricFamily(self.name, self.help, labels=self.labels)
-            case Kind.COUNTER:
-                return CounterMetricFamily(self.name, self.help, labels=self.labels)
-            case Kind.HISTOGRAM:
-                return HistogramMetricFamily(self.name, self.help, labels=self.labels)
-            case Kind.INFO:
-                name = self.name.removesuffix("_info")
-                return InfoMetricFamily(name, self.help, labels=self.labels)
-        assert_never(self.kind)
-
 
 FAMILIES = (
     Family(
@@ -435,6 +394,7 @@ _FAMILY_OF_FACT = {
     "gaps": "volgauge_book_gaps_total",
 }
 """First word of a key in a feed's counts to the metric it belongs to."""
+_WITH_REASON = {family.name for family in FAMILIES if "reason" in family.labels}
 
 
 class Metrics(Collector):
@@ -540,7 +500,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterable[Metric]:  # type: ignore[explicit-override]  # 3.11 has no override
         """All families with the facts of this moment."""
-        scrape = _Scrape()
+        scrape = Scrape(FAMILIES)
         self._collect_index(scrape)
         self._collect_fixings(scrape)
         self._collect_evidence(scrape)
@@ -560,7 +520,7 @@ class Metrics(Collector):
         )
         return scrape.metrics()
 
-    def _collect_index(self, scrape: "_Scrape") -> None:
+    def _collect_index(self, scrape: Scrape) -> None:
         for (asset, tenor_days), latest in list(self._index.items()):
             value = latest.value
             tenor = tenor_label(tenor_days)
@@ -598,14 +558,14 @@ class Metrics(Collector):
                 "volgauge_index_last_record_timestamp_seconds", value.computed_ns, asset
             )
 
-    def _collect_fixings(self, scrape: "_Scrape") -> None:
+    def _collect_fixings(self, scrape: Scrape) -> None:
         for (asset, tenor_days, name), fixing in list(self._fixings.items()):
             labels = (asset, tenor_label(tenor_days), name.value)
             scrape.add("volgauge_fixing_values", fixing.n_values, *labels)
             if fixing.value is not None:
                 scrape.add("volgauge_fixing_points", fixing.value, *labels)
 
-    def _collect_evidence(self, scrape: "_Scrape") -> None:
+    def _collect_evidence(self, scrape: Scrape) -> None:
         stats = self._evidence
         if stats is None:
             return
@@ -615,7 +575,7 @@ class Metrics(Collector):
             oldest_s = stats.oldest_ns / NANOS_PER_SECOND
             scrape.add("volgauge_evidence_oldest_timestamp_seconds", oldest_s)
 
-    def _collect_surfaces(self, scrape: "_Scrape") -> None:
+    def _collect_surfaces(self, scrape: Scrape) -> None:
         for asset, surface in list(self._surfaces.items()):
             if surface.venue_index is not None:
                 scrape.add("volgauge_venue_own_index_points", surface.venue_index, asset)
@@ -632,7 +592,7 @@ class Metrics(Collector):
                         reason.value,
                     )
 
-    def _collect_comparisons(self, scrape: "_Scrape") -> None:
+    def _collect_comparisons(self, scrape: Scrape) -> None:
         for (venue, asset), results in self._comparisons.results().items():
             for result in results:
                 labels = (venue, asset, result.series)
@@ -648,7 +608,7 @@ class Metrics(Collector):
                     if number is not None:
                         scrape.add(name, number, *labels)
 
-    def _collect_feeds(self, scrape: "_Scrape") -> None:
+    def _collect_feeds(self, scrape: Scrape) -> None:
         states: dict[str, Counter[str]] = {}
         facts: Counter[tuple[str, ...]] = Counter()
         for feed in self._feeds:
@@ -671,7 +631,7 @@ class Metrics(Collector):
             for event, count in list(sink.counts.items()):
                 scrape.add("volgauge_events_total", count, sink.venue, event)
 
-    def _collect_lags(self, scrape: "_Scrape") -> None:
+    def _collect_lags(self, scrape: Scrape) -> None:
         for venue, lag in self._lags.items():
             for name, lag_ns in (
                 ("volgauge_feed_lag_seconds", lag.median_ns),
@@ -686,7 +646,7 @@ class Metrics(Collector):
         name = _FAMILY_OF_FACT.get(kind)
         if name is None:
             name, reason = "volgauge_feed_notices_total", key
-        if "reason" not in _LABELS[name]:
+        if name not in _WITH_REASON:
             return name, venue
         # A reason can carry a word of the venue's: what the venue says must not make series.
         known = self._reasons.setdefault(name, set())
@@ -696,7 +656,7 @@ class Metrics(Collector):
             known.add(reason)
         return name, venue, reason or "unknown"
 
-    def _collect_sinks(self, scrape: "_Scrape") -> None:
+    def _collect_sinks(self, scrape: Scrape) -> None:
         for name, sink in self._sinks.items():
             scrape.add("volgauge_publish_records_total", sink.published, name)
             scrape.add("volgauge_publish_conflated_total", sink.conflated, name)
@@ -729,43 +689,3 @@ class _Latest:
         self.merged = 0
         self.holds = 0
         self.event_ns = 0
-
-
-class _Scrape:
-    """Families being filled for one answer."""
-
-    def __init__(self) -> None:
-        self._metrics = {family.name: family.build() for family in FAMILIES}
-
-    def add(self, name: str, value: float, *labels: str) -> None:
-        """Add one sample."""
-        self._metrics[name].add_sample(
-            name, dict(zip(_LABELS[name], labels, strict=True)), float(value)
-        )
-
-    def add_instant(self, name: str, instant_ns: int, *labels: str) -> None:
-        """Add one timestamp; an instant that has not come yet is left out."""
-        if instant_ns:
-            self.add(name, instant_ns / NANOS_PER_SECOND, *labels)
-
-    def add_histogram(self, name: str, histogram: LatencyHistogram, *labels: str) -> None:
-        """Add the buckets, the count and the sum."""
-        given = dict(zip(_LABELS[name], labels, strict=True))
-        metric = self._metrics[name]
-        total = 0.0
-        for bound, total in histogram.buckets():
-            metric.add_sample(f"{name}_bucket", {**given, "le": bound}, total)
-        metric.add_sample(f"{name}_count", given, total)
-        metric.add_sample(f"{name}_sum", given, histogram.sum_ns / NANOS_PER_SECOND)
-
-    def metrics(self) -> list[Metric]:
-        """What was filled."""
-        return list(self._metrics.values())
-
-
-_LABELS = {
-    family.name: (
-        ("version", "methodology", "python") if family.kind is Kind.INFO else family.labels
-    )
-    for family in FAMILIES
-}

@@ -26,8 +26,9 @@ from volgauge.domain.index import (
 from volgauge.domain.instrument import Asset, Venue
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.index.evidence import EvidenceStats
+from volgauge.telemetry.families import Kind
 from volgauge.telemetry.latency import LagMeter, Stage
-from volgauge.telemetry.metrics import FAMILIES, MAX_REASONS, Kind, Metrics
+from volgauge.telemetry.metrics import FAMILIES, MAX_REASONS, Metrics
 
 BTC = Asset("BTC")
 DERIBIT = Venue("deribit")
