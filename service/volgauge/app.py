@@ -200,6 +200,7 @@ class Service:
                 "source": source_of(settings).value,
                 "history": self.history is not None,
                 "evidence": self.desk is not None,
+                "absolute_bands": settings.analytics.absolute_bands,
             },
             routes=[
                 *SmileDesk(self._books_of, self.clock).routes(),
