@@ -260,7 +260,7 @@ def recorded(folder: Path, currency: str) -> tuple[list[ChainQuote], np.ndarray,
 def test_a_real_chain_against_a_plain_loop_and_the_venues_marks(
     test_data: Path, currency: str
 ) -> None:
-    """The loop to 1e-10; the venue's own mark volatilities and deltas give it within a point."""
+    """The loop to 1e-10; the venue's own mark volatilities and deltas give it within 0.3 points."""
     quotes, facts, now_ns = recorded(test_data, currency)
     surface = build(quotes, now_ns, methods=(Method.NATIVE,))
     surface.table.write_open_interest(range(len(quotes)), facts[:, 0].tolist())
@@ -292,4 +292,4 @@ def test_a_real_chain_against_a_plain_loop_and_the_venues_marks(
     assert reading.gamma == pytest.approx(gamma, rel=1e-10)
     marked = [one for one in listed if 0.05 <= abs(one[4]) <= 0.95]
     venue = sum(one[1] * one[3] for one in marked) / sum(one[1] for one in marked)
-    assert reading.value == pytest.approx(venue, abs=1.0)
+    assert reading.value == pytest.approx(venue, abs=0.3)
