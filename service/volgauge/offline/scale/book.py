@@ -6,7 +6,7 @@ negative when short. Options are European.
 """
 
 import enum
-from math import inf, isnan, nan
+from math import isnan, nan
 from pathlib import Path
 
 from msgspec import Struct
@@ -16,6 +16,8 @@ from volgauge.errors import InputError
 from volgauge.offline.chain import KINDS, Row, read_rows
 
 COLUMNS = ("expiry", "strike", "kind", "quantity")
+MOST_COINS = 1e12
+"""More than any book holds; keeps every sum finite."""
 
 
 class Leg(enum.Enum):
@@ -73,8 +75,8 @@ def _position(row: Row) -> Position:
     if leg is None:
         raise row.complain("kind", "C, P, future or spot")
     quantity = row.number("quantity")
-    if quantity == 0.0 or isnan(quantity) or abs(quantity) == inf:
-        raise row.complain("quantity", "a finite number that is not 0")
+    if not 0.0 < abs(quantity) <= MOST_COINS:
+        raise row.complain("quantity", f"a number of at most {MOST_COINS:g} that is not 0")
     expiry_ns, strike = row.instant("expiry"), row.positive("strike")
     if leg.option is None and not isnan(strike):
         raise row.complain("strike", f"an empty cell for {leg.value}")
