@@ -377,6 +377,9 @@ def _check(settings: Settings) -> None:
         raise ConfigError("index.method: expected native or dvol, `cboe` is for `compute` only")
     if index.halt_after_seconds <= index.stale_after_seconds:
         raise ConfigError("index.halt_after_seconds: expected more than index.stale_after_seconds")
+    scaling = settings.analytics.scaling
+    if scaling.margin_floor > scaling.margin_cap:
+        raise ConfigError("analytics.scaling.margin_floor: expected at most margin_cap")
     loopback = settings.http.host in {"127.0.0.1", "::1", "localhost"}
     if settings.http.enabled and not loopback and not settings.http.allow_public:
         raise ConfigError(

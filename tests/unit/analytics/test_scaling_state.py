@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from volgauge.analytics.scaling import ScalingState
 from volgauge.domain.analytics import FlowReading, Lack, LeverageReading, ScalingReading
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_HOUR, NANOS_PER_MINUTE
-from volgauge.settings import ScalingSettings
+from volgauge.errors import ConfigError
+from volgauge.settings import ScalingSettings, load
 
 START = 20_000 * NANOS_PER_DAY
 NO_BOOKS = FlowReading(imbalance=None, vega_flow=None, depth=None, depth_reference=None)
@@ -277,3 +278,9 @@ def test_time_that_goes_back_moves_nothing() -> None:
 
     assert look(state, 80.0, START).exposure == 1.0
     assert look(state, 40.0, START + 6 * NANOS_PER_HOUR).exposure == 1.0
+
+
+def test_a_margin_floor_above_its_cap_is_refused() -> None:
+    """The key is named before anything starts."""
+    with pytest.raises(ConfigError, match="analytics.scaling.margin_floor"):
+        load(overrides={"analytics.scaling.margin_floor": 5.0}, environment={})
