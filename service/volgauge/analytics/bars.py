@@ -22,8 +22,9 @@ class Bar(NamedTuple):
 
     def is_sound(self) -> bool:
         """Whether all four are positive finite numbers in their order."""
-        inner = (self.open, self.close)
-        return 0.0 < self.low <= min(inner) <= max(inner) <= self.high < inf
+        # Each by itself: min() and max() would pass over a NaN.
+        is_open_inside = 0.0 < self.low <= self.open <= self.high < inf
+        return is_open_inside and self.low <= self.close <= self.high
 
 
 class Bars:

@@ -45,10 +45,12 @@ def har_forecast(variances: F64, horizon: int = MONTH) -> float | None:
     known = variances[~np.isnan(variances)]
     if not np.all((known >= 0.0) & np.isfinite(known)):
         raise ValueError("expected variances that are finite and not negative")
+    # The past begins with its first day: no mean reaches back before it.
+    variances = variances[int(np.argmin(np.isnan(variances))) :] if len(known) else known
     n = len(variances)
     if n < MONTH + horizon:
         return None
-    scale = float(np.mean(known)) if len(known) else 0.0
+    scale = float(np.mean(known))
     # Columns of size one: the answer then scales with the unit as exactly as division does.
     values = variances / scale if scale > 0.0 else variances
     inputs = np.column_stack(

@@ -51,7 +51,7 @@ class ChangeVariance:
         self._step = step
         self._decay = 2.0 ** (-1.0 / half_life)
         self._ring = [nan] * step
-        self._indices = [-1] * step
+        self._indices = [-step - 1] * step
         self._sum = 0.0
         self._last = -1
         """Index of the newest change."""

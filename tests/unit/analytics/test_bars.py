@@ -126,13 +126,26 @@ def test_history_of_later_than_the_first_price_is_forgotten() -> None:
     "bar",
     [
         Bar(START, nan, 2.0, 1.0, 1.5),
+        Bar(START, 1.5, nan, 1.0, 1.5),
+        Bar(START, 1.5, 2.0, nan, 1.5),
+        Bar(START, 1.5, 2.0, 1.0, nan),
         Bar(START, 1.5, inf, 1.0, 1.5),
         Bar(START, 1.5, 2.0, 0.0, 1.5),
         Bar(START, 3.0, 2.0, 1.0, 1.5),
         Bar(START, 1.5, 2.0, 1.0, 0.9),
         Bar(-MINUTE, 1.5, 2.0, 1.0, 1.5),
     ],
-    ids=["nan", "inf", "zero", "open above high", "close below low", "before 1970"],
+    ids=[
+        "nan",
+        "nan high",
+        "nan low",
+        "nan close",
+        "inf",
+        "zero",
+        "open above high",
+        "close below low",
+        "before 1970",
+    ],
 )
 def test_an_unsound_bar_of_history_is_refused_and_counted(bar: Bar) -> None:
     """The others are taken."""

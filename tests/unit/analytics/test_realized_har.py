@@ -53,7 +53,7 @@ def test_it_is_the_regression_of_statsmodels(seed: int, horizon: int, missing: f
     """Coefficients by `OLS` on columns made by pandas, days missing or not; to 1e-10."""
     values = variances(seed)
     values[np.random.default_rng(seed).random(len(values)) < missing] = nan
-    values[-1] = 0.4
+    values[0] = values[-1] = 0.4
     forecast, low, high = ols_forecast(values, horizon)
 
     found = har_forecast(values, horizon)
@@ -103,6 +103,15 @@ def test_fewer_than_sixty_rows_say_nothing() -> None:
     assert har_forecast(values[: 30 + 30 + MIN_ROWS - 1]) is not None
     assert har_forecast(np.empty(0)) is None
     assert har_forecast(np.full(400, nan)) is None
+
+
+def test_the_past_begins_with_its_first_day() -> None:
+    """Unknown days before it add no rows."""
+    values = variances(9, 200)
+
+    padded = np.concatenate((np.full(500, nan), values))
+
+    assert har_forecast(padded) == har_forecast(values)
 
 
 def test_without_yesterday_there_is_no_forecast() -> None:

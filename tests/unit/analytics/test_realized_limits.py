@@ -55,7 +55,8 @@ def brownian_bars(seed: int, sigma: float, drift: float = 0.0, days: int = DAYS)
     ]
     high = (0.5 * (before + after + reach[0])).reshape(days, STEPS).max(axis=1)
     low = (0.5 * (before + after - reach[1])).reshape(days, STEPS).min(axis=1)
-    return 100.0 * np.exp(np.column_stack((ends[:-1:STEPS], high, low, ends[STEPS::STEPS])))
+    made: F64 = 100.0 * np.exp(np.column_stack((ends[:-1:STEPS], high, low, ends[STEPS::STEPS])))
+    return made
 
 
 def estimate(name: str, bars: F64) -> float:
