@@ -282,5 +282,5 @@ def test_time_that_goes_back_moves_nothing() -> None:
 
 def test_a_margin_floor_above_its_cap_is_refused() -> None:
     """The key is named before anything starts."""
-    with pytest.raises(ConfigError, match="analytics.scaling.margin_floor"):
+    with pytest.raises(ConfigError, match=r"analytics\.scaling\.margin_floor"):
         load(overrides={"analytics.scaling.margin_floor": 5.0}, environment={})
