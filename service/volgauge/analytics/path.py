@@ -67,10 +67,9 @@ class Path:
             self.lack = Lack.HALTED if value is None else Lack.BAD_NUMBER
             self.at_ns = at_ns
             return
-        if self.lack is None:
-            self._keep()
-            if at_ns - self.at_ns > MAX_SILENCE_NS:
-                self._break(self.at_ns + MAX_SILENCE_NS)
+        self.settle(at_ns)
+        if self.lack is None and at_ns - self.at_ns > MAX_SILENCE_NS:
+            self._break(self.at_ns + MAX_SILENCE_NS)
         self.lack = None
         self.value = value
         self.at_ns = at_ns
