@@ -267,6 +267,9 @@ def test_the_command_values_a_book(
     book.write_text("expiry,strike,kind,quantity\n2025-01-24T00:00:00Z,60000,C,2\n")
     assert main([*arguments, "--at", "2024-01-01T00:00:00Z"]) == 2
     assert b"book.csv: line 2, column `expiry`" in capsysbinary.readouterr().err
+    write_csv(synthetic_chain(START)[:4], chain)
+    assert main([*arguments, "--at", "2024-01-01T00:00:00Z"]) == 3
+    assert json.loads(capsysbinary.readouterr().out)["total"] is None
 
 
 def test_bitcoin_and_its_dvol(
@@ -296,6 +299,33 @@ def test_bitcoin_and_its_dvol(
     assert report.scaled.tracking_error is not None
     assert report.constant.tracking_error is not None
     assert report.scaled.tracking_error < report.constant.tracking_error
+
+
+def test_bitcoin_without_an_index(
+    test_data: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """Thirteen years that went from 100 points to 40: daily closes alone."""
+    path = test_data / "chains" / "btc_daily_ohlcv_2010-07-17_2025-11-18.csv.gz"
+    with gzip.open(path, "rt") as file:
+        prices = [sample for sample in closes(file) if sample.at_ns >= parse_instant("2012-01-01")]
+
+    report = backtest(prices, (), ScalingSettings(), cost_bps=5.0)
+
+    assert report.scaled is not None
+    assert report.constant is not None
+    record_property(
+        "measured",
+        f"target 40: scaled {report.scaled.realized:.1f} (30-day windows off by "
+        f"{report.scaled.tracking_error:.1f}, drawdown {report.scaled.max_drawdown:.3f}), constant "
+        f"{report.constant.realized:.1f} ({report.constant.tracking_error:.1f}, "
+        f"{report.constant.max_drawdown:.3f})",
+    )
+    assert 0.9 <= report.scaled.ratio <= 1.1
+    assert report.constant.ratio > 1.1
+    assert report.scaled.tracking_error is not None
+    assert report.constant.tracking_error is not None
+    assert report.scaled.tracking_error < 0.75 * report.constant.tracking_error
+    assert report.scaled.max_drawdown < report.constant.max_drawdown
 
 
 def closes(file: Iterable[str]) -> list[Sample]:
