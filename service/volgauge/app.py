@@ -20,7 +20,9 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from volgauge import __version__, kernels
+from volgauge.analytics.desk import Part
 from volgauge.clock import Clock, SystemClock
+from volgauge.domain.analytics import AlertEvent
 from volgauge.domain.index import (
     METHODOLOGY_VERSION,
     FixingValue,
@@ -32,12 +34,13 @@ from volgauge.domain.index import (
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import ConfigError, PublishError, VolgaugeError
 from volgauge.history.keeper import HistoryKeeper
+from volgauge.history.past import read_pasts
 from volgauge.history.store import HistoryStore, MixedSources, NoHistory, RangeTooLong
 from volgauge.index.asset import Record
 from volgauge.index.bundle import build_facts
 from volgauge.index.evidence import EvidenceKeeper
 from volgauge.offline.explain import explain
-from volgauge.pipeline import build_pipeline, source_of
+from volgauge.pipeline import build_desk, build_pipeline, source_of
 from volgauge.publish.answers import ApiError
 from volgauge.publish.api import HistoryQuery
 from volgauge.publish.bundled import BundledRedis
@@ -45,14 +48,18 @@ from volgauge.publish.evidence import EvidenceDesk
 from volgauge.publish.holdings import HoldingsDesk
 from volgauge.publish.http import HttpServer
 from volgauge.publish.hub import Hub
+from volgauge.publish.readings import Readings
+from volgauge.publish.record import Record as Published
 from volgauge.publish.record import encode
 from volgauge.publish.redis import RedisPublisher
 from volgauge.publish.smile_desk import SmileDesk
 from volgauge.publish.venues import VenueReporter, VenueSide
+from volgauge.publish.webhook import Webhook
 from volgauge.settings import Settings, describe, mask_url
 from volgauge.surface.label import book_label
 from volgauge.surface.surface import Surface
 from volgauge.telemetry import logs
+from volgauge.telemetry.analytics import AnalyticsMetrics
 from volgauge.telemetry.latency import LagMeter, Stage
 from volgauge.telemetry.metrics import Metrics
 from volgauge.wire.catalog import run_catalog
@@ -112,12 +119,30 @@ class Service:
             if settings.history.path
             else None
         )
+        self.analytics = build_desk(settings, source, self.engine)
+        self.readings: Readings | None = None
+        self.webhook = (
+            Webhook(settings.alerts, clock)
+            if settings.alerts.enabled and settings.alerts.webhook_url
+            else None
+        )
         self.publisher: RedisPublisher | None = None
         self.http: HttpServer | None = None
         self.redis_url = settings.redis.url
         self.stopping = asyncio.Event()
         if self.evidence is not None:
             self.metrics.watch_evidence(self.evidence.stats)
+        self.reading_metrics = AnalyticsMetrics(self.registry, [part.value for part in Part])
+        if self.analytics is not None:
+            self.readings = Readings(
+                self.analytics,
+                self.reading_metrics,
+                clock,
+                hand_over=self._offer,
+                beside=run_beside,
+            )
+            if self.webhook is not None:
+                self.reading_metrics.watch_webhook(self.webhook.stats)
         self._warm = False
         self._recompute_time = self.metrics.histogram(Stage.RECOMPUTE)
         self._publish_time = self.metrics.histogram(Stage.PUBLISH)
@@ -134,6 +159,7 @@ class Service:
             self.redis_url = bundled.start()
         if self.history is not None:
             await self.history.open()
+            await self._seed(self.history)
         if self.settings.http.enabled:
             await self._listen()
         try:
@@ -228,6 +254,8 @@ class Service:
     def _hand_over(self, record: Record) -> None:
         if isinstance(record, IndexValue):
             self.metrics.record(record)
+            if record.tenor_days == self.settings.index.headline_tenor_days:
+                self.reading_metrics.headline(record)
             self.venue_reporter.take(record)
             self._keep(record)
         elif isinstance(record, SurfaceValue):
@@ -253,11 +281,20 @@ class Service:
                 flags=record.flags,
                 reason=record.reason.value if record.reason else None,
             )
+        self._offer(record)
+        if isinstance(record, IndexValue | SurfaceValue):
+            if self.analytics is not None:
+                self.analytics.take(record)
+            if self.history is not None:
+                self.history.take(record)
+
+    def _offer(self, record: Published) -> None:
+        """Give a record to every sink."""
         if self.publisher is not None:
             self.publisher.offer(record)
         self.hub.offer(record)
-        if self.history is not None and isinstance(record, IndexValue | SurfaceValue):
-            self.history.take(record)
+        if self.webhook is not None and isinstance(record, AlertEvent):
+            self.webhook.offer(record)
 
     def _keep(self, record: IndexValue) -> None:
         """Put an index value into the recording, as the sinks will publish it."""
@@ -281,6 +318,10 @@ class Service:
             parts.append(("history", self.history.run()))
         if self.desk is not None:
             parts.append(("evidence", self.desk.run()))
+        if self.readings is not None:
+            parts.append(("analytics", self.readings.run()))
+        if self.webhook is not None:
+            parts.append(("webhook", self.webhook.run()))
         if settings.redis.enabled:
             self.publisher = RedisPublisher(
                 settings.redis,
@@ -324,6 +365,16 @@ class Service:
         announce(self)
         if self.history is not None and fill is not None:
             await fill(self.history)
+            await self._seed(self.history)
+
+    async def _seed(self, history: HistoryKeeper) -> None:
+        """Tell the analytics what the history knows."""
+        if self.analytics is None:
+            return
+        headline = tenor_label(self.settings.index.headline_tenor_days)
+        pasts = await read_pasts(history, headline, self.clock.wall_ns())
+        self.analytics.seed(pasts)
+        log.info("analytics.seeded", assets=list(pasts))
 
     async def _tell_the_time(self) -> None:
         while True:
@@ -332,6 +383,9 @@ class Service:
             self.engine.timer(now_ns)
             if self.recorder is not None:
                 self.recorder.timer(now_ns)
+            if self.readings is not None and self._warm:
+                # Before the recompute: a replay, too, runs them where it is told the time.
+                self.readings.timer(now_ns)
             self.flush()
             self._tell_of_venues(now_ns)
             self.metrics.timer(now_ns)
@@ -342,9 +396,7 @@ class Service:
         for lag in self.lags.values():
             lag.timer(now_ns)
         for record in self.venue_reporter.due(now_ns):
-            if self.publisher is not None:
-                self.publisher.offer(record)
-            self.hub.offer(record)
+            self._offer(record)
 
 
 def _history_reader(keeper: HistoryKeeper) -> Callable[[HistoryQuery], Awaitable[dict[str, Any]]]:

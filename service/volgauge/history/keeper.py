@@ -69,6 +69,10 @@ class HistoryKeeper:
         """What is stored of an asset, of this service's own source: resolutions by series."""
         return await self._store.held(asset, self._source)
 
+    async def assets(self) -> tuple[str, ...]:
+        """Every asset of which this service's own source has stored something, sorted."""
+        return await self._store.assets(self._source)
+
     async def fill(self, candles: Mapping[tuple[str, str, int], list[Candle]]) -> None:
         """Insert whole series, (asset, series, resolution) to candles, e.g. a simulated past."""
         for (asset, series, resolution), rows in candles.items():

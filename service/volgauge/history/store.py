@@ -69,6 +69,7 @@ _ALL_HELD = """
 SELECT series, resolution FROM held WHERE asset = ? AND source = ? ORDER BY series, resolution
 """
 _HELD = "SELECT DISTINCT source FROM held WHERE asset = ? AND series = ? AND resolution = ?"
+_ASSETS = "SELECT DISTINCT asset FROM held WHERE source = ? ORDER BY asset"
 
 Answer = TypeVar("Answer")
 Row: TypeAlias = tuple[str, str, str, int, int, float, float, float, float]
@@ -188,6 +189,10 @@ class HistoryStore:
         """What is stored of an asset: the resolutions in seconds by series; empty: nothing."""
         return await self._run(lambda: self._held(asset, source))
 
+    async def assets(self, source: Source) -> tuple[str, ...]:
+        """Every asset of which candles of a source are stored, sorted."""
+        return await self._run(lambda: self._assets(source))
+
     async def _run(self, work: Callable[[], Answer]) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
@@ -242,6 +247,10 @@ class HistoryStore:
             for fine, wide in pairwise(RESOLUTIONS_SECONDS[at:]):
                 transaction.execute(_WIDEN, {**span, "fine": fine, "wide": wide})
                 transaction.execute(_HOLD, (*key, wide))
+
+    def _assets(self, source: Source) -> tuple[str, ...]:
+        found = self._open_connection.execute(_ASSETS, (source.value,))
+        return tuple(row[0] for row in found)
 
     def _query(
         self,

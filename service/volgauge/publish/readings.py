@@ -1,0 +1,103 @@
+"""Runs the desk of the analytics beside the index: its jobs at every tick, long ones in a thread.
+
+An error in a job is the analytics' own: it is counted and logged once, and the index goes on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeAlias
+
+import structlog
+
+from volgauge.analytics.desk import Desk, Part
+from volgauge.analytics.spillover import SpilloverJob, compute_spillover
+from volgauge.clock import Clock
+from volgauge.domain.analytics import AlertEvent, AnalyticsValue, CouplingValue, SpilloverReading
+from volgauge.telemetry.analytics import AnalyticsMetrics
+
+Record: TypeAlias = AnalyticsValue | CouplingValue | AlertEvent
+Beside: TypeAlias = Callable[[Callable[[], SpilloverReading]], Awaitable[SpilloverReading]]
+"""Runs work in a thread."""
+
+
+class Readings:
+    """The desk as the service drives it."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        metrics: AnalyticsMetrics,
+        clock: Clock,
+        *,
+        hand_over: Callable[[Record], None],
+        beside: Beside,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            desk: What is due.
+            metrics: Shows records, cost and errors.
+            clock: Measures the jobs.
+            hand_over: Takes every record to the sinks.
+            beside: Runs a decomposition of spillovers in a thread.
+        """
+        self._desk = desk
+        self._metrics = metrics
+        self._clock = clock
+        self._hand_over = hand_over
+        self._beside = beside
+        self._frozen: asyncio.Queue[SpilloverJob] = asyncio.Queue(maxsize=1)
+        self._failing: set[str] = set()
+        self._log = structlog.get_logger("volgauge.analytics")
+
+    def timer(self, now_ns: int) -> None:
+        """Run what is due, and hand over what comes out."""
+        for job in self._desk.jobs(now_ns):
+            part = job.part.value
+            began_ns = self._clock.monotonic_ns()
+            try:
+                records = job.run()
+            except Exception as error:  # noqa: BLE001 - told below; the index must go on
+                self._failed(part, error)
+                continue
+            self._metrics.histogram(part).observe_ns(self._clock.monotonic_ns() - began_ns)
+            self._failing.discard(part)
+            for record in records:
+                self._metrics.record(record)
+                if isinstance(record, AlertEvent):
+                    self._tell(record)
+                self._hand_over(record)
+        frozen = self._desk.take_frozen()
+        if frozen is not None and not self._frozen.full():
+            self._frozen.put_nowait(frozen)
+
+    async def run(self) -> None:
+        """Decompose spillovers off the loop, until cancelled."""
+        while True:
+            frozen = await self._frozen.get()
+            try:
+                reading = await self._beside(partial(compute_spillover, frozen))
+            except Exception as error:  # noqa: BLE001 - told below; the index must go on
+                self._failed(Part.SPILLOVER.value, error)
+                continue
+            self._failing.discard(Part.SPILLOVER.value)
+            self._desk.spilled(reading)
+
+    def _failed(self, part: str, error: Exception) -> None:
+        self._metrics.failures[part] += 1
+        if part not in self._failing:
+            self._failing.add(part)
+            self._log.error("analytics.failed", part=part, error=repr(error), exc_info=error)
+
+    def _tell(self, event: AlertEvent) -> None:
+        self._log.info(
+            f"alert.{event.edge.value}",
+            rule=event.rule.value,
+            subject=event.subject,
+            episode=event.episode,
+            severity=event.severity.value,
+            value=event.value,
+            threshold=event.threshold,
+            message=event.message,
+        )
