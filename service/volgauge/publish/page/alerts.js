@@ -2,7 +2,7 @@
 import { ask } from "./fetch.js";
 import { $, feed, put, setClass } from "./dom.js";
 import { clockTime, dateTime, points, words } from "./format.js";
-import { model, takeAlert } from "./model.js";
+import { model, replaceAlerts } from "./model.js";
 
 const EVERY_MS = 30_000;
 const DAY_MS = 86_400_000;
@@ -16,7 +16,7 @@ export async function drawAlerts() {
   askedAt = now;
   const { body } = await ask("/v1/alerts");
   state = body ? "known" : "absent";
-  for (const event of body?.active ?? []) takeAlert(event);
+  if (body) replaceAlerts(body.active);
   show();
 }
 

@@ -64,7 +64,7 @@ function drawNumber(record, isLost) {
   const isDead = isOld(record) || isLost;
   put($("code"), record.code);
   put($("value"), points(record.value));
-  setClass($("value"), isDead ? "dead" : record.status === "GUARD" ? "held" : "");
+  setClass($("value"), record.value === null ? "absent" : isDead ? "dead" : record.status === "GUARD" ? "held" : "");
   const valid = model.lastValid.get(record.asset);
   put($("last"), record.value === null && valid ? `last ${points(valid.value)} at ${dateTime(valid.ms)} UTC` : "");
   const mark = isLost ? "LOST " : isOld(record) ? `${record.status} ` : "";

@@ -22,7 +22,7 @@ export function drawInterest() {
   const record = analytics();
   if (!record) return put($("interest-note"), NOT_AVAILABLE);
   const { interest } = record;
-  if (interest.strikes.length) plot.draw([interest.strikes.map((one) => one.strike), interest.strikes.map((one) => one.gamma)]);
+  plot.draw([interest.strikes.map((one) => one.strike), interest.strikes.map((one) => one.gamma)]);
   const row = (label, text, name, title) => [label, text, { title: lackOf(record, `interest.${name}`) ?? title }];
   readings($("interest"), [
     row("IV by open interest", points(interest.value), "value"),

@@ -35,12 +35,18 @@ export async function drawLevel() {
   if (!record || (shownAsset === model.asset && now - askedAt < EVERY_MS)) return;
   askedAt = now;
   shownAsset = model.asset;
-  if (model.about?.evidence === false) return put($("level-note"), "Not available: this server keeps no evidence.");
-  if (record.value === null) return put($("level-note"), "There is no value to take apart.");
+  if (model.about?.evidence === false) return clear("Not available: this server keeps no evidence.");
+  if (record.value === null) return clear("There is no value to take apart.");
   const { body, error } = await ask(`/v1/explain/${record.asset}/${record.seq}`);
   if (shownAsset !== record.asset) return;
-  if (!body) return put($("level-note"), `Not available: ${error}.`);
+  if (!body) return clear(`Not available: ${error}.`);
   show(body);
+}
+
+function clear(why) {
+  plot.draw([[], [], []]);
+  fill($("level-table").tBodies[0], []);
+  put($("level-note"), why);
 }
 
 function show(level) {
@@ -51,7 +57,7 @@ function show(level) {
     sides.set(part.strike, known);
   }
   const strikes = [...sides.keys()].sort((a, b) => a - b);
-  if (strikes.length) plot.draw([strikes, strikes.map((at) => sides.get(at).P || null), strikes.map((at) => sides.get(at).C || null)]);
+  plot.draw([strikes, strikes.map((at) => sides.get(at).P || null), strikes.map((at) => sides.get(at).C || null)]);
   const parts = [...level.expiries].sort((a, b) => b.points - a.points);
   const most = Math.max(...parts.map((one) => one.points), 1e-9);
   fill($("level-table").tBodies[0], parts.map((one) => [

@@ -38,7 +38,7 @@ const takers = {
     if (record.tenor_days !== 30) return;
     const { asset } = record;
     if (!model.index.has(asset)) {
-      model.assets.push(asset);
+      model.assets = [...model.assets, asset].sort();
       model.samples.set(asset, new Samples());
     }
     model.index.set(asset, record);
@@ -78,9 +78,14 @@ export function take(kind, message) {
   model.version += 1;
 }
 
-export function takeAlert(event) {
+function takeAlert(event) {
   if (event.edge === "raised") model.alerts.set(event.episode, event);
   else model.alerts.delete(event.episode);
+}
+
+// The server's own list: what began before a restart of it is no longer active.
+export function replaceAlerts(active) {
+  model.alerts = new Map(active.map((event) => [event.episode, event]));
   model.version += 1;
 }
 

@@ -19,17 +19,24 @@ export class Plot {
     onTheme(() => this.rebuild());
   }
 
+  // Data as uPlot takes them; without a single place nothing is drawn, not even axes.
   draw(data) {
-    this.#data = data;
-    if (this.#plot) this.#plot.setData(data);
+    this.#data = data[0].length ? data : null;
+    if (!this.#data) this.#clear();
+    else if (this.#plot) this.#plot.setData(data);
     else this.rebuild();
   }
 
   rebuild() {
     if (!this.#data || !this.#box.clientWidth) return;
-    this.#plot?.destroy();
+    this.#clear();
     const options = { legend: { show: false }, ...this.#describe(paint()), ...this.#size() };
     this.#plot = new uPlot(options, this.#data, this.#box);
+  }
+
+  #clear() {
+    this.#plot?.destroy();
+    this.#plot = null;
   }
 
   #size() {
@@ -61,6 +68,15 @@ export const airy = (share, least) => (_plot, low, high) => {
   const pad = Math.max((high - low) * share, least);
   return [low - pad, high + pad];
 };
+
+// A logarithmic axis of days, from the first to the last place.
+export const daysScale = { time: false, distr: 3, range: (_plot, low, high) => [low * 0.94, high * 1.06] };
+export const daysAxis = (colour) => axis(colour, {
+  size: 24,
+  splits: (plot) => plot.data[0],
+  values: (_plot, at) => at.map((day) => `${day}d`),
+  filter: (_plot, at) => at,
+});
 
 // A dot on the canvas; hollow when it says no.
 export function dot(context, x, y, radius, colour, isFull = true) {

@@ -1,12 +1,12 @@
 // In which regime the index is, and what a position scaled to a volatility target should be.
-import { $, put, readings, resize } from "./dom.js";
+import { $, put, readings, resize, setClass } from "./dom.js";
 import { percent, points, signed, words } from "./format.js";
 import { NOT_AVAILABLE, lackOf, lacksOf } from "./lacks.js";
-import { analytics } from "./model.js";
+import { analytics, model } from "./model.js";
 
-// METHODOLOGY, appendix: the absolute bands end at these points.
-const BANDS = [["dried_up", 60], ["quiet", 80], ["healthy", 110], ["mania", 150], ["extreme", 180]];
-const TOP = 180;
+const BANDS = ["dried_up", "quiet", "healthy", "mania", "extreme"];
+const USUAL_BOUNDS = [60, 80, 110, 150]; // of a server that does not tell its own
+const AIR = 1.2; // the last band has no end: draw so much of it
 const NS_PER_MINUTE = 6e10;
 
 export function drawRegime() {
@@ -48,18 +48,18 @@ function since(record, instantNs) {
 
 function drawScale(record) {
   const box = $("regime-scale");
+  const bounds = model.about?.absolute_bands ?? USUAL_BOUNDS;
+  const top = Math.max(bounds.at(-1) * AIR, record.value ?? 0);
+  const ends = [...bounds, top];
   resize(box, BANDS.length + 1, () => document.createElement("span"));
-  let from = 0;
-  BANDS.forEach(([name, to], at) => {
+  BANDS.forEach((name, at) => {
     const band = box.children[at];
     put(band, words(name));
-    const isIn = record.regime.absolute === name;
-    if (band.className !== (isIn ? "in" : "")) band.className = isIn ? "in" : "";
-    band.style.setProperty("--share", String((to - from) / TOP));
-    from = to;
+    setClass(band, record.regime.absolute === name ? "in" : "");
+    band.style.setProperty("--share", String((ends[at] - (ends[at - 1] ?? 0)) / top));
   });
   const marker = box.lastElementChild;
-  marker.className = "marker";
+  setClass(marker, "marker");
   marker.hidden = record.value === null;
-  if (record.value !== null) marker.style.setProperty("--share", String(Math.min(1, record.value / TOP)));
+  if (record.value !== null) marker.style.setProperty("--share", String(record.value / top));
 }

@@ -7,12 +7,13 @@ import { Plot, airy, axis, dot, valueAxis } from "./plot.js";
 import { venueColour, venueIndex } from "./theme.js";
 
 const EVERY_MS = 1000;
+const REFUSED_MS = 15_000; // a server that says no is asked again after this
 const SHIFT_PX = 2; // books lie side by side at one strike
 
 let plot;
 let answer = null;
-let chosen = new Map(); // asset -> expiry
-let askedAt = -Infinity;
+const chosen = new Map(); // asset -> expiry
+let dueAt = -Infinity;
 let asked = null;
 
 export function startSmile() {
@@ -33,7 +34,7 @@ export function startSmile() {
 
 function choose(expiry) {
   chosen.set(model.asset, expiry);
-  askedAt = -Infinity;
+  dueAt = -Infinity;
 }
 
 export function stepExpiry(by) {
@@ -44,19 +45,27 @@ export function stepExpiry(by) {
 }
 
 export async function drawSmile() {
-  const now = performance.now();
-  if (now - askedAt < EVERY_MS) return;
-  askedAt = now;
   const { asset } = model;
   const expiry = chosen.get(asset) ?? nearest(asset);
   if (!expiry) return;
+  const now = performance.now();
+  if (asked === `${asset} ${expiry}` && now < dueAt) return;
+  dueAt = now + EVERY_MS;
   asked = `${asset} ${expiry}`;
   const { body, error, code } = await ask(`/v1/smile/${asset}?expiry=${encodeURIComponent(expiry)}`);
   if (asked !== `${asset} ${expiry}` || model.asset !== asset) return;
   if (code === "unknown_expiry") chosen.delete(asset);
-  if (!body) return put($("smile-note"), `Not available: ${error}.`);
+  if (!body) return refuse(error);
   answer = body;
   show(expiry);
+}
+
+function refuse(error) {
+  dueAt = performance.now() + REFUSED_MS;
+  answer = { smiles: [], expiries: [] };
+  fill($("smile-table").tBodies[0], []);
+  plot.draw([[], [], []]);
+  put($("smile-note"), `Not available: ${error}.`);
 }
 
 // The expiry with the largest weight in the headline.

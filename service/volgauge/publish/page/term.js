@@ -3,7 +3,7 @@ import { candles } from "./fetch.js";
 import { $, fill, put } from "./dom.js";
 import { points, signed } from "./format.js";
 import { model, nowMs } from "./model.js";
-import { Plot, airy, axis, dot, valueAxis } from "./plot.js";
+import { Plot, airy, daysAxis, daysScale, dot, valueAxis } from "./plot.js";
 
 const HOUR = 3600;
 const DAY = 86_400;
@@ -21,9 +21,9 @@ export function startTerm() {
   plot = new Plot($("term"), (colour) => ({
     padding: [10, 0, 0, 8],
     cursor: { y: false, points: { size: 6 } },
-    scales: { x: { time: false, distr: 3 }, y: { range: airy(0.12, 0.5) } },
+    scales: { x: daysScale, y: { range: airy(0.12, 0.5) } },
     axes: [
-      axis(colour, { size: 24, splits: (u) => u.data[0], values: (_u, at) => at.map((day) => `${day}d`), filter: (_u, at) => at }),
+      daysAxis(colour),
       valueAxis(colour, { values: (_u, at) => at.map((value) => value.toFixed(1)) }),
     ],
     series: [
@@ -32,7 +32,7 @@ export function startTerm() {
       { label: "1 h ago", stroke: colour.warn, width: 1.2, dash: [6, 4], points: { show: false }, spanGaps: true },
       { label: "now", stroke: colour.accent, width: 2, points: { show: true, size: 6, fill: colour.accent }, spanGaps: true },
     ],
-    hooks: { drawSeries: [(u, at) => at === 0 || at === 1 ? drawExpiries(u, colour) : null] },
+    hooks: { drawClear: [(u) => drawExpiries(u, colour)] },
   }));
 }
 
