@@ -76,11 +76,15 @@ class Readings:
         """Decompose spillovers off the loop, until cancelled."""
         while True:
             frozen = await self._frozen.get()
+            began_ns = self._clock.monotonic_ns()
             try:
                 reading = await self._beside(partial(compute_spillover, frozen))
             except Exception as error:  # noqa: BLE001 - told below; the index must go on
                 self._failed(Part.SPILLOVER.value, error)
                 continue
+            self._metrics.histogram(Part.SPILLOVER.value).observe_ns(
+                self._clock.monotonic_ns() - began_ns
+            )
             self._failing.discard(Part.SPILLOVER.value)
             self._desk.spilled(reading)
 

@@ -22,6 +22,7 @@ from volgauge.domain.analytics import (
     Rule,
 )
 from volgauge.domain.index import IndexValue
+from volgauge.domain.units import NANOS_PER_SECOND, NANOS_PER_YEAR
 from volgauge.telemetry.analytics_families import ANALYTICS_FAMILIES
 from volgauge.telemetry.families import Scrape
 from volgauge.telemetry.latency import LatencyHistogram
@@ -29,6 +30,7 @@ from volgauge.telemetry.latency import LatencyHistogram
 MAX_SUBJECTS = 128
 """Alert subjects shown; beyond it the oldest that are not active go."""
 _PERCENT = 100.0
+_SECONDS_PER_YEAR = NANOS_PER_YEAR / NANOS_PER_SECOND
 
 _BUCKETS = (
     ("10p", "put_10"),
@@ -238,13 +240,13 @@ def _collect_legs(scrape: _Filling, asset: str, headline: IndexValue) -> None:
         book = headline.venues.get(expiry.book)  # type: ignore[call-overload]  # a Venue is a str
         weight = expiry.weight * (book.weight if book is not None else 0.0)
         leg = "near" if expiry.t_years == nearest else "next"
-        weighed[leg].append((weight, expiry.t_years * 365.0))
+        weighed[leg].append((weight, expiry.t_years * _SECONDS_PER_YEAR))
     for leg, rows in weighed.items():
         total = sum(weight for weight, _ in rows)
         if total > 0.0:
             scrape.add("volgauge_leg_weight_ratio", total, asset, leg)
-            days = sum(weight * days for weight, days in rows) / total
-            scrape.add("volgauge_leg_days", days, asset, leg)
+            seconds = sum(weight * seconds for weight, seconds in rows) / total
+            scrape.add("volgauge_leg_seconds", seconds, asset, leg)
 
 
 def _collect_coupling(scrape: _Filling, value: CouplingValue) -> None:

@@ -67,9 +67,9 @@ ANALYTICS_FAMILIES = (
         ("asset", "leg"),
     ),
     Family(
-        "volgauge_leg_days",
+        "volgauge_leg_seconds",
         Kind.GAUGE,
-        "Days to the nearer and the farther expiries of the headline index.",
+        "Time to the nearer and the farther expiries of the headline index, weighted, in seconds.",
         ("asset", "leg"),
     ),
     Family(
