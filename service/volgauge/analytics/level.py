@@ -16,23 +16,26 @@ from volgauge.domain.units import (
     VOL_POINTS,
 )
 
+SECONDS_PER_MINUTE = 60
 WINDOW_DAYS = 365
 MIN_DAYS = 30
 """A rank among fewer closes says little: its step would be more than 3 %."""
 
-STEP_SECONDS = 60
-"""Length of a change of ln(index). Noise of standard deviation e in ln(index) adds
-2 e^2 year / step to its variance: 60 times less than changes of one second would have."""
+SHORT_SECONDS = 60
+LONG_SECONDS = 300
+"""Lengths of two kinds of changes of ln(index). Each quote carries an error of its own, so the
+index does too: 0.1 % of the index in the simulated market, forgotten after some 15 s. An error of
+deviation e adds 2 e^2 to the square of a change of either length, and nothing to the difference."""
 HALF_LIFE_SECONDS = 86_400
-MIN_WEIGHT = 3_600.0
-"""Changes, by their weight, before vol of vol is told: an hour of seconds, in which are 60 changes
-that do not overlap, for a standard error of 1 / sqrt(120) = 9 %."""
+MIN_WEIGHT = 10_800.0
+"""Long changes, by their weight, before vol of vol is told: three hours, in which are 36 that do
+not overlap, for a standard error of about an eighth."""
 CARRY_SECONDS = 10
 """A value stands until the next one for so long; then there is a gap."""
 FRESH_NS = NANOS_PER_MINUTE
 """An index that was not told of for so long has no value now."""
 
-_STEPS_PER_YEAR = NANOS_PER_YEAR / (STEP_SECONDS * NANOS_PER_SECOND)
+_SECONDS_PER_YEAR = NANOS_PER_YEAR / NANOS_PER_SECOND
 
 
 class ChangeVariance:
@@ -89,7 +92,8 @@ class LevelState:
         self._lack = Lack.NO_INDEX
         self._second = -1
         """The newest second told of; those before it are sampled."""
-        self._changes = ChangeVariance(STEP_SECONDS, HALF_LIFE_SECONDS)
+        self._short = ChangeVariance(SHORT_SECONDS, HALF_LIFE_SECONDS)
+        self._long = ChangeVariance(LONG_SECONDS, HALF_LIFE_SECONDS)
         self._closes = DailyCloses(WINDOW_DAYS + 1)
         self._past: F64 = np.empty(0)
         """Closes of the window, ascending."""
@@ -128,17 +132,19 @@ class LevelState:
                 observed or seeded by minute before.
         """
         self.refused += self._closes.seed(closes)
-        is_first = self._second < 0 and not self._changes.weight
+        is_first = self._second < 0 and not self._short.weight
         for at_ns, close in minutes:
             if not 0.0 < close < inf:
                 self.refused += 1
             elif is_first:
-                second = (at_ns // NANOS_PER_MINUTE + 1) * STEP_SECONDS - 1
-                self._changes.add(second, log(close), weight=STEP_SECONDS)
+                second = (at_ns // NANOS_PER_MINUTE + 1) * SECONDS_PER_MINUTE - 1
+                self._short.add(second, log(close), weight=SECONDS_PER_MINUTE)
+                self._long.add(second, log(close), weight=SECONDS_PER_MINUTE)
 
     def reading(self, now_ns: int) -> tuple[LevelReading, dict[str, Lack]]:
         """Read everything; what is null is told why under `level.` and its name.
 
+        Vol of vol is null with NO_VARIATION when the index moves no more than its noise does.
         Rank and percentile are those of the value now among the closes of the 365 days before
         today; the range of the rank includes the value itself, so that it lies in 0..100.
         """
@@ -150,9 +156,11 @@ class LevelState:
             for name in ("vol_of_vol", "rank", "percentile"):
                 lacks[f"level.{name}"] = self._lack
         else:
-            vol_of_vol = self._vol_of_vol()
-            if vol_of_vol is None:
-                lacks["level.vol_of_vol"] = Lack.TOO_LITTLE_HISTORY
+            found = self._vol_of_vol()
+            if isinstance(found, Lack):
+                lacks["level.vol_of_vol"] = found
+            else:
+                vol_of_vol = found
             if len(past) < MIN_DAYS:
                 lacks["level.rank"] = lacks["level.percentile"] = Lack.TOO_LITTLE_HISTORY
             else:
@@ -182,13 +190,23 @@ class LevelState:
         sample = log(self._value)
         last = min(second, self._second + CARRY_SECONDS + 1)
         for index in range(self._second, last):
-            self._changes.add(index, sample)
+            self._short.add(index, sample)
+            self._long.add(index, sample)
 
-    def _vol_of_vol(self) -> float | None:
-        variance = self._changes.variance
-        if variance is None or self._changes.weight < MIN_WEIGHT:
-            return None
-        return VOL_POINTS * sqrt(variance * _STEPS_PER_YEAR)
+    def _vol_of_vol(self) -> float | Lack:
+        """Root of (v_300 - v_60) / 240 s a year: two scales, of which neither sees the noise.
+
+        Source:
+            Ait-Sahalia, Mykland and Zhang 2011, Journal of Econometrics 160(1): two scales under
+            noise that depends on its past.
+        """
+        short, long = self._short.variance, self._long.variance
+        if short is None or long is None or self._long.weight < MIN_WEIGHT:
+            return Lack.TOO_LITTLE_HISTORY
+        if long < short:
+            return Lack.NO_VARIATION
+        rate = (long - short) / (LONG_SECONDS - SHORT_SECONDS)
+        return VOL_POINTS * sqrt(rate * _SECONDS_PER_YEAR)
 
     def _sorted_past(self, now_ns: int) -> F64:
         key = (now_ns // NANOS_PER_DAY, self._closes.changes)

@@ -179,17 +179,38 @@ def test_an_index_that_fell_silent_has_no_value() -> None:
     assert set(LevelState().reading(NOW)[1].values()) == {Lack.NO_INDEX}
 
 
+def ewm(values: F64, step: int, half_life: float) -> float:
+    """Pandas: EWMA of squared changes of the logarithm; NaN is a gap."""
+    squares = pd.Series(np.log(values)).diff(step) ** 2
+    return float(squares.ewm(halflife=half_life, adjust=True, ignore_na=False).mean().iloc[-1])
+
+
 def ewm_vol_of_vol(values: F64) -> float:
-    """Pandas: EWMA of squared 60-second changes by second, half-life one day; NaN is a gap."""
-    squares = pd.Series(np.log(values)).diff(60) ** 2
-    variance = squares.ewm(halflife=86_400.0, adjust=True, ignore_na=False).mean().iloc[-1]
-    return 100.0 * sqrt(variance * 365.0 * 86_400.0 / 60.0)
+    """Of 300 s less of 60 s, with a half-life of one day, over 240 s; by second."""
+    rate = (ewm(values, 300, 86_400.0) - ewm(values, 60, 86_400.0)) / 240.0
+    return 100.0 * sqrt(rate * 365.0 * 86_400.0)
+
+
+def four_errors(seconds: float, noise: float = 0.0) -> float:
+    """Four relative standard errors of vol of vol 0.9, as if changes did not overlap.
+
+    n squares of Gaussian changes have the relative variance 2 / n; both scales may err together.
+    """
+    rate = 0.9**2 / (365.0 * 86_400.0)
+    total = sum(
+        (rate * step + 2.0 * noise**2) * sqrt(2.0 * step / seconds) for step in (60.0, 300.0)
+    )
+    return 4.0 * 0.5 * total / (240.0 * rate)
+
+
+EFFECTIVE = 2.0 / log(2.0) * np.tanh(0.5 * log(2.0)) * 86_400.0
+"""1 / sum p^2 of a day of seconds that weigh by a half-life of one day."""
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_vol_of_vol_is_the_ewma_of_pandas(seed: int) -> None:
-    """Two hours of seconds. The last second is not over, hence not a sample."""
-    values = walk(seed, 7200)
+    """Four hours of seconds. The last second is not over, hence not a sample."""
+    values = walk(seed, 14_400)
     state = LevelState()
     feed(state, values)
 
@@ -200,13 +221,13 @@ def test_vol_of_vol_is_the_ewma_of_pandas(seed: int) -> None:
 
 def test_a_halt_is_a_gap_and_not_a_change() -> None:
     """Ten minutes without a value, then 20 % higher."""
-    values = walk(3, 9000)
+    values = walk(3, 16_000)
     values[6000:] *= 1.2
     gapped = values.copy()
     gapped[5400:6000] = nan
     state = LevelState()
     for row, value in enumerate(gapped.tolist()):
-        state.observe(None if np.isnan(value) else value, NOW - (9000 - row) * SECOND)
+        state.observe(None if np.isnan(value) else value, NOW - (16_000 - row) * SECOND)
 
     found = state.reading(NOW - SECOND)[0].vol_of_vol
 
@@ -215,8 +236,8 @@ def test_a_halt_is_a_gap_and_not_a_change() -> None:
 
 def test_silence_of_more_than_ten_seconds_is_a_gap() -> None:
     """A value stands for ten seconds after its own, as the pandas series says."""
-    values = walk(4, 9000)
-    told = np.ones(9000, dtype=bool)
+    values = walk(4, 16_000)
+    told = np.ones(16_000, dtype=bool)
     told[5000:5100] = False
     told[7000:7005] = False
     heard = values.copy()
@@ -225,7 +246,7 @@ def test_silence_of_more_than_ten_seconds_is_a_gap() -> None:
     heard[7000:7005] = values[6999]
     state = LevelState()
     for row in np.flatnonzero(told):
-        state.observe(float(values[row]), NOW - (9000 - int(row)) * SECOND)
+        state.observe(float(values[row]), NOW - (16_000 - int(row)) * SECOND)
 
     found = state.reading(NOW - SECOND)[0].vol_of_vol
 
@@ -234,11 +255,11 @@ def test_silence_of_more_than_ten_seconds_is_a_gap() -> None:
 
 def test_the_rate_of_records_does_not_matter() -> None:
     """Ten records a second, the last of each second as the sample."""
-    values = walk(5, 5000)
+    values = walk(5, 12_500)
     slow, fast = LevelState(), LevelState()
     feed(slow, values)
     for row, value in enumerate(values.tolist()):
-        at_ns = NOW - (5000 - row) * SECOND
+        at_ns = NOW - (12_500 - row) * SECOND
         for tenth in range(9):
             fast.observe(value * (1.0 + 0.01 * tenth), at_ns + tenth * SECOND // 10)
         fast.observe(value, at_ns + 9 * SECOND // 10)
@@ -249,40 +270,51 @@ def test_the_rate_of_records_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_constant_vol_of_vol_is_found(seed: int) -> None:
-    """One day. EWMA weights leave 1 / sum p^2 = 2 x 1.44 d x tanh(ln 2 / 2) = 0.96 d of minutes."""
-    effective = 2.0 / log(2.0) * np.tanh(0.5 * log(2.0)) * 1440.0
-    error = 4.0 / sqrt(2.0 * effective)
+@pytest.mark.parametrize("noise", [0.0, 1e-3], ids=["clean", "noisy"])
+def test_constant_vol_of_vol_is_found_through_noise(seed: int, noise: float) -> None:
+    """One day of 90 points. The noise of 0.1 % is that of the simulated market's index.
+
+    Without the difference of two scales it would read 137: 2 e^2 year / 60 s are added to 0.9^2.
+    """
     state = LevelState()
-    feed(state, walk(seed, 86_400))
+    feed(state, walk(seed, 86_400, noise=noise))
 
     found = state.reading(NOW)[0].vol_of_vol
 
     assert found is not None
-    assert found / 90.0 == pytest.approx(1.0, abs=error)
+    assert found / 90.0 == pytest.approx(1.0, abs=four_errors(EFFECTIVE, noise))
 
 
-def test_noise_adds_what_is_stated() -> None:
-    """Independent noise of 1e-4 in ln(index): 2 e^2 year / step, a third of 90 points at 1 s."""
-    noise = 1e-4
+def test_an_index_that_is_noise_alone_has_no_vol_of_vol() -> None:
+    """It swings by the minute and is back after five."""
+    minutes = 50.0 + 0.1 * np.sin(2.0 * np.pi * np.arange(20_000) / 300.0)
     state = LevelState()
-    feed(state, walk(6, 86_400, noise=noise))
-    expected = 100.0 * sqrt(0.9**2 + 2.0 * noise**2 * 365.0 * 86_400.0 / 60.0)
+    feed(state, minutes)
 
-    found = state.reading(NOW)[0].vol_of_vol
+    reading, lacks = state.reading(NOW)
 
-    assert found == pytest.approx(expected, rel=4.0 / sqrt(2.0 * 0.96 * 1440.0))
+    assert reading.vol_of_vol is None
+    assert lacks["level.vol_of_vol"] is Lack.NO_VARIATION
 
 
-def test_an_hour_of_changes_is_the_least() -> None:
-    """3,600 changes by their weight."""
-    values = walk(7, 3800)
+def test_an_index_that_stands_still_has_none_of_it() -> None:
+    """Zero, for that is known."""
     state = LevelState()
-    feed(state, values[:3650])
+    feed(state, np.full(12_000, 50.0))
+
+    assert state.reading(NOW)[0].vol_of_vol == 0.0
+
+
+def test_three_hours_of_changes_are_the_least() -> None:
+    """10,800 changes by their weight, the first after 300 s."""
+    values = walk(7, 11_300)
+    state = LevelState()
+    feed(state, values[:11_050])
     assert state.reading(NOW)[1]["level.vol_of_vol"] is Lack.TOO_LITTLE_HISTORY
 
+    # Weights fade by half in a day: three hours of them are four percent short of their number.
     state = LevelState()
-    feed(state, values)
+    feed(state, walk(7, 11_900))
     assert state.reading(NOW)[0].vol_of_vol is not None
 
 
@@ -292,12 +324,11 @@ def test_minutes_of_history_count_for_vol_of_vol() -> None:
     state = LevelState()
     state.seed([], [(NOW - (1440 - row) * NANOS_PER_MINUTE, v) for row, v in enumerate(values)])
     state.observe(float(values[-1]), NOW)
-    squares = pd.Series(np.log(values)).diff() ** 2
-    variance = squares.ewm(halflife=1440.0, adjust=True).mean().iloc[-1]
+    rate = (ewm(values, 5, 1440.0) - ewm(values, 1, 1440.0)) / 4.0
 
     found = state.reading(NOW)[0].vol_of_vol
 
-    assert found == pytest.approx(100.0 * sqrt(variance * 365.0 * 1440.0), rel=1e-10)
+    assert found == pytest.approx(100.0 * sqrt(rate * 365.0 * 1440.0), rel=1e-9)
 
 
 def test_minutes_told_twice_or_late_count_once() -> None:
