@@ -141,24 +141,26 @@ class RealizedReading(Struct, frozen=True, kw_only=True, gc=False):
     close_close: float | None
     """Of daily closes, 30 days."""
     parkinson: float | None
+    """Of daily bars, 30 closed UTC days of which at least 20 are known; so the next three."""
     garman_klass: float | None
     rogers_satchell: float | None
     yang_zhang: float | None
     five_minute: float | None
     """Root of the summed squared 5-minute returns of the last 24 h, subsampled."""
     bipower: float | None
+    """The part of `five_minute` that is not jumps."""
     jump_share: float | None
     """max(RV - BV, 0) / RV of the last 24 h."""
     one_second: float | None
     """Of 1 s returns over the last hour; carries the price's own noise."""
     ewma: float | None
-    """lambda 0.94 a day."""
+    """Root of the EWMA of the daily RV of closed days, lambda 0.94 a day."""
     har: float | None
     """Forecast of the next 30 days."""
     trailing_30d: float | None
     """Root of the mean daily RV of the last 30 days."""
     days: float
-    """Days of price history behind this."""
+    """Days of price history behind this, three years at most; today by its minutes."""
 
 
 class PremiumReading(Struct, frozen=True, kw_only=True, gc=False):
@@ -172,7 +174,7 @@ class PremiumReading(Struct, frozen=True, kw_only=True, gc=False):
     """IV^2 less RV of the 30 days before."""
     trailing_points: float | None
     ex_post_variance: float | None
-    """IV^2 of 30 days ago less RV since then."""
+    """IV^2 at the close before the 30 days of `trailing_30d`, less RV in them."""
     ex_post_points: float | None
 
 
@@ -180,7 +182,7 @@ class LevelReading(Struct, frozen=True, kw_only=True, gc=False):
     """The index against its own past."""
 
     vol_of_vol: float | None
-    """Annualised volatility of ln(index), points."""
+    """Annualised volatility of ln(index), points; half-life 1 d, without the noise of quotes."""
     rank: float | None
     """100 (x - min) / (max - min) over 365 d."""
     percentile: float | None
