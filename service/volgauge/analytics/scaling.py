@@ -15,10 +15,10 @@ Sources: Harvey et al. 2018 (volatility targets); Moreira and Muir 2017 (varianc
 section 7 (damping, buffer, throttles).
 """
 
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable
-from math import ceil, isfinite, prod, sqrt
-from statistics import median
+from math import isfinite, prod, sqrt
 
 from msgspec import Struct
 
@@ -147,10 +147,7 @@ class ScalingState:
     def __init__(self, settings: ScalingSettings) -> None:
         self._settings = settings
         self._step_ns = max(1, round(settings.step_seconds * NANOS_PER_SECOND))
-        window = max(1, round(settings.margin_window_days * SAMPLES_PER_DAY))
-        self._fewest = ceil(FEWEST_SHARE * window)
-        self._samples: deque[float] = deque(maxlen=window)
-        self._typical: float | None = None
+        self._window = _Window(max(1, round(settings.margin_window_days * SAMPLES_PER_DAY)))
         self._inputs = _Inputs(None, None, 1.0)
         self._now_ns: int | None = None
         self._damped: float | None = None
@@ -215,7 +212,7 @@ class ScalingState:
         for factor in (depth, pressure, crowd):
             throttle *= 1.0 if factor is None else factor
         self._advance(_Inputs(sigma, raw, throttle), now_ns)
-        typical = self._typical
+        typical = self._window.median
         if sigma is None:
             lack = next(iter(missing.values()), Lack.NO_INDEX)
             for name in (
@@ -298,11 +295,33 @@ class ScalingState:
                 return
 
     def _sample(self, sigma: float | None, count: int) -> None:
-        if sigma is None or count <= 0:
-            return
-        self._samples.extend([sigma] * min(count, self._samples.maxlen or count))
-        if len(self._samples) >= self._fewest:
-            self._typical = median(self._samples)
+        if sigma is not None:
+            self._window.add(sigma, count)
+
+
+class _Window:
+    """The newest samples and their median."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._newest: deque[float] = deque()
+        self._ordered: list[float] = []
+
+    def add(self, number: float, count: int) -> None:
+        """Take the same sample several times."""
+        for _ in range(min(count, self._size)):
+            if len(self._newest) == self._size:
+                del self._ordered[bisect_left(self._ordered, self._newest.popleft())]
+            self._newest.append(number)
+            insort(self._ordered, number)
+
+    @property
+    def median(self) -> float | None:
+        """None before a quarter of the window is filled."""
+        count = len(self._ordered)
+        if count < FEWEST_SHARE * self._size:
+            return None
+        return 0.5 * (self._ordered[(count - 1) // 2] + self._ordered[count // 2])
 
 
 def _marks(after_ns: int, until_ns: int, every_ns: int) -> int:
