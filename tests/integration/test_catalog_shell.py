@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from typing_extensions import override
 
 from volgauge.adapters.base import RestRequest, VenueProtocol
 from volgauge.clock import SystemClock
@@ -82,7 +84,9 @@ class Fetching:
 
 
 @asynccontextmanager
-async def fetching(answer: Answer, recorder: Recorder | None = None) -> AsyncIterator[Fetching]:
+async def fetching(
+    answer: Answer, recorder: Recorder | None = None, kind: type[ListingAdapter] = ListingAdapter
+) -> AsyncIterator[Fetching]:
     """A server that answers, and the shell asking it; waits between attempts are 1 ms."""
     count = 0
 
@@ -98,7 +102,7 @@ async def fetching(answer: Answer, recorder: Recorder | None = None) -> AsyncIte
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     host, port, *_ = runner.addresses[0]
-    run = Fetching(ListingAdapter(f"http://{host}:{port}/api/v2/"))
+    run = Fetching(kind(f"http://{host}:{port}/api/v2/"))
 
     async def wait(seconds: float) -> None:
         if seconds > catalog.POLL_SECONDS:
@@ -248,3 +252,108 @@ async def test_used_bodies_are_recorded(tmp_path: Path) -> None:
 
     assert sorted(path.name for path in (tmp_path / "_rest").iterdir()) == ["deribit"]
     assert (tmp_path / "_control").is_dir()
+
+
+class RichAdapter(ListingAdapter):
+    """One body that is needed, three that are not, of the venue and of another host."""
+
+    other = ""
+
+    @override
+    def catalog_requests(self) -> tuple[RestRequest, ...]:
+        """Four."""
+        return (
+            RestRequest("a", "public/a"),
+            RestRequest("b", "public/b", is_optional=True),
+            RestRequest("c", "c", root=self.other, is_optional=True),
+            RestRequest("d", "d", root=self.other, is_optional=True),
+        )
+
+
+def _has_read(adapter: ListingAdapter, rounds: int) -> bool:
+    return len(adapter.read) >= rounds
+
+
+async def _rounds(answer: Answer, rounds: int = 1) -> tuple[RichAdapter, list[str], list[float]]:
+    """Bodies of some rounds, the paths that were asked for, and the waits after failures."""
+    paths: list[str] = []
+
+    async def noting(number: int, request: web.Request) -> web.StreamResponse:
+        paths.append(request.path)
+        return await answer(number, request)
+
+    async with fetching(noting, kind=RichAdapter) as run:
+        adapter = run.adapter
+        assert isinstance(adapter, RichAdapter)
+        adapter.other = adapter.rest_url.replace("/api/v2/", "/other")
+        for number in range(1, rounds + 1):
+            adapter.catalog_due_ns = 0
+            await run.until(partial(_has_read, adapter, number))
+        return adapter, paths, run.waits
+
+
+async def test_optional_bodies_may_come_from_another_host() -> None:
+    """Each by its own root."""
+    adapter, _, _ = await _rounds(echo)
+
+    assert adapter.read[0] == {
+        "a": b"/api/v2/public/a", "b": b"/api/v2/public/b", "c": b"/other/c", "d": b"/other/d"
+    }  # fmt: skip
+
+
+async def test_optional_body_that_is_refused_is_left_out() -> None:
+    """The round goes on, nothing waits, and the others are there."""
+
+    async def answer(number: int, request: web.Request) -> web.StreamResponse:
+        if request.path.endswith(("/b", "/c")):
+            return web.Response(status=404)
+        return await echo(number, request)
+
+    adapter, _, waits = await _rounds(answer)
+
+    assert sorted(adapter.read[0]) == ["a", "d"]
+    assert waits == []
+
+
+async def test_host_without_an_answer_costs_one_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its other bodies are not asked for in that round; they are in the next."""
+    monkeypatch.setattr(catalog, "OPTIONAL_SECONDS", 0.2)
+
+    async def answer(number: int, request: web.Request) -> web.StreamResponse:
+        if request.path == "/other/c":
+            await asyncio.sleep(1.0)
+        return await echo(number, request)
+
+    adapter, paths, _ = await _rounds(answer, rounds=2)
+
+    assert [sorted(bodies) for bodies in adapter.read[:2]] == [["a", "b"], ["a", "b"]]
+    assert paths.count("/other/c") >= 2
+    assert "/other/d" not in paths
+
+
+async def test_other_host_that_limits_us_is_left_alone() -> None:
+    """For as long as it says; the venue's own listing goes on."""
+
+    async def answer(number: int, request: web.Request) -> web.StreamResponse:
+        if request.path.startswith("/other"):
+            return web.Response(status=429)
+        return await echo(number, request)
+
+    adapter, paths, waits = await _rounds(answer, rounds=3)
+
+    assert [sorted(bodies) for bodies in adapter.read[:3]] == [["a", "b"]] * 3
+    assert [path for path in paths if path.startswith("/other")] == ["/other/c"]
+    assert waits == []
+
+
+async def test_venue_that_limits_an_optional_request_is_obeyed() -> None:
+    """A refusal for speed by the venue itself is never passed over."""
+
+    async def answer(number: int, request: web.Request) -> web.StreamResponse:
+        if number == 1:
+            return web.Response(status=429)
+        return await echo(number, request)
+
+    _, _, waits = await _rounds(answer)
+
+    assert waits[0] >= 45.0

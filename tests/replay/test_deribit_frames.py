@@ -27,6 +27,7 @@ from volgauge.domain.events import (
     InstrumentsListed,
     MarkQuote,
     OpenInterest,
+    TradedVolume,
     VenueVolIndex,
 )
 from volgauge.domain.instrument import Instrument
@@ -86,6 +87,10 @@ def check_ticker(message: Row, sink: Sink) -> None:
         assert forwards[-1].exchange_ns == stamp
     interest = sink.of(OpenInterest)[-1]
     assert (interest.slots, interest.amounts) == ((slot,), (data["open_interest"],))
+    volume = data["stats"]["volume"]
+    if volume is not None:
+        traded = sink.of(TradedVolume)[-1]
+        assert (traded.slots, traded.amounts) == ((slot,), (volume,))
     marks = sink.of(MarkQuote)
     if data["mark_price"]:
         assert marks[-1].prices == (data["mark_price"],)

@@ -22,7 +22,7 @@ range, so that NaN, infinity, a sign or a word in their place is an error of the
 
 from typing import Annotated
 
-from msgspec import DecodeError, Meta, Raw, Struct
+from msgspec import DecodeError, Meta, Raw, Struct, field
 
 from volgauge.adapters.bybit.endpoints import MAX_NUMBER, MAX_STAMP
 
@@ -177,7 +177,7 @@ class TickerRow(Struct, frozen=True, gc=False, rename="camel"):
     mark_price: Number | None = None
     mark_iv: Number | None = None
     open_interest: Number | None = None
-    volume_24h: Text = None
+    volume_24h: Text = field(name="volume24h", default=None)
     """Coins of 24 hours; read by `facts`, for a bad one must not cost the row."""
 
 

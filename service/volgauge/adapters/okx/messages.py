@@ -192,7 +192,7 @@ class VolumeRow(Struct, frozen=True, gc=False, rename="camel"):
     """
 
     inst_id: str
-    vol_24h: str = ""
+    vol_24h: str = field(name="vol24h", default="")
     """Contracts."""
 
 
