@@ -72,7 +72,7 @@ def by_pandas(frame: pd.DataFrame) -> dict[str, float]:
     satchell = ((high - close) * (high - opened) + (low - close) * (low - opened)).mean()
     k = 0.34 / (1.34 + 31.0 / 29.0)
     overnight, within = (opened - np.log(before)).var(), (close - opened).var()
-    variances = day_variances(frame)[-1095:]
+    variances = day_variances(frame)[-730:]
     annual = {
         "close_close": 365.0 * (close - np.log(before)).var(),
         "parkinson": 365.0 * ((high - low) ** 2).mean() / (4.0 * np.log(2.0)),
@@ -128,7 +128,7 @@ def test_the_forecast_of_bitcoin_beats_the_mean_of_the_past(
         assert reading.har is not None
         came_true = 100.0 * math.sqrt(variances.iloc[at : at + 30].mean())
         ours.append(reading.har - came_true)
-        mean.append(100.0 * math.sqrt(day_variances(past)[-1095:].mean()) - came_true)
+        mean.append(100.0 * math.sqrt(day_variances(past)[-730:].mean()) - came_true)
 
     error, error_of_mean = (np.sqrt(np.mean(np.square(missed))) for missed in (ours, mean))
     record_property("measured", f"rmse of HAR {error:.1f}, of the mean {error_of_mean:.1f} points")

@@ -160,7 +160,7 @@ class RealizedReading(Struct, frozen=True, kw_only=True, gc=False):
     trailing_30d: float | None
     """Root of the mean daily RV of the last 30 days."""
     days: float
-    """Days of price history behind this, three years at most; today by its minutes."""
+    """Days of price history behind this, two years at most; today by its minutes."""
 
 
 class PremiumReading(Struct, frozen=True, kw_only=True, gc=False):
