@@ -129,6 +129,15 @@ def bodies(
     return found
 
 
+def perpetual_row(currency: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    """A row of public/get_book_summary_by_currency, of the inverse perpetual."""
+    return {
+        "instrument_name": f"{currency}-PERPETUAL", "open_interest": 600_000, "volume": 4901.97,
+        "funding_8h": 0.0001, "current_funding": 0.0, "estimated_delivery_price": 60_000.0,
+        "creation_timestamp": NOW_NS // 1_000_000,
+    } | changes  # fmt: skip
+
+
 def make(sink: Sink, **settings: Any) -> DeribitAdapter:  # noqa: ANN401 - any setting
     """An adapter without a catalog."""
     settings.setdefault("assets", (Asset("BTC"), Asset("ETH")))

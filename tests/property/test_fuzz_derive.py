@@ -26,6 +26,8 @@ from fakes.derive_lab import (
     incidents,
     make,
     page,
+    perpetual,
+    perpetuals,
     push,
     refusal,
     spot,
@@ -141,8 +143,11 @@ def test_damaged_derive_listings_leave_the_one_before() -> None:
     for case in range(max(1, CASES // CATALOG_EVERY)):
         text = damage(rng.choice(corpus), rng, WORDS)
         name = "incidents" if case % 4 == 0 else "BTC.options.1"
-        given = {"incidents": incidents(), "BTC.options.1": whole} | {name: text}
-        given = {r.name: whole for r in adapter.catalog_requests()} | given
+        told = perpetuals({"BTC-PERP": perpetual()})
+        if case % 4 == 1:
+            name, text = "perpetuals", damage(told, rng, WORDS)
+        given = {"incidents": incidents(), "BTC.options.1": whole, "perpetuals": told}
+        given = {r.name: whole for r in adapter.catalog_requests()} | given | {name: text}
         before = set(sink.listed)
         try:
             adapter.on_catalog(given, NOW_NS)

@@ -18,11 +18,13 @@ from fakes.deribit_lab import (
     Sink,
     answer,
     bodies,
+    body,
     chain,
     future_row,
     make,
     notification,
     option_row,
+    perpetual_row,
     pulse,
     quote,
     refusal,
@@ -138,8 +140,9 @@ def test_damaged_listings_raise_documented_errors_only() -> None:
     rng = random.Random(SEED)  # noqa: S311 - repeatable, not secret
     sink = StrictSink()
     adapter = make(sink)
-    summaries = [{"instrument_name": CALL, "open_interest": 18.6}]
+    summaries = [{"instrument_name": CALL, "open_interest": 18.6, "volume": 2.5}]
     given = bodies(adapter, [*chain([60_000]), future_row("BTC-31JUL26", NEAR)], summaries)
+    given["BTC.perpetual"] = body([perpetual_row("BTC"), perpetual_row("ETH")])
     refused = 0
     for case in range(max(1, CASES // CATALOG_EVERY)):
         fresh = make(StrictSink())

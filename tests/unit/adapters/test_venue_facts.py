@@ -17,8 +17,6 @@ from volgauge.adapters.base import VenueAdapter
 from volgauge.domain.events import InstrumentsListed, PerpetualState, TradedVolume
 
 Bodies = dict[str, bytes]
-SUMMARY = {"creation_timestamp": 1, "estimated_delivery_price": 60_000.0, "open_interest": 600_000,
-           "funding_8h": 0.0001}  # fmt: skip
 VENUES = ("deribit", "okx", "bybit", "binance", "derive")
 PERPETUAL_BODY = {
     "deribit": "BTC.perpetual", "okx": "BTC-USD-SWAP.funding", "bybit": "BTC.linear",
@@ -35,8 +33,7 @@ def whole(venue: str, sink: Sink) -> tuple[VenueAdapter, Bodies, int]:
             row = deribit_lab.option_row()
             summary = {"instrument_name": row["instrument_name"], "volume": 2.5}
             given = deribit_lab.bodies(first, [row], [summary])
-            perpetual = {"instrument_name": "BTC-PERPETUAL"} | SUMMARY
-            given["BTC.perpetual"] = deribit_lab.body([perpetual])
+            given["BTC.perpetual"] = deribit_lab.body([deribit_lab.perpetual_row("BTC")])
             return first, given, deribit_lab.NOW_NS
         case "okx":
             adapter = okx_lab.make(sink)
@@ -127,7 +124,7 @@ def test_body_that_cannot_be_read_is_counted(venue: str, body: bytes) -> None:
 
 
 def _deribit(given: Bodies, **changes: Any) -> Bodies:  # noqa: ANN401 - any JSON value
-    row = {"instrument_name": "BTC-PERPETUAL"} | SUMMARY | changes
+    row = deribit_lab.perpetual_row("BTC", **changes)
     return given | {"BTC.perpetual": deribit_lab.body([row])}
 
 
@@ -294,7 +291,8 @@ def test_perpetuals_of_coins_without_options_are_left_out() -> None:
     """Deribit's and Derive's bodies hold every coin."""
     sink = Sink()
     adapter, given, now_ns = whole("deribit", sink)
-    rows = [{"instrument_name": n} | SUMMARY for n in ("DOGE_USDC-PERPETUAL", "BTC-26MAR27")]
+    names = ("DOGE_USDC-PERPETUAL", "BTC-26MAR27")
+    rows = [deribit_lab.perpetual_row("BTC", instrument_name=name) for name in names]
     adapter.on_catalog(given | {"BTC.perpetual": deribit_lab.body(rows)}, now_ns)
 
     assert sink.of(PerpetualState) == []
@@ -305,7 +303,7 @@ def test_deribit_linear_perpetual_counts_coins() -> None:
     """Only an inverse one is in USD."""
     sink = Sink()
     adapter, given, now_ns = whole("deribit", sink)
-    row = {"instrument_name": "BTC_USDC-PERPETUAL"} | SUMMARY | {"open_interest": 812.25}
+    row = deribit_lab.perpetual_row("BTC_USDC", open_interest=812.25)
     adapter.on_catalog(given | {"BTC.perpetual": deribit_lab.body([row])}, now_ns)
 
     (event,) = sink.of(PerpetualState)

@@ -221,7 +221,7 @@ class DeribitAdapter:
         self._plan(changes.renewed, now_ns)
 
     def _tell_amounts(self, summaries: list[messages.SummaryRow], now_ns: int) -> None:
-        """Open interest and volume of the options that are listed."""
+        """`OpenInterest` and `TradedVolume` of the options that are listed."""
         slots = self._listing.slots
         held: dict[int, float] = {}
         traded: dict[int, float] = {}

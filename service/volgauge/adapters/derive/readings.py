@@ -96,6 +96,7 @@ class Readings:
         self._stamp = 0
 
     def _hand_on(self, received_ns: int) -> None:
+        """Send `MarkQuote`, `OpenInterest` and `TradedVolume` of what was gathered."""
         self._due_ns = received_ns + GATHER_NS
         # Since it was gathered an option may have gone, and its slot be another's.
         marks = sorted(
