@@ -1,4 +1,4 @@
-"""Subscribe to a published index, over whatever happens to Redis or to the publisher.
+"""Subscribe to published records, over whatever happens to Redis or to the publisher.
 
     async for value in volgauge.client.subscribe("redis://127.0.0.1:6379", "BTC", tenor="30d"):
         print(value.value, value.status, value.seq)
@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 import redis
@@ -29,7 +29,8 @@ from redis.exceptions import (
     RedisError,
 )
 
-from volgauge.domain.channels import STREAM_FIELD, Kind, channel_names
+from volgauge.domain.analytics import MARKET, AnalyticsValue, CouplingValue
+from volgauge.domain.channels import STREAM_FIELD, ChannelNames, Kind, channel_names
 from volgauge.domain.index import IndexValue
 from volgauge.errors import InputError
 
@@ -42,7 +43,8 @@ DEFAULT_HEARTBEAT_MS = 1000
 SILENT_HEARTBEATS = 2
 """Without a record for so many heartbeats the connection is presumed dead."""
 
-_decoder = msgspec.json.Decoder(IndexValue)
+Followed = TypeVar("Followed", IndexValue, AnalyticsValue, CouplingValue)
+"""What one subscription yields."""
 
 
 def subscribe(
@@ -53,7 +55,7 @@ def subscribe(
     prefix: str = "volgauge",
     cluster: bool = False,
     backfill: bool = True,
-) -> "Subscription":
+) -> "Subscription[IndexValue]":
     """Follow one index.
 
     Args:
@@ -69,7 +71,32 @@ def subscribe(
         An asynchronous iterator of records. The first is the newest that Redis holds, however
         old: look at `computed_ns` and `heartbeat_ms` to judge its age.
     """
-    return Subscription(url, asset, tenor, prefix=prefix, cluster=cluster, backfill=backfill)
+    names = channel_names(prefix, Kind.INDEX, asset, tenor, cluster=cluster)
+    return Subscription(url, names, IndexValue, cluster=cluster, backfill=backfill)
+
+
+def subscribe_analytics(
+    url: str,
+    asset: str,
+    *,
+    prefix: str = "volgauge",
+    cluster: bool = False,
+    backfill: bool = False,
+) -> "Subscription[AnalyticsValue]":
+    """Follow what is read off one asset; arguments as for `subscribe`.
+
+    Each record is complete, so by default what was missed is skipped and only counted.
+    """
+    names = channel_names(prefix, Kind.ANALYTICS, asset, cluster=cluster)
+    return Subscription(url, names, AnalyticsValue, cluster=cluster, backfill=backfill)
+
+
+def subscribe_coupling(
+    url: str, *, prefix: str = "volgauge", cluster: bool = False, backfill: bool = False
+) -> "Subscription[CouplingValue]":
+    """Follow how all assets move together; arguments as for `subscribe_analytics`."""
+    names = channel_names(prefix, Kind.COUPLING, MARKET, cluster=cluster)
+    return Subscription(url, names, CouplingValue, cluster=cluster, backfill=backfill)
 
 
 def latest(
@@ -84,15 +111,30 @@ def latest(
     names = channel_names(prefix, Kind.INDEX, asset, tenor)
     with redis.Redis.from_url(url, socket_timeout=COMMAND_SECONDS) as connection:
         line = connection.get(names.latest)
-    return _decode(line) if isinstance(line, bytes) else None
+    return _decode(msgspec.json.Decoder(IndexValue), line) if isinstance(line, bytes) else None
 
 
-class Subscription:
+class Subscription(Generic[Followed]):
     """An endless iterator of records, and what it went through."""
 
     def __init__(
-        self, url: str, asset: str, tenor: str, *, prefix: str, cluster: bool, backfill: bool
+        self,
+        url: str,
+        names: ChannelNames,
+        record: type[Followed],
+        *,
+        cluster: bool,
+        backfill: bool,
     ) -> None:
+        """Prepare; nothing is connected before the first record is asked for.
+
+        Args:
+            url: redis://, rediss:// or unix://.
+            names: Channel, latest key and stream of the series.
+            record: What its records are.
+            cluster: The publisher's `redis.cluster`.
+            backfill: Yield what was missed, from the stream.
+        """
         self.is_connected = False
         self.reconnect_count = 0
         self.backfilled_count = 0
@@ -103,16 +145,17 @@ class Subscription:
         """Records that were not yielded because they, or newer ones, had been."""
         self.last_error = ""
         self._url = url
-        self._names = channel_names(prefix, Kind.INDEX, asset, tenor, cluster=cluster)
+        self._names = names
+        self._decoder: msgspec.json.Decoder[Followed] = msgspec.json.Decoder(record)
         self._is_cluster = cluster
         self._is_backfilling = backfill
-        self._last: IndexValue | None = None
-        self._records = self._follow()
+        self._last: Followed | None = None
+        self._records: AsyncGenerator[Followed, None] = self._follow()
 
-    def __aiter__(self) -> AsyncIterator[IndexValue]:
+    def __aiter__(self) -> AsyncIterator[Followed]:
         return self._records
 
-    async def __anext__(self) -> IndexValue:
+    async def __anext__(self) -> Followed:
         return await anext(self._records)
 
     async def __aenter__(self) -> Self:
@@ -130,7 +173,7 @@ class Subscription:
         """End the subscription."""
         await self._records.aclose()
 
-    async def _follow(self) -> AsyncGenerator[IndexValue, None]:
+    async def _follow(self) -> AsyncGenerator[Followed, None]:
         shortest, longest = BACKOFF_SECONDS
         wait = shortest
         while True:
@@ -152,7 +195,7 @@ class Subscription:
             await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 - jitter, not a secret
             wait = min(2 * wait, longest)
 
-    async def _session(self, connection: Any) -> AsyncGenerator[IndexValue, None]:  # noqa: ANN401 - one of two clients
+    async def _session(self, connection: Any) -> AsyncGenerator[Followed, None]:  # noqa: ANN401 - one of two clients
         """Yield until the connection is lost or silent; ends by an exception only."""
         pubsub = connection.pubsub()
         async with asyncio.timeout(COMMAND_SECONDS):
@@ -167,7 +210,7 @@ class Subscription:
         async for missed in self._catch_up(connection, None):
             yield missed
         if newest is not None:
-            value = _decode(newest)
+            value = _decode(self._decoder, newest)
             if self._accept(value):
                 yield value
         while True:
@@ -180,8 +223,8 @@ class Subscription:
     async def _catch_up(
         self,
         connection: Any,  # noqa: ANN401 - one of two clients
-        received: IndexValue | None,
-    ) -> AsyncGenerator[IndexValue, None]:
+        received: Followed | None,
+    ) -> AsyncGenerator[Followed, None]:
         """Yield what the stream holds between the last record and `received` (None: the end)."""
         last = self._last
         if last is None or not self._is_backfilling:
@@ -192,7 +235,7 @@ class Subscription:
             if self._accept(missed, is_backfilled=True):
                 yield missed
 
-    def _accept(self, value: IndexValue, *, is_backfilled: bool = False) -> bool:
+    def _accept(self, value: Followed, *, is_backfilled: bool = False) -> bool:
         """Whether a record is newer than all before; notes it, and whether any is missing."""
         last = self._last
         if last is not None:
@@ -204,24 +247,25 @@ class Subscription:
         self.backfilled_count += is_backfilled
         return True
 
-    async def _next_message(self, pubsub: Any) -> IndexValue:  # noqa: ANN401 - one of two kinds
+    async def _next_message(self, pubsub: Any) -> Followed:  # noqa: ANN401 - one of two kinds
         """Wait for a record, by our own clock: a frozen server looks like a quiet one."""
-        heartbeat_ms = (self._last.heartbeat_ms if self._last else 0) or DEFAULT_HEARTBEAT_MS
+        # Only index records tell their heartbeat; the others share its default.
+        heartbeat_ms = getattr(self._last, "heartbeat_ms", 0) or DEFAULT_HEARTBEAT_MS
         limit_seconds = SILENT_HEARTBEATS * heartbeat_ms / 1000
         read = pubsub.get_sharded_message if self._is_cluster else pubsub.get_message
         deadline = time.monotonic() + limit_seconds
         while (left := deadline - time.monotonic()) > 0:
             message = await read(ignore_subscribe_messages=True, timeout=left)
             if message is not None:
-                return _decode(message["data"])
+                return _decode(self._decoder, message["data"])
         raise TimeoutError(f"no record for {limit_seconds:g} s")
 
     async def _read_stream(
         self,
         connection: Any,  # noqa: ANN401 - one of two clients
-        after: IndexValue,
-        before: IndexValue | None,
-    ) -> AsyncGenerator[IndexValue, None]:
+        after: Followed,
+        before: Followed | None,
+    ) -> AsyncGenerator[Followed, None]:
         """Yield the stream's records between two, both excluded; `before` None is the end."""
         start = f"({after.epoch}-{after.seq}"
         end = "+" if before is None else f"({before.epoch}-{before.seq}"
@@ -229,7 +273,7 @@ class Subscription:
             async with asyncio.timeout(COMMAND_SECONDS):
                 page = await connection.xrange(self._names.stream, start, end, count=PAGE)
             for _, fields in page:
-                yield _decode(fields[STREAM_FIELD.encode()])
+                yield _decode(self._decoder, fields[STREAM_FIELD.encode()])
             if len(page) < PAGE:
                 return
             start = f"({page[-1][0].decode()}"
@@ -246,14 +290,14 @@ class Subscription:
         return redis.asyncio.Redis.from_url(self._url, retry=Retry(NoBackoff(), 0), **options)
 
 
-def _follows_loss(value: IndexValue, last: IndexValue) -> bool:
+def _follows_loss(value: Followed, last: Followed) -> bool:
     """Whether something may lie between two records."""
     return value.epoch > last.epoch or value.prev_seq > last.seq
 
 
-def _decode(line: bytes) -> IndexValue:
+def _decode(decoder: msgspec.json.Decoder[Followed], line: bytes) -> Followed:
     try:
-        return _decoder.decode(line)
+        return decoder.decode(line)
     except msgspec.MsgspecError as error:
         raise InputError(
             f"expected a record of a schema that this client knows: {error}"

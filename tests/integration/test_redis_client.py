@@ -33,7 +33,7 @@ def server() -> Iterator[BundledRedis]:
 @asynccontextmanager
 async def collecting(
     url: str, *, backfill: bool = True
-) -> AsyncIterator[tuple[client.Subscription, list[IndexValue]]]:
+) -> AsyncIterator[tuple[client.Subscription[IndexValue], list[IndexValue]]]:
     """Subscribe and collect in the background."""
     subscription = client.subscribe(url, "BTC", backfill=backfill)
     seen: list[IndexValue] = []

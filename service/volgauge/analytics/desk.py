@@ -140,11 +140,13 @@ class Desk:
 
     def jobs(self, now_ns: int) -> list[Job]:
         """List what is due, to be run at once and in this order; about ten times a second."""
+        told = [asset for asset, reader in self._assets.items() if reader.headline is not None]
+        if not told:
+            return []
         elapsed_ns = 0 if self._tick_ns is None else now_ns - self._tick_ns
         self._tick_ns = now_ns
-        told = [asset for asset, reader in self._assets.items() if reader.headline is not None]
         jobs: list[Job] = []
-        if told and self._analytics.enabled:
+        if self._analytics.enabled:
             jobs.append(Job(Part.PRICE, partial(self._tick, told, now_ns)))
             turn = self._interest_turns.spread(told, now_ns, elapsed_ns)
             jobs += _each(Part.INTEREST, self._read_interest, turn, now_ns)
@@ -156,7 +158,7 @@ class Desk:
             if now_ns - self._coupling_ns >= _nanos(self._analytics.coupling_seconds):
                 self._coupling_ns = now_ns
                 jobs.append(Job(Part.COUPLING, partial(self._couple, now_ns)))
-        if told and self._watches:
+        if self._watches:
             turn = self._alert_turns.spread(told, now_ns, elapsed_ns)
             jobs += _each(Part.ALERTS, self._look, turn, now_ns)
             if now_ns - self._market_ns >= ALERT_NS:

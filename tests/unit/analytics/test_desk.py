@@ -8,19 +8,18 @@ import numpy as np
 import pytest
 
 from fakes.desk_lab import NOW_NS, DeskLab, alerts, couplings, readings
+from fakes.nulls import unexplained
 from volgauge.analytics.asset import Past
 from volgauge.analytics.bars import Bar
 from volgauge.analytics.desk import READS_PER_TICK, SPILLOVER_SECONDS, Part
 from volgauge.analytics.spillover import compute_spillover
-from volgauge.domain.analytics import AnalyticsValue, CouplingValue, Edge, Lack, Rule
+from volgauge.domain.analytics import Edge, Lack, Rule
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_MINUTE, NANOS_PER_SECOND
 from volgauge.publish.record import encode
 from volgauge.settings import AlertSettings, AnalyticsSettings
 
 EIGHT = ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "BNB", "AVAX")
-NOT_READINGS = {"inverted_since_ns", "absolute_since_ns", "adaptive_since_ns", "decoupled_since_ns"}
-"""Null means "it is not so", and needs no reason."""
 
 
 def test_nothing_is_due_before_the_first_record() -> None:
@@ -284,41 +283,3 @@ def test_coupling_sees_the_levels() -> None:
 def bar(open_ns: int, opened: float, close: float) -> Bar:
     """A day that went straight."""
     return Bar(open_ns, opened, max(opened, close), min(opened, close), close)
-
-
-def unexplained(record: AnalyticsValue | CouplingValue) -> list[str]:
-    """Paths of null readings without a reason, neither their own nor one of what holds them."""
-    return [
-        path
-        for path in nulls(record, "")
-        if path.rpartition(".")[2] not in NOT_READINGS
-        and not any(path == known or path.startswith(f"{known}.") for known in record.missing)
-    ]
-
-
-def nulls(part: object, path: str) -> list[str]:
-    """Paths of everything that is null, in the words of `missing`."""
-    if part is None:
-        return [path]
-    found: list[str] = []
-    if isinstance(part, msgspec.Struct):
-        for name in part.__struct_fields__:
-            if name != "missing":
-                found += nulls(getattr(part, name), f"{path}.{name}".lstrip("."))
-    elif isinstance(part, dict):
-        for key, item in part.items():
-            found += nulls(item, f"{path}.{key}")
-    elif isinstance(part, tuple):
-        for item in part:
-            names = {
-                "TenorReading": ("tenor",),
-                "ExpiryReading": ("book", "expiry"),
-                "ForwardVol": ("begin", "end"),
-                "PairCoupling": ("first", "second"),
-            }.get(type(item).__name__, ())
-            words = [str(getattr(item, name)) for name in names]
-            mark = ("." if names[:1] == ("book",) else "-").join(words)
-            inner = nulls(item, f"{path}.{mark}")
-            # A forward volatility is its value.
-            found += [p.removesuffix(".value") if "begin" in names else p for p in inner]
-    return found
