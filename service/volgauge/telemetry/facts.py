@@ -4,6 +4,7 @@ import enum
 from collections.abc import Mapping
 from typing import Protocol
 
+from volgauge.domain.events import Coverage
 from volgauge.domain.instrument import Asset
 
 
@@ -47,6 +48,11 @@ class VenueFacts(Protocol):
     @property
     def counts(self) -> Mapping[str, int]:
         """Rare events taken, by type."""
+        ...
+
+    @property
+    def coverage(self) -> Mapping[str, Coverage]:
+        """How much of each connection's plan the venue accepted."""
         ...
 
     @property

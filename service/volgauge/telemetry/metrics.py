@@ -280,6 +280,13 @@ FAMILIES = (
         ("venue",),
     ),
     Family(
+        "volgauge_feed_coverage_ratio",
+        Kind.GAUGE,
+        "Share of the subscriptions asked for that the venue accepted, 0 to 1; absent before "
+        "its first answer.",
+        ("venue",),
+    ),
+    Family(
         "volgauge_book_gaps_total",
         Kind.COUNTER,
         "Breaks in the sequence of a book.",
@@ -630,6 +637,11 @@ class Metrics(Collector):
             )
             for event, count in list(sink.counts.items()):
                 scrape.add("volgauge_events_total", count, sink.venue, event)
+            plans = list(sink.coverage.values())
+            requested = sum(plan.requested for plan in plans)
+            if requested:
+                share = sum(plan.accepted for plan in plans) / requested
+                scrape.add("volgauge_feed_coverage_ratio", share, sink.venue)
 
     def _collect_lags(self, scrape: Scrape) -> None:
         for venue, lag in self._lags.items():

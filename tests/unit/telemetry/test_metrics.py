@@ -13,6 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from fakes.records import fixing_value
 from volgauge.book.quotes import QuoteTable
+from volgauge.domain.events import Coverage
 from volgauge.domain.index import (
     ExpirySurface,
     IndexValue,
@@ -74,6 +75,7 @@ class VenueState:
         self.venue = DERIBIT
         self.last_data_ns = 1_790_000_000_250_000_000
         self.counts: Counter[str] = Counter({"ForwardQuote": 7})
+        self.coverage: dict[str, Coverage] = {}
         self.vol_index = {BTC: 51.75}
         self.vol_index_ns = {BTC: self.last_data_ns}
 
@@ -359,6 +361,23 @@ def test_a_venue_of_the_engine_shows_its_newest_data(
     assert registry.get_sample_value(name, {"venue": "deribit"}) == 1_790_000_000.25
     rare = {"venue": "deribit", "event": "ForwardQuote"}
     assert registry.get_sample_value("volgauge_events_total", rare) == 7
+
+
+def test_coverage_is_the_share_of_all_connections(
+    metrics: Metrics, registry: CollectorRegistry
+) -> None:
+    """Connections count by what they asked for; before the first answer there is no share."""
+    venue = VenueState()
+    metrics.watch_venue(venue)
+    labels = {"venue": "deribit"}
+    before = registry.get_sample_value("volgauge_feed_coverage_ratio", labels)
+    for name, requested, accepted in (("hot", 300, 300), ("cold", 100, 50)):
+        venue.coverage[name] = Coverage(
+            venue=DERIBIT, received_ns=1, connection=name, requested=requested, accepted=accepted
+        )
+
+    assert before is None
+    assert registry.get_sample_value("volgauge_feed_coverage_ratio", labels) == 350 / 400
 
 
 def compare_for(metrics: Metrics, seconds: int) -> None:
