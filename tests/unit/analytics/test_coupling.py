@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import asdict
 
 from volgauge.analytics.coupling import Coupling, CouplingReading, systemic_share
-from volgauge.analytics.pair import Decoupling
+from volgauge.analytics.hayashi import LagReading
+from volgauge.analytics.pair import Decoupling, Pair
 from volgauge.analytics.spillover import compute_spillover
 from volgauge.domain.analytics import Lack, PairCoupling
 from volgauge.domain.instrument import Asset
@@ -416,3 +417,31 @@ def test_a_result_of_long_ago_is_told_no_more() -> None:
     late = coupling.reading(now + 60 * MINUTE + 1)
     assert late.spillover is None
     assert late.missing["spillover"] is Lack.TOO_LITTLE_HISTORY
+
+
+def test_lag_readings_of_before_a_halt_are_not_told_after_it() -> None:
+    """They are null until the pair is scanned again."""
+    pair = Pair(BTC, ETH, AnalyticsSettings())
+    pair.lags = LagReading(0.5, 7.0, 2.0)
+    none = (Lack.TOO_LITTLE_HISTORY, Lack.TOO_LITTLE_HISTORY)
+    before = pair.reading(4.0, 4.1, none, START, {})
+    pair.reading(4.0, Lack.HALTED, none, START, {})
+    missing: dict[str, Lack] = {}
+    after = pair.reading(4.0, 4.1, none, START, missing)
+
+    assert (before.hayashi_yoshida, before.lead_seconds, before.lead_ratio) == (0.5, 7.0, 2.0)
+    assert after.hayashi_yoshida is None
+    assert missing["pairs.BTC-ETH.lead_seconds"] is Lack.TOO_LITTLE_HISTORY
+
+
+def test_a_pause_in_the_readings_is_bridged_by_no_change() -> None:
+    """After two hours without a reading the last hour is made up for, and nothing before it."""
+    levels = walks(14, 220, 0.5)
+    coupling = Coupling(AnalyticsSettings())
+    now = play(coupling, levels[:100], BTC, ETH)
+    for row in levels[100:]:
+        for asset, level in zip((BTC, ETH), row, strict=True):
+            coupling.observe(asset, exp(level), now + 30 * SECOND)
+        now += MINUTE
+
+    assert pair_of(coupling.reading(now)).n_observations == 99 + 59

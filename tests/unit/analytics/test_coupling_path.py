@@ -121,3 +121,15 @@ def test_the_path_holds_one_hour_however_long_it_runs() -> None:
     ticks = path.ticks(at(end))
     assert int(ticks.at_ns[0]) == at(end - 3600)
     assert len(ticks.at_ns) == 3600 + 1800
+
+
+def test_a_value_that_flaps_all_the_time_does_not_outgrow_the_path() -> None:
+    """Twelve thousand breaks within the hour: the newest part is kept, the rest forgotten."""
+    path = Path()
+    for step in range(12_000):
+        path.take(50.0, at(step * 0.2))
+        path.take(None, at(step * 0.2 + 0.1))
+
+    ticks = path.ticks(at(2400.0))
+    assert int(ticks.at_ns[-1]) == at(2399.9)
+    assert 4096 <= len(ticks.at_ns) <= 8192
