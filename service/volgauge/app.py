@@ -23,6 +23,7 @@ from volgauge import __version__, kernels
 from volgauge.analytics.desk import Part
 from volgauge.clock import Clock, SystemClock
 from volgauge.domain.analytics import AlertEvent
+from volgauge.domain.history import CandleSeries
 from volgauge.domain.index import (
     METHODOLOGY_VERSION,
     FixingValue,
@@ -115,7 +116,12 @@ class Service:
             else None
         )
         self.history = (
-            HistoryKeeper(HistoryStore(settings.history.path), source)
+            HistoryKeeper(
+                HistoryStore(settings.history.path),
+                source,
+                settings=settings.history,
+                headline=tenor_label(settings.index.headline_tenor_days),
+            )
             if settings.history.path
             else None
         )
@@ -399,17 +405,18 @@ class Service:
             self._offer(record)
 
 
-def _history_reader(keeper: HistoryKeeper) -> Callable[[HistoryQuery], Awaitable[dict[str, Any]]]:
+def _history_reader(keeper: HistoryKeeper) -> Callable[[HistoryQuery], Awaitable[CandleSeries]]:
     """Let the API read candles; what the store refuses becomes a typed answer."""
 
-    async def read(query: HistoryQuery) -> dict[str, Any]:
+    async def read(query: HistoryQuery) -> CandleSeries:
         try:
-            found = await keeper.query(
+            return await keeper.query(
                 query.asset,
                 query.series,
                 start_s=query.start_s,
                 end_s=query.end_s,
                 resolution_seconds=query.resolution_seconds,
+                newest=query.newest,
             )
         except NoHistory as error:
             raise ApiError(404, "no_history", str(error)) from error
@@ -417,8 +424,6 @@ def _history_reader(keeper: HistoryKeeper) -> Callable[[HistoryQuery], Awaitable
             raise ApiError(400, "bad_range", str(error)) from error
         except MixedSources as error:
             raise ApiError(409, "mixed_sources", str(error)) from error
-        answer: dict[str, Any] = msgspec.to_builtins(found)
-        return answer
 
     return read
 

@@ -18,10 +18,11 @@ from volgauge.analytics.desk import Desk, Reading
 from volgauge.analytics.spillover import compute_spillover
 from volgauge.app import run_beside, serve
 from volgauge.domain.analytics import MARKET, AlertEvent
+from volgauge.domain.history import Candle
 from volgauge.domain.index import IndexValue, Source, SurfaceValue, tenor_label
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import VenueError, VolgaugeError
-from volgauge.history.candles import PRICE, Candle
+from volgauge.history.candles import PRICE
 from volgauge.history.keeper import HistoryKeeper
 from volgauge.index.engine import Engine
 from volgauge.offline.accuracy import report as reports

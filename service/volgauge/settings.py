@@ -26,6 +26,7 @@ ENVIRONMENT_PREFIX = "VOLGAUGE__"
 Positive = Annotated[float, Meta(gt=0.0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, Meta(ge=1)]
+Days = Annotated[float, Meta(ge=0.0, le=36_525.0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
@@ -109,6 +110,15 @@ class HistorySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     path: str = ""
     """SQLite file; empty keeps no history (the demo keeps its own, separate one)."""
+    keep_1s_days: Days = 2.0
+    """Only the headline tenor has candles of a second. 0 keeps for ever, here and below."""
+    keep_1m_days: Days = 90.0
+    keep_5m_days: Days = 400.0
+    keep_15m_days: Days = 400.0
+    keep_1h_days: Days = 0.0
+    keep_4h_days: Days = 0.0
+    keep_12h_days: Days = 0.0
+    keep_1d_days: Days = 0.0
 
 
 class RecorderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

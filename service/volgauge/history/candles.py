@@ -4,44 +4,21 @@ A value that cannot be computed adds nothing, and a span without any value has n
 last value is never carried into it.
 """
 
-from msgspec import Struct
+from collections.abc import Iterable
 
-from volgauge.domain.index import IndexValue, Status
+from volgauge.domain.history import Candle
 from volgauge.domain.units import NANOS_PER_SECOND
 
 PRICE = "price"
 """Series name of the underlying's index price; the others are tenor labels such as `30d`."""
-
-RESOLUTIONS_SECONDS = (60, 300, 900, 3_600, 14_400, 43_200, 86_400)
-"""Each divides the next and the last is a day, so that every candle opens on a UTC boundary."""
-
-_CARRIED = frozenset({Status.GUARD, Status.STALE, Status.HALTED, Status.WARMING})
-"""Statuses whose `value`, if any, is an earlier one."""
-
-
-class Candle(Struct, frozen=True, gc=False):
-    """One span."""
-
-    opened_s: int
-    """Start, seconds since 1970-01-01 UTC, a multiple of the resolution."""
-    open: float
-    high: float
-    low: float
-    close: float
-
-
-def observed(value: IndexValue) -> float | None:
-    """The number that a record adds to history; None when it carries an earlier one or none."""
-    is_repeated = value.status in _CARRIED or value.reason is not None
-    return None if is_repeated else value.value
 
 
 class CandleBuilder:
     """The candle under construction of one series."""
 
     def __init__(self, resolution_seconds: int) -> None:
+        self.resolution_seconds = resolution_seconds
         self._span_ns = resolution_seconds * NANOS_PER_SECOND
-        self._resolution = resolution_seconds
         self._candle: Candle | None = None
 
     def add(self, instant_ns: int, value: float | None) -> Candle | None:
@@ -55,7 +32,7 @@ class CandleBuilder:
         Returns:
             The candle that this instant closed, if any.
         """
-        opened_s = instant_ns // self._span_ns * self._resolution
+        opened_s = instant_ns // self._span_ns * self.resolution_seconds
         closed = None
         candle = self._candle
         if candle is not None:
@@ -78,3 +55,28 @@ class CandleBuilder:
         """Give up the unfinished candle, at shutdown."""
         candle, self._candle = self._candle, None
         return candle
+
+
+def find_gaps(
+    opened_s: Iterable[int], resolution_seconds: int, first_s: int, until_s: int
+) -> tuple[tuple[int, int], ...]:
+    """The spans that have no candle.
+
+    Args:
+        opened_s: Where candles open; ascending multiples of the resolution.
+        resolution_seconds: Length of a span.
+        first_s: Where the first span opens that is expected; a multiple of the resolution.
+        until_s: Where the last expected span ends; a multiple of the resolution.
+
+    Returns:
+        [from, to) in seconds; neighbouring spans are one gap; empty when `until_s <= first_s`.
+    """
+    gaps = []
+    expected_s = first_s
+    for opened in opened_s:
+        if min(opened, until_s) > expected_s:
+            gaps.append((expected_s, min(opened, until_s)))
+        expected_s = max(expected_s, opened + resolution_seconds)
+    if until_s > expected_s:
+        gaps.append((expected_s, until_s))
+    return tuple(gaps)

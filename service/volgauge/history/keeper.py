@@ -1,26 +1,77 @@
-"""Turn the records of a running service into minute candles on disk."""
+"""Turn the records of a running service into candles on disk, and forget the old ones."""
 
 import asyncio
+import sqlite3
 from collections.abc import Mapping
 
-from volgauge.domain.index import IndexValue, Source, SurfaceValue, tenor_label
-from volgauge.history.candles import PRICE, Candle, CandleBuilder, observed
-from volgauge.history.store import CandleSeries, HistoryStore
+import structlog
+from msgspec import Struct
 
+from volgauge.domain.history import RESOLUTIONS_SECONDS, Candle, CandleSeries, observed
+from volgauge.domain.index import IndexValue, Source, SurfaceValue, tenor_label
+from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.history.candles import PRICE, CandleBuilder
+from volgauge.history.store import HistoryStore
+from volgauge.settings import HistorySettings
+
+HEADLINE_RESOLUTION_SECONDS = 1
 RESOLUTION_SECONDS = 60
+"""Of every other series."""
 WRITE_SECONDS = 5.0
+PRUNE_EVERY = 12
+"""Writes from one pruning to the next."""
+MAX_WAITING = 3_600
+"""Candles of a series that wait while the file cannot be written; the oldest go first."""
+DAY_SECONDS = 86_400
 
 _Series = tuple[str, str]
+
+log = structlog.get_logger("volgauge")
+
+
+class HistoryStats(Struct):
+    """Facts for the metrics; plain numbers, never reset."""
+
+    written: int = 0
+    """Candles handed to the file."""
+    pruned: int = 0
+    """Candles forgotten by age."""
+    failed: int = 0
+    """Writes that the file refused; they are tried again."""
+    lost: int = 0
+    """Candles given up, because the file refused for too long."""
 
 
 class HistoryKeeper:
     """Feeds candle builders from `take`; `run` writes what they close, off the loop."""
 
-    def __init__(self, store: HistoryStore, source: Source) -> None:
+    def __init__(
+        self,
+        store: HistoryStore,
+        source: Source,
+        *,
+        settings: HistorySettings | None = None,
+        headline: str = "30d",
+    ) -> None:
+        """Prepare.
+
+        Args:
+            store: Not open yet.
+            source: Of the records; no other is read or pruned.
+            settings: How long candles are kept; None is the default.
+            headline: Series that has candles of a second.
+        """
+        self.stats = HistoryStats()
         self._store = store
         self._source = source
+        self._headline = headline
+        self._keep_seconds = _keep_seconds(settings or HistorySettings())
         self._builders: dict[_Series, CandleBuilder] = {}
         self._closed: dict[_Series, list[Candle]] = {}
+        self._seen_ns: dict[_Series, int] = {}
+        self._written_ns: dict[_Series, int] = {}
+        """What was computed until then is in the file, or was nothing."""
+        self._is_failing = False
 
     async def open(self) -> None:
         """Open the store.
@@ -40,22 +91,34 @@ class HistoryKeeper:
 
     async def run(self) -> None:
         """Write every few seconds until cancelled, and the unfinished candles then."""
+        turns = 0
         try:
             while True:
                 await asyncio.sleep(WRITE_SECONDS)
-                await self._write()
+                await self.write()
+                turns += 1
+                if turns % PRUNE_EVERY == 0:
+                    await self.prune()
         finally:
             for series, builder in self._builders.items():
                 candle = builder.take()
                 if candle is not None:
                     self._closed.setdefault(series, []).append(candle)
-            await self._write()
+            await self.write()
             await self._store.close()
 
     async def query(
-        self, asset: str, series: str, *, start_s: int, end_s: int, resolution_seconds: int
+        self,
+        asset: str,
+        series: str,
+        *,
+        start_s: int,
+        end_s: int,
+        resolution_seconds: int,
+        newest: int | None = None,
     ) -> CandleSeries:
-        """Read candles, of this service's own source only; the errors are the store's."""
+        """Read candles, of this service's own source only; arguments and errors are the store's."""
+        written_ns = self._written_ns.get((asset, series))
         return await self._store.query(
             asset,
             series,
@@ -63,6 +126,8 @@ class HistoryKeeper:
             end_s=end_s,
             resolution_seconds=resolution_seconds,
             source=self._source,
+            newest=newest,
+            complete_s=None if written_ns is None else written_ns // NANOS_PER_SECOND,
         )
 
     async def held(self, asset: str) -> dict[str, tuple[int, ...]]:
@@ -78,15 +143,79 @@ class HistoryKeeper:
         for (asset, series, resolution), rows in candles.items():
             await self._store.insert(asset, series, self._source, resolution, rows)
 
+    async def write(self) -> None:
+        """Put what is closed into the file; what the file refuses waits for the next time."""
+        closed, self._closed = self._closed, {}
+        seen_ns = dict(self._seen_ns)
+        try:
+            while closed:
+                series, candles = next(iter(closed.items()))
+                resolution = self._builders[series].resolution_seconds
+                await self._store.insert(*series, self._source, resolution, candles)
+                self.stats.written += len(candles)
+                del closed[series]
+        except asyncio.CancelledError:
+            # The insert under way may still happen: a candle that comes twice changes nothing.
+            self._put_back(closed)
+            raise
+        except sqlite3.Error as error:
+            self.stats.failed += 1
+            self._put_back(closed)
+            if not self._is_failing:
+                self._is_failing = True
+                log.exception("history.write_failed", error=str(error))
+            return
+        self._written_ns = seen_ns
+        if self._is_failing:
+            self._is_failing = False
+            log.info("history.write_recovered", failed=self.stats.failed, lost=self.stats.lost)
+
+    async def prune(self) -> None:
+        """Forget what is older than the settings say, counted from the newest record."""
+        if not self._written_ns or self._is_failing:
+            return
+        now_s = max(self._written_ns.values()) // NANOS_PER_SECOND
+        before_s = {
+            resolution: now_s - seconds for resolution, seconds in self._keep_seconds.items()
+        }
+        try:
+            self.stats.pruned += await self._store.prune(self._source, before_s)
+        except sqlite3.Error as error:
+            self.stats.failed += 1
+            log.exception("history.prune_failed", error=str(error))
+
     def _add(self, series: _Series, instant_ns: int, value: float | None) -> None:
         builder = self._builders.get(series)
         if builder is None:
-            builder = self._builders[series] = CandleBuilder(RESOLUTION_SECONDS)
+            is_headline = series[1] == self._headline
+            resolution = HEADLINE_RESOLUTION_SECONDS if is_headline else RESOLUTION_SECONDS
+            builder = self._builders[series] = CandleBuilder(resolution)
+        self._seen_ns[series] = instant_ns
         closed = builder.add(instant_ns, value)
         if closed is not None:
             self._closed.setdefault(series, []).append(closed)
 
-    async def _write(self) -> None:
-        closed, self._closed = self._closed, {}
-        for (asset, series), candles in closed.items():
-            await self._store.insert(asset, series, self._source, RESOLUTION_SECONDS, candles)
+    def _put_back(self, refused: Mapping[_Series, list[Candle]]) -> None:
+        for series, candles in refused.items():
+            waiting = [*candles, *self._closed.get(series, [])]
+            self.stats.lost += max(0, len(waiting) - MAX_WAITING)
+            self._closed[series] = waiting[-MAX_WAITING:]
+
+
+def _keep_seconds(settings: HistorySettings) -> dict[int, int]:
+    """Seconds to keep by resolution; what is kept for ever is absent."""
+    days = (
+        settings.keep_1s_days,
+        settings.keep_1m_days,
+        settings.keep_5m_days,
+        settings.keep_15m_days,
+        settings.keep_1h_days,
+        settings.keep_4h_days,
+        settings.keep_12h_days,
+        settings.keep_1d_days,
+    )
+    return {
+        resolution: round(kept * DAY_SECONDS)
+        for resolution, kept in zip(RESOLUTIONS_SECONDS, days, strict=True)
+        if kept > 0.0
+    }

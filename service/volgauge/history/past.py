@@ -2,9 +2,10 @@
 
 from volgauge.analytics.asset import Past
 from volgauge.analytics.bars import Bar
+from volgauge.domain.history import Candle
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_SECOND
-from volgauge.history.candles import PRICE, Candle
+from volgauge.history.candles import PRICE
 from volgauge.history.keeper import HistoryKeeper
 from volgauge.history.store import NoHistory
 

@@ -1,26 +1,28 @@
 """Candles on disk: one SQLite file in write-ahead mode, all of its I/O in one thread.
 
-Whoever inserts one-minute candles finds the wider ones made of them, up to a day.
+Whoever inserts candles of a second or a minute finds the wider ones made of them, up to a day.
 Candles of live, simulated and replayed input may lie in one file; one answer never mixes them.
 """
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from msgspec import Struct
-
+from volgauge.domain.history import MAX_CANDLES, RESOLUTIONS_SECONDS, Candle, CandleSeries
 from volgauge.domain.index import Source
 from volgauge.errors import InputError, VolgaugeError
-from volgauge.history.candles import RESOLUTIONS_SECONDS, Candle
+from volgauge.history.candles import find_gaps
 
-MAX_CANDLES = 5_000
-"""In one answer; a longer range is refused with the advice to take a coarser resolution."""
 BUSY_SECONDS = 5.0
+PRUNE_ROWS = 10_000
+"""In one transaction: queries wait for no more than that."""
+MAX_SECOND = 2**53
+"""Later than any candle, and still an integer to SQLite."""
 SCHEMA_VERSION = 1
 
 _SCHEMA = """
@@ -63,7 +65,21 @@ _HOLD = "INSERT OR IGNORE INTO held VALUES (?, ?, ?, ?)"
 _SELECT = """
 SELECT opened, open, high, low, close FROM candle
 WHERE asset = ? AND series = ? AND source = ? AND resolution = ? AND opened >= ? AND opened < ?
-ORDER BY opened
+ORDER BY opened DESC LIMIT ?
+"""
+_ENDS = """
+SELECT min(opened), max(opened) FROM candle
+WHERE asset = ? AND series = ? AND source = ? AND resolution = ?
+"""
+_KEYS = "SELECT asset, series FROM held WHERE source = ? AND resolution = ?"
+_PRUNE = """
+DELETE FROM candle
+WHERE asset = :asset AND series = :series AND source = :source AND resolution = :resolution
+  AND opened < :before AND opened <= (
+    SELECT max(opened) FROM (
+      SELECT opened FROM candle
+      WHERE asset = :asset AND series = :series AND source = :source AND resolution = :resolution
+      ORDER BY opened LIMIT :rows))
 """
 _ALL_HELD = """
 SELECT series, resolution FROM held WHERE asset = ? AND source = ? ORDER BY series, resolution
@@ -90,17 +106,6 @@ class MixedSources(VolgaugeError):
 
 class RangeTooLong(VolgaugeError):
     """The answer would exceed MAX_CANDLES."""
-
-
-class CandleSeries(Struct, frozen=True, kw_only=True):
-    """One answer."""
-
-    asset: str
-    series: str
-    source: Source
-    resolution_seconds: int
-    candles: tuple[Candle, ...]
-    """Ascending; a span without any value is absent."""
 
 
 class HistoryStore:
@@ -156,6 +161,8 @@ class HistoryStore:
         end_s: int,
         resolution_seconds: int,
         source: Source | None = None,
+        newest: int | None = None,
+        complete_s: int | None = None,
     ) -> CandleSeries:
         """Read the candles that open in [start_s, end_s).
 
@@ -166,6 +173,10 @@ class HistoryStore:
             end_s: Excluded.
             resolution_seconds: One of RESOLUTIONS_SECONDS.
             source: None is fine as long as the file holds one source of this series.
+            newest: Only the last so many of the range, which may then be of any length; gaps are
+                told from the first of them on.
+            complete_s: All that was observed before this second is in the file: an absent span is
+                a gap. None: nothing is known beyond the newest candle.
 
         Raises:
             ValueError: The resolution is none of RESOLUTIONS_SECONDS.
@@ -173,17 +184,40 @@ class HistoryStore:
             MixedSources: Several sources are stored and none was named.
             RangeTooLong: More than MAX_CANDLES would be returned.
         """
-        if resolution_seconds not in RESOLUTIONS_SECONDS:
-            raise ValueError(
-                f"expected one of {RESOLUTIONS_SECONDS}, received {resolution_seconds}"
-            )
-        if (end_s - start_s) // resolution_seconds > MAX_CANDLES:
+        _require_resolution(resolution_seconds)
+        wanted = (end_s - start_s) // resolution_seconds if newest is None else newest
+        if wanted > MAX_CANDLES:
             raise RangeTooLong(
                 f"expected at most {MAX_CANDLES} candles; take a shorter range or a coarser one"
             )
+        start_s, end_s = (min(max(second, 0), MAX_SECOND) for second in (start_s, end_s))
         return await self._run(
-            lambda: self._query(asset, series, start_s, end_s, resolution_seconds, source)
+            lambda: self._query(
+                (asset, series), source, resolution_seconds, start_s, end_s, newest, complete_s
+            )
         )
+
+    async def prune(self, source: Source, before_s: Mapping[int, int]) -> int:
+        """Delete the candles of a source that open before an instant, by resolution.
+
+        The file does not shrink: what is freed is used again.
+
+        Args:
+            source: No other source's candles are touched.
+            before_s: Seconds since 1970-01-01 UTC by resolution in seconds.
+
+        Returns:
+            How many were deleted.
+        """
+        deleted = 0
+        for resolution, before in before_s.items():
+            for key in await self._run(partial(self._keys, source, resolution)):
+                work = partial(self._prune, key, source, resolution, before)
+                more = PRUNE_ROWS
+                while more == PRUNE_ROWS:
+                    more = await self._run(work)
+                    deleted += more
+        return deleted
 
     async def held(self, asset: str, source: Source) -> dict[str, tuple[int, ...]]:
         """What is stored of an asset: the resolutions in seconds by series; empty: nothing."""
@@ -254,32 +288,65 @@ class HistoryStore:
 
     def _query(
         self,
-        asset: str,
-        series: str,
+        name: tuple[str, str],
+        source: Source | None,
+        resolution: int,
         start_s: int,
         end_s: int,
-        resolution_seconds: int,
-        source: Source | None,
+        newest: int | None,
+        complete_s: int | None,
     ) -> CandleSeries:
         connection = self._open_connection
-        held = connection.execute(_HELD, (asset, series, resolution_seconds))
+        held = connection.execute(_HELD, (*name, resolution))
         sources = [Source(row[0]) for row in held]
+        asset, series = name
         if not sources or (source is not None and source not in sources):
             kind = f"{source.value} history" if source is not None else "history"
-            raise NoHistory(f"no {kind} of {asset} {series} at {resolution_seconds} s")
+            raise NoHistory(f"no {kind} of {asset} {series} at {resolution} s")
         if source is None:
             if len(sources) > 1:
                 raise MixedSources(sources)
             [source] = sources
-        key = (asset, series, source.value, resolution_seconds)
-        found = connection.execute(_SELECT, (*key, start_s, end_s))
+        key = (*name, source.value, resolution)
+        limit = MAX_CANDLES + 1 if newest is None else newest
+        rows = connection.execute(_SELECT, (*key, start_s, end_s, limit)).fetchall()
+        oldest, last = connection.execute(_ENDS, key).fetchone()
+        candles = tuple(Candle(*row) for row in reversed(rows))
+        if oldest is None:  # everything was pruned
+            gaps: tuple[tuple[int, int], ...] = ()
+        else:
+            first_s = max(oldest, -(-start_s // resolution) * resolution)
+            if newest is not None and len(candles) >= newest:
+                first_s = candles[0].opened_s if candles else end_s
+            over_s = max(last + resolution, (complete_s or 0) // resolution * resolution)
+            until_s = min(over_s, -(-end_s // resolution) * resolution)
+            gaps = find_gaps((c.opened_s for c in candles), resolution, first_s, until_s)
         return CandleSeries(
             asset=asset,
             series=series,
             source=source,
-            resolution_seconds=resolution_seconds,
-            candles=tuple(Candle(*row) for row in found),
+            resolution_seconds=resolution,
+            candles=candles,
+            gaps=gaps,
         )
+
+    def _keys(self, source: Source, resolution: int) -> list[tuple[str, str]]:
+        return self._open_connection.execute(_KEYS, (source.value, resolution)).fetchall()
+
+    def _prune(self, name: tuple[str, str], source: Source, resolution: int, before_s: int) -> int:
+        asset, series = name
+        with self._open_connection as transaction:
+            return transaction.execute(
+                _PRUNE,
+                {
+                    "asset": asset,
+                    "series": series,
+                    "source": source.value,
+                    "resolution": resolution,
+                    "before": before_s,
+                    "rows": PRUNE_ROWS,
+                },
+            ).rowcount
 
     def _held(self, asset: str, source: Source) -> dict[str, tuple[int, ...]]:
         found: dict[str, tuple[int, ...]] = {}

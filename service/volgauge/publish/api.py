@@ -1,14 +1,17 @@
 """The records as JSON: what the hub holds, candles and evidence. Nothing is computed here."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
+import msgspec
 from aiohttp import web
 from msgspec import Struct
 
 from volgauge.clock import Clock
 from volgauge.domain.analytics import MARKET
 from volgauge.domain.channels import Kind
+from volgauge.domain.history import RESOLUTIONS_SECONDS
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.publish.answers import (
     NAME,
@@ -24,7 +27,10 @@ from volgauge.publish.answers import (
 )
 from volgauge.publish.hub import Hub
 
-DAY_SECONDS = 86_400
+DEFAULT_CANDLES = 1_440
+"""How many spans back an answer begins that names no `from`."""
+COMPRESS_BYTES = 16_384
+"""Longer answers are compressed in a thread."""
 
 
 class HistoryQuery(Struct, frozen=True):
@@ -36,10 +42,12 @@ class HistoryQuery(Struct, frozen=True):
     start_s: int
     end_s: int
     resolution_seconds: int
+    newest: int | None = None
+    """Only the last so many of the range, which may then be of any length."""
 
 
-HistoryReader: TypeAlias = Callable[[HistoryQuery], Awaitable[Mapping[str, Any]]]
-"""Where candles come from, as plain data; raises ApiError. The composition root gives one."""
+HistoryReader: TypeAlias = Callable[[HistoryQuery], Awaitable[object]]
+"""Where candles come from, a CandleSeries; raises ApiError. The composition root gives one."""
 
 
 class EvidenceReader(Protocol):
@@ -152,6 +160,7 @@ class Api:
         return raw_answer(request, self._hub.alerts.as_json())
 
     async def _candles(self, request: web.Request) -> web.Response:
+        """Candles that open in [from, to) and the gaps between them; at most MAX_CANDLES."""
         if self._history is None:
             raise ApiError(404, "no_history", "this server keeps no history (history.path)")
         asset = check(NAME, request.match_info["asset"], "asset")
@@ -164,12 +173,21 @@ class Api:
             end_s = self._clock.wall_ns() // NANOS_PER_SECOND + 1
         start_s = read_instant(request, "from")
         resolution = read_whole(request, "resolution", 60)
+        if resolution not in RESOLUTIONS_SECONDS:
+            known = ", ".join(map(str, RESOLUTIONS_SECONDS))
+            raise ApiError(400, "bad_resolution", f"resolution: expected one of {known}")
         if start_s is None:
-            start_s = end_s - DAY_SECONDS
+            start_s = end_s - DEFAULT_CANDLES * resolution
         if start_s >= end_s:
             raise ApiError(400, "bad_range", "expected `from` before `to`")
-        query = HistoryQuery(asset, series, start_s, end_s, resolution)
-        response = json_answer(await self._history(query))
+        found = await self._history(HistoryQuery(asset, series, start_s, end_s, resolution))
+        # Thousands of candles take milliseconds to encode and to compress: not on the loop.
+        response = web.Response(
+            body=await asyncio.to_thread(msgspec.json.encode, found),
+            content_type="application/json",
+            headers={"Cache-Control": "no-store"},
+            zlib_executor_size=COMPRESS_BYTES,
+        )
         response.enable_compression()
         return response
 

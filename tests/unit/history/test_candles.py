@@ -3,8 +3,9 @@
 import pytest
 
 from fakes.records import index_value
+from volgauge.domain.history import Candle, observed
 from volgauge.domain.index import Status
-from volgauge.history.candles import Candle, CandleBuilder, observed
+from volgauge.history.candles import CandleBuilder
 
 SECOND = 1_000_000_000
 
