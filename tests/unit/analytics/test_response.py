@@ -17,7 +17,9 @@ START = 1_800_000_000 * SECOND
 BTC, ETH = Asset("BTC"), Asset("ETH")
 
 
-def respond(sizes: F64, changes: F64, *, halted: int | None = None) -> tuple[JumpResponses, int]:
+def respond(
+    sizes: F64, changes: F64, *, halted: int | None = None, told_twice: bool = False
+) -> tuple[JumpResponses, int]:
     """Jumps of BTC every ten minutes; ETH's ln(index) moves by `changes` 100 s after each."""
     responses = JumpResponses()
     paths = {BTC: Path(), ETH: Path()}
@@ -26,12 +28,14 @@ def respond(sizes: F64, changes: F64, *, halted: int | None = None) -> tuple[Jum
     for row, (size, change) in enumerate(zip(sizes.tolist(), changes.tolist(), strict=True)):
         jumped_ns = now
         responses.jump(BTC, size, jumped_ns)
+        if told_twice:
+            responses.jump(BTC, size, jumped_ns)
         for second in range(-20, 580, 20):
             now = jumped_ns + second * SECOND
             if second == 100:
                 level += change
             if second == 320:
-                level += 0.5  # after the five minutes: no part of the answer
+                level += 0.05 * (row % 3 - 1)  # after the five minutes: no part of the answer
             if row == halted and second == 200:
                 paths[ETH].take(None, now)
             paths[ETH].take(exp(level), now)
@@ -99,10 +103,7 @@ def test_an_index_that_never_answers_does_not_vary() -> None:
 def test_a_jump_told_twice_counts_once() -> None:
     """The same end again is the same jump."""
     sizes = np.random.default_rng(6).standard_normal(19) * 0.02
-    responses, now = respond(sizes, sizes)
-    responses.jump(BTC, 0.5, now - 600 * SECOND)
-    paths = {BTC: Path(), ETH: Path()}
-    responses.settle(paths, now + 600 * SECOND)
+    responses, now = respond(sizes, sizes, told_twice=True)
 
     assert responses.correlation(BTC, ETH, now) is Lack.TOO_LITTLE_HISTORY
 
