@@ -1,144 +1,158 @@
-"""The live page in a real browser."""
+"""The live page in a real browser: what it shows, and how fast."""
 
-import shutil
+import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 from msgspec.structs import replace
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser
 
+from browser.chromium import Watched, open_page
+from browser.page_lab import everything, market_lab, on_stage
+from fakes.readings import alert_event, analytics_value
 from fakes.records import venue_index_value
-from serving import Served, index_record, serve, surface_record
-from volgauge.domain.index import Reason, Source, Status, StatusEvent, VenueValue
+from serving import CLOCK, index_record, surface_record
+from volgauge.domain.analytics import Edge, Lack
+from volgauge.domain.index import Source, Status, StatusEvent, VenueValue
 from volgauge.domain.instrument import Asset, Venue
 from volgauge.domain.units import NANOS_PER_SECOND
-from volgauge.publish import stream
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NONE = "\u2013"
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """The distribution's Chromium, headless."""
-    async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        await browser.close()
-
-
-async def open_page(
-    browser: Browser, url: str, width: int = 1280, height: int = 900
-) -> tuple[Page, list[str], list[str]]:
-    """A loaded page, its console errors and the hosts it asked."""
-    context = await browser.new_context(viewport={"width": width, "height": height})
-    page = await context.new_page()
-    errors: list[str] = []
-    requests: list[str] = []
-    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("request", lambda request: requests.append(request.url))
-    await page.goto(url)
-    return page, errors, requests
-
-
-def feed(served: Served, seq: int, value: float | None, **more: object) -> None:
-    """One record for two assets."""
-    served.hub.offer(index_record(seq, value, **more))  # type: ignore[arg-type] # passed through
-
-
-async def text_becomes(page: Page, selector: str, text: str, seconds: float = 5.0) -> None:
-    """Wait for a text."""
-    await page.wait_for_function(
-        "([s, t]) => document.querySelector(s).textContent.includes(t)",
-        arg=[selector, text],
-        timeout=seconds * 1000,
-    )
+def books(**states: str) -> dict[Venue, VenueValue]:
+    """What each book says; two underscores stand for a colon."""
+    return {
+        Venue(name.replace("__", ":")): VenueValue(
+            value=None if state == "down" else 52.5,
+            weight=0.4 if state == "in" else 0.0,
+            state=state,
+        )
+        for name, state in states.items()
+    }
 
 
 async def test_a_published_value_is_shown_within_a_second(browser: Browser) -> None:
-    """Value, band, status, source and term; no error, nothing from elsewhere."""
-    async with serve() as served:
-        feed(served, 1, 52.31)
-        served.hub.offer(surface_record())
-        page, errors, requests = await open_page(browser, served.url)
-        await text_becomes(page, "#value", "52.31")
-        feed(served, 2, 53.07)
-        await text_becomes(page, "#value", "53.07", seconds=1.0)
+    """Value, band, status, source, venue's index and term; from first paint to a later tick."""
+    async with on_stage() as stage:
+        stage.hub.offer(index_record(1, 52.31))
+        stage.hub.offer(surface_record())
+        shown = await open_page(browser, stage.url)
+        await shown.shows("#value", "52.31")
+        stage.hub.offer(index_record(2, 53.07))
+        await shown.shows("#value", "53.07", seconds=1.0)
+        await shown.shows("#venue-index", "52.40")
 
-        assert await page.text_content("#source") == "simulated"
-        assert await page.text_content("#status") == "SINGLE_VENUE"
-        assert await page.text_content("#band") == "52.67 \u2013 53.47"
-        assert await page.locator("#expiries tr").count() == 2
-        assert await page.text_content("#venue-index") == "52.40"
-        assert not await page.locator("#banner").is_visible()
-        assert [] == errors
-        assert all(url.startswith(served.url) for url in requests)
-
-
-async def test_stale_and_halted_cannot_be_missed(browser: Browser) -> None:
-    """A red banner, the status, and no number when there is none."""
-    async with serve() as served:
-        feed(served, 1, 52.31)
-        page, _, _ = await open_page(browser, served.url)
-        await text_becomes(page, "#value", "52.31")
-        feed(served, 2, 52.31, status=Status.STALE, reason=Reason.FEED_DOWN, age_ns=8_000_000_000)
-        await text_becomes(page, "#banner", "STALE")
-        assert await page.locator("#banner").is_visible()
-        feed(served, 3, None, status=Status.HALTED, reason=Reason.NO_BRACKET)
-        await text_becomes(page, "#banner", "HALTED: no bracket")
-
-        assert await page.text_content("#value") == "\u2013"
-        feed(served, 4, 51.0)
-        await text_becomes(page, "#value", "51.00")
-        await page.wait_for_selector("#banner", state="hidden")
+        assert await shown.text("#source") == "simulated"
+        assert "no real market" in await shown.page.evaluate(
+            "getComputedStyle(document.querySelector('#source'), '::after').content"
+        )
+        assert await shown.text("#status") == "SINGLE_VENUE"
+        assert await shown.text("#band") == "52.67 \u2013 53.47"
+        assert await shown.text("#build") == "volgauge test · methodology 0 · native · simulated"
+        assert "53.07" in await shown.page.title()
 
 
-async def test_an_old_value_shows_its_age_in_red(browser: Browser) -> None:
-    """The age is counted from the newest input by the server's clock, and ticks."""
-    async with serve() as served:
-        feed(served, 1, 52.31, status=Status.STALE, reason=Reason.FEED_DOWN, age_ns=8_000_000_000)
-        page, _, _ = await open_page(browser, served.url)
-        await page.wait_for_selector("#age.late")
-        first = float((await page.text_content("#age") or "").removesuffix(" s"))
-        await page.wait_for_timeout(2_100)
-        second = float((await page.text_content("#age") or "").removesuffix(" s"))
+async def test_every_panel_draws_and_nothing_complains(browser: Browser) -> None:
+    """A whole market: no console error, no request elsewhere, no report of the content policy."""
+    async with on_stage(lab=market_lab()) as stage:
+        stage.hub.offer(alert_event(raised_ns=CLOCK.wall_ns()))
+        for record in everything(1, assets=("ETH",)):
+            stage.hub.offer(record)
+        stage.run(0.3)
+        stage.hub.offer(replace(analytics_value(1), value=41.0))
+        shown = await open_page(browser, stage.url, 1680, 3000, hash="#BTC")
+        await shown.shows("#smile-table", "deribit")
+        await shown.shows("#level-note", "sum to")
+        await shown.shows("#coupling-matrix", "ETH")
+        await shown.shows("#term-table", "24 h")
+        await shown.shows("#surface-table", "58.5")
+        await shown.shows("#regime", "Exposure")
+        await shown.shows("#realized", "Yang\u2013Zhang")
+        await shown.shows("#interest", "Put/call interest")
+        await shown.shows("#alerts", "17 % in five minutes")
+        await shown.shows("#venues", "deribit")
+        for name in ("1m", "1h", "1d", "1s"):
+            await shown.page.click(f'[data-frame="{name}"]')
+        await shown.page.click("#show-venues")
+        for _ in range(5):
+            stage.run(0.1)
+            await asyncio.sleep(0.2)
+        drawn = await shown.page.evaluate(
+            "[...document.querySelectorAll('#chart canvas, .plot canvas')]"
+            ".filter(node => node.width > 100).length"
+        )
 
-        assert 7.5 < first < 13
-        assert 1 <= second - first <= 4
+        assert drawn >= 6
+        assert await shown.complaints() == []
 
 
-async def test_a_silent_link_is_shown_as_lost(
-    browser: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Connected, but nothing comes: after four seconds the page says so, and recovers."""
-    monkeypatch.setattr(stream, "STREAM_CLOCK_SECONDS", 1_000.0)
-    async with serve() as served:
-        feed(served, 1, 52.31)
-        page, _, _ = await open_page(browser, served.url)
-        await text_becomes(page, "#value", "52.31")
-        await text_becomes(page, "#banner", "No connection", seconds=8.0)
-        feed(served, 2, 52.5)
-        await text_becomes(page, "#link", "live")
-        await page.wait_for_selector("#banner", state="hidden")
+async def test_a_reading_that_is_missing_says_why(browser: Browser) -> None:
+    """A dash, never a number, and the reason of the record beside it."""
+    async with on_stage() as stage:
+        stage.hub.offer(index_record(1, 52.0))
+        record = analytics_value(1)
+        bare = replace(
+            record,
+            realized=replace(record.realized, har=None),
+            missing={"realized.har": Lack.TOO_LITTLE_HISTORY},
+        )
+        stage.hub.offer(bare)
+        shown = await open_page(browser, stage.url, 1280, 2600)
+        await shown.shows("#realized", "HAR, next 30 d\u2013")
+        await shown.shows("#realized-note", "har (too little history)")
+
+        assert (
+            await shown.page.get_attribute("#realized div:has-text('HAR, next')", "title")
+            == "too little history"
+        )
 
 
-async def test_recent_changes_of_status_are_there_at_once(browser: Browser) -> None:
-    """What happened before the page was opened is listed, once, newest first."""
-    async with serve() as served:
-        feed(served, 1, 52.31)
+async def test_without_analytics_the_panels_say_so(browser: Browser) -> None:
+    """Plainly: not available."""
+    async with on_stage() as stage:
+        stage.hub.offer(index_record(1, 52.0))
+        shown = await open_page(browser, stage.url, 1280, 2600)
+        for name in ("surface", "coupling", "regime", "realized", "interest"):
+            await shown.shows(f"#{name}-note", "Not available")
+        await shown.shows("#smile-note", "Not available")
+        await shown.shows("#level-note", "keeps no evidence")
+
+
+async def test_who_contributes_and_who_does_not(browser: Browser) -> None:
+    """State, value, distance, weight and lag of each book; what is out is named at the top."""
+    async with on_stage() as stage:
+        record = replace(
+            index_record(1, 52.25), venues=books(deribit="in", okx__USD_UM="out", okx="down")
+        )
+        stage.hub.offer(record)
+        stage.hub.offer(venue_index_value(1, label="deribit", data_ns=time.time_ns()))
+        silent_ns = time.time_ns() - 12 * NANOS_PER_SECOND
+        stage.hub.offer(venue_index_value(1, label="okx", data_ns=silent_ns))
+        shown = await open_page(browser, stage.url, 1280, 2600)
+        await shown.shows("#venues", "13 ms")
+        rows = {row[0]: row[1:6] for row in await shown.table("#venues")}
+        colours = {
+            await shown.style(f"#venues .state.{state}", "color") for state in ("in", "out", "down")
+        }
+
+        assert rows["deribit"] == ["in", "52.50", "+0.25", "40 %", "13 ms"]
+        assert rows["okx:USD_UM"] == ["out", "52.50", "+0.25", "0 %", NONE]
+        assert rows["okx"][:4] == ["down", NONE, NONE, "0 %"]
+        assert 12 <= int(rows["okx"][4].removeprefix("silent ").removesuffix(" s")) < 20
+        assert await shown.text("#books") == "1 of 3"
+        assert "okx:USD_UM (out)" in await shown.text("#absent")
+        assert len(colours) == 3
+
+
+async def test_events_and_alerts_are_there_at_once_and_clear(browser: Browser) -> None:
+    """What happened before the page was opened, newest first; a cleared alert is gone."""
+    async with on_stage() as stage:
+        stage.hub.offer(index_record(1, 52.31))
         for after in (Status.STALE, Status.HALTED):
-            served.hub.offer(
+            stage.hub.offer(
                 StatusEvent(
                     asset=Asset("BTC"),
                     tenor_days=30.0,
@@ -148,155 +162,90 @@ async def test_recent_changes_of_status_are_there_at_once(browser: Browser) -> N
                     source=Source.SIMULATED,
                 )
             )
-        page, _, _ = await open_page(browser, served.url)
-        await text_becomes(page, "#events", "HALTED")
-        lines = await page.locator("#events li").all_text_contents()
+        raised_ns = CLOCK.wall_ns()
+        stage.hub.offer(alert_event(raised_ns=raised_ns))
+        shown = await open_page(browser, stage.url, 1280, 2600)
+        await shown.shows("#alerts", "WARNING")
+        lines = await shown.page.locator("#events li").all_text_contents()
+        stage.hub.offer(alert_event(raised_ns=raised_ns, edge=Edge.CLEARED))
+        await shown.shows("#alerts", "No alert is active")
 
-        assert len(lines) == 2
-        assert "OK → HALTED" in lines[0]
-
-
-async def test_the_page_survives_a_restart_of_the_server(browser: Browser) -> None:
-    """It says that the link is lost, and comes back by itself."""
-    async with serve() as served:
-        feed(served, 1, 52.31)
-        page, _, _ = await open_page(browser, served.url)
-        await text_becomes(page, "#value", "52.31")
-        port = int(served.url.rpartition(":")[2])
-    await text_becomes(page, "#banner", "No connection")
-    async with serve(port=port) as again:
-        feed(again, 1, 49.99)
-        await text_becomes(page, "#value", "49.99", seconds=15.0)
-        await text_becomes(page, "#link", "live")
-        await page.wait_for_selector("#banner", state="hidden")
+        assert ["spike raised" in lines[0], "OK → HALTED" in lines[1]] == [True, True]
+        assert len(lines) == 3
 
 
-async def test_assets_and_ranges_by_keyboard(browser: Browser) -> None:
-    """Arrows change the asset, digits the range; history is asked for."""
-    async with serve() as served:
-        feed(served, 1, 52.31)
-        feed(served, 1, 71.5, asset="ETH")
-        page, _, requests = await open_page(browser, served.url)
-        await text_becomes(page, "#value", "52.31")
-        await page.keyboard.press("ArrowRight")
-        await text_becomes(page, "#value", "71.50")
-        await page.keyboard.press("ArrowLeft")
-        await page.keyboard.press("3")
-        await page.wait_for_function(
-            "document.querySelector('[data-range=month]').ariaPressed === 'true'"
+@pytest.mark.parametrize("width", [375, 768])
+async def test_narrow_screens_need_no_sideways_scrolling(browser: Browser, width: int) -> None:
+    """Every panel fits; a table that is wider scrolls inside its own box."""
+    async with on_stage(lab=market_lab()) as stage:
+        for record in everything(1, assets=("BTC", "ETH", "SOL", "XRP")):
+            stage.hub.offer(record)
+        stage.run(0.1)
+        shown = await open_page(browser, stage.url, width, 812, hash="#BTC")
+        await shown.shows("#code", "VG-BTC")
+        height = await shown.page.evaluate("document.documentElement.scrollHeight")
+        await shown.page.set_viewport_size({"width": width, "height": height})
+        await shown.shows("#smile-table", "deribit")
+        await shown.shows("#surface-table", "7d")
+        found = await shown.page.evaluate(
+            "() => ({page: document.documentElement.scrollWidth, out:"
+            " [...document.querySelectorAll('header *, main *, footer *')]"
+            ".filter(n => !n.closest('.scroll, nav, .chart, .plot, .sr') && n.offsetParent"
+            " && n.getBoundingClientRect().right > innerWidth + 1).map(n => n.id || n.className)})"
         )
 
-        assert any("resolution=3600" in url for url in requests)
+        assert {"page": width, "out": []} == found
 
 
-def books(**states: str) -> dict[Venue, VenueValue]:
-    """Books in these states, half a point above 52; a double underscore stands for the colon."""
-    return {
-        Venue(label.replace("__", ":")): VenueValue(
-            value=None if state == "down" else 52.5,
-            weight=0.4 if state == "in" else 0.0,
-            state=state,
+async def test_nothing_moves_while_values_and_states_change(browser: Browser) -> None:
+    """The browser's own measure of layout shift, over a minute's worth of ticks and a bad spell."""
+    async with on_stage() as stage:
+        for record in everything(1):
+            stage.hub.offer(record)
+        shown = await open_page(browser, stage.url)
+        await shown.shows("#value", "52")
+        await shown.page.wait_for_timeout(1500)
+        await shown.page.evaluate(
+            """
+            window.shifts = [];
+            const named = (source) => source.node?.id || source.node?.nodeName;
+            new PerformanceObserver((list) => {
+              for (const entry of list.getEntries())
+                window.shifts.push([entry.value, ...entry.sources.map(named)]);
+            }).observe({type: "layout-shift"});
+            """
         )
-        for label, state in states.items()
-    }
+        for seq in range(2, 30):
+            for record in everything(seq * 20):
+                stage.hub.offer(record)
+            if seq == 15:
+                stage.hub.offer(index_record(700, None, status=Status.HALTED))
+            await asyncio.sleep(0.1)
+
+        shifts = await shown.page.evaluate("window.shifts")
+
+        assert sum(value for value, *_ in shifts) < 0.01, shifts
 
 
-async def rows(page: Page) -> list[list[str]]:
-    """The table of books, by cell."""
-    lines = await page.locator("#venues tr").all()
-    return [await line.locator("td").all_text_contents() for line in lines]
+async def theme_of(shown: Watched) -> tuple[str, str]:
+    """Background and text, as computed."""
+    return await shown.style("body", "background-color"), await shown.style("body", "color")
 
 
-async def test_the_page_shows_who_contributes(browser: Browser) -> None:
-    """State, value, distance from the index, weight and lag of each book."""
-    async with serve() as served:
-        served.hub.offer(
-            replace(index_record(1, 52.25), venues=books(deribit="in", okx__USD_UM="in"))
-        )
-        served.hub.offer(venue_index_value(1, label="deribit", data_ns=time.time_ns()))
-        page, errors, _ = await open_page(browser, served.url)
-        await text_becomes(page, "#venues", "13 ms")
+async def test_dark_and_light_follow_the_system_until_chosen(browser: Browser) -> None:
+    """The button cycles system, dark, light; the choice outlives a reload."""
+    async with on_stage() as stage:
+        stage.hub.offer(index_record(1, 52.0))
+        shown = await open_page(browser, stage.url, scheme="light")
+        await shown.shows("#value", "52.00")
+        light = await theme_of(shown)
+        await shown.page.emulate_media(color_scheme="dark")
+        dark = await theme_of(shown)
+        await shown.page.click("#theme")
+        await shown.page.click("#theme")
+        chosen = await theme_of(shown)
+        await shown.page.reload()
+        await shown.shows("#value", "52.00")
 
-        assert await rows(page) == [
-            ["deribit", "in", "52.50", "+0.25", "40 %", "13 ms"],
-            ["okx:USD_UM", "in", "52.50", "+0.25", "40 %", "\u2013"],
-        ]
-        assert await page.text_content("#books") == "2 of 2"
-        assert not await page.locator("#absent").is_visible()
-        track, bar = [
-            await page.locator(f"#venues tr:first-child {part}").bounding_box()
-            for part in (".track", ".track i")
-        ]
-        assert track is not None
-        assert bar is not None
-        assert bar["width"] / track["width"] == pytest.approx(0.4, abs=0.02)
-        assert [] == errors
-
-
-async def test_a_book_that_does_not_count_is_seen_at_once(browser: Browser) -> None:
-    """By its word, by colour, and by name beside the value; its silence is counted."""
-    async with serve() as served:
-        served.hub.offer(replace(index_record(1, 52.25), venues=books(deribit="in", okx="in")))
-        page, _, _ = await open_page(browser, served.url)
-        await text_becomes(page, "#books", "2 of 2")
-        served.hub.offer(
-            replace(index_record(2, 52.25), venues=books(deribit="out", okx="down", derive="in"))
-        )
-        served.hub.offer(
-            venue_index_value(2, label="okx", data_ns=time.time_ns() - 12 * NANOS_PER_SECOND)
-        )
-        await text_becomes(page, "#absent", "deribit (out), okx (down)", seconds=1.0)
-        await text_becomes(page, "#venues", "silent")
-        colours = await page.evaluate(
-            "[...document.querySelectorAll('#venues .pill')]"
-            ".map(node => getComputedStyle(node).backgroundColor)"
-        )
-        silence = (await rows(page))[1][5]
-
-    assert len(set(colours)) == 3
-    assert 12 <= int(silence.removeprefix("silent ").removesuffix(" s")) < 18
-
-
-async def test_an_expiry_is_marked_for_the_book_that_used_it(browser: Browser) -> None:
-    """Two books list the same expiry; only one of them stands in the record."""
-    async with serve() as served:
-        record = index_record(1, 52.25)
-        expiry = replace(record.expiries[0], book="okx:USD_UM", weight=0.375)
-        surface = surface_record()
-        line = replace(surface.expiries[0], expiry=expiry.expiry)
-        served.hub.offer(replace(record, expiries=(expiry,)))
-        served.hub.offer(
-            replace(surface, expiries=(line, replace(line, venue=Venue("okx"), book="okx:USD_UM")))
-        )
-        page, _, _ = await open_page(browser, served.url)
-        await text_becomes(page, "#expiries", "0.375")
-
-        assert await page.locator("#expiries tr").count() == 2
-        assert await page.locator("#expiries tr.used td:nth-child(2)").all_inner_texts() == [
-            "okx:USD_UM"
-        ]
-
-
-async def test_a_phone_shows_everything_without_scrolling_sideways(browser: Browser) -> None:
-    """390 pixels wide: nothing is wider than the screen."""
-    async with serve() as served:
-        states = {"deribit": "in", "okx": "warming", "okx__USD_UM": "down", "binance": "out"}
-        served.hub.offer(replace(index_record(1, 52.31), venues=books(**states)))
-        silent_ns = time.time_ns() - 100 * NANOS_PER_SECOND
-        served.hub.offer(venue_index_value(1, data_ns=silent_ns))
-        served.hub.offer(surface_record())
-        page, _, _ = await open_page(browser, served.url, 390, 844)
-        await text_becomes(page, "#value", "52.31")
-        await text_becomes(page, "#venues", "silent 10")
-        width = await page.evaluate("document.documentElement.scrollWidth")
-        overlaps = await page.evaluate(
-            "(() => { const b = [...document.querySelectorAll('.facts > div')]"
-            ".map(n => n.getBoundingClientRect()); return b.some(r => r.right > 391); })()"
-        )
-
-        hidden = await page.evaluate(
-            "(() => { const box = document.querySelector('.books').parentElement;"
-            " return box.scrollWidth - box.clientWidth; })()"
-        )
-
-        assert (True, False, 0) == (width <= 390, overlaps, hidden)
+        assert light != dark
+        assert [light, light] == [chosen, await theme_of(shown)]

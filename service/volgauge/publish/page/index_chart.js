@@ -12,7 +12,7 @@ import { onTheme, paint, venueColour } from "./theme.js";
 
 const RELOAD_MS = 60_000;
 const REBUILD_BARS = 600; // samples fall off at the far end: drop their bars now and then
-const FIRST_BARS = { "1s": 300, "1m": 240, "1h": 240, "1d": 240 };
+const FIRST_BARS = { "1s": 150, "1m": 240, "1h": 240, "1d": 240 };
 
 const shown = { asset: null, frame: "1s", band: true, venues: false, bars: [], appended: 0, last: null };
 let chart, candleSeries, bandSeries, markers;

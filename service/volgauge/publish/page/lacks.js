@@ -12,10 +12,11 @@ export function lacksOf(record, prefix) {
   const byReason = new Map();
   for (const [path, lack] of Object.entries(record.missing)) {
     if (!path.startsWith(prefix)) continue;
-    const name = words(path.slice(prefix.length).replace(/^\./, "").replaceAll(".", " ")) || "all";
-    byReason.set(lack, [...(byReason.get(lack) ?? []), name]);
+    // What lacks in every pair is said once.
+    const name = words(path.slice(prefix.length).replace(/^pairs\.[A-Z0-9-]+\./i, "").replaceAll(".", " ")) || "all";
+    byReason.set(lack, (byReason.get(lack) ?? new Set()).add(name));
   }
-  const parts = [...byReason].map(([lack, names]) => `${names.join(", ")} (${words(lack)})`);
+  const parts = [...byReason].map(([lack, names]) => `${[...names].join(", ")} (${words(lack)})`);
   return parts.length ? `No value: ${parts.join("; ")}.` : "\u00a0";
 }
 
