@@ -287,6 +287,7 @@ def simulate(
     roll_in: float | None = None,
     venue: tuple[str, ...] = (),
     fault: tuple[str, ...] = (),
+    scenario: str | None = None,
     exit_with_stdin: bool = False,
     common: Common = _NO_FLAGS,
 ) -> int:
@@ -310,6 +311,8 @@ def simulate(
         venue: Another venue on the same market, each with its own wire under its own path; may
             be given several times. `all` for every one that there is.
         fault: `name=value`; see `volgauge.simulator` for the list.
+        scenario: What happens in the market: `contagion` (shocks of BTC's volatility that reach
+            ETH after 7 s), `switch` (half an hour of stress), `jumps` (of prices).
         exit_with_stdin: Stop when standard input closes, so that no orphan outlives its parent.
     """
     common.settings()
@@ -334,6 +337,7 @@ def simulate(
                 roll_in=roll_in,
                 venues=venue,
                 faults=fault,
+                scenario=scenario,
                 exit_with_stdin=exit_with_stdin,
             )
         )

@@ -13,6 +13,7 @@ from volgauge.domain.units import parse_instant
 from volgauge.errors import ConfigError
 from volgauge.simulator.dialects import DIALECTS
 from volgauge.simulator.faults import parse_faults
+from volgauge.simulator.scenario import SCENARIOS, Scenario
 from volgauge.simulator.server import Simulator, SimulatorOptions
 
 SECONDS_PER_DAY = 86_400
@@ -36,6 +37,8 @@ class SimulateOptions(Struct, frozen=True, kw_only=True):
     """Names of `dialects.DIALECTS`, or `all`."""
     faults: tuple[str, ...]
     exit_with_stdin: bool
+    scenario: str | None = None
+    """A name of `scenario.SCENARIOS`."""
 
 
 async def run(options: SimulateOptions) -> int:
@@ -96,6 +99,10 @@ def _simulator_options(options: SimulateOptions) -> SimulatorOptions:
         raise ConfigError("--chain and --recording exclude each other")
     if options.venues and (options.chain is not None or options.recording is not None):
         raise ConfigError("--venue: only the simulated market has more than one venue")
+    if options.scenario is not None and (
+        options.chain is not None or options.recording is not None
+    ):
+        raise ConfigError("--scenario: only the simulated market has one")
     try:
         start_ns = None if options.start is None else parse_instant(options.start)
     except ValueError as error:
@@ -126,11 +133,16 @@ def _simulator_options(options: SimulateOptions) -> SimulatorOptions:
             f"--venue: expected all or some of {', '.join(DIALECTS)}, "
             f"received {', '.join(sorted(unknown))}"
         )
+    if options.scenario is not None and options.scenario not in SCENARIOS:
+        raise ConfigError(
+            f"--scenario: expected one of {', '.join(SCENARIOS)}, received {options.scenario}"
+        )
     venues = tuple(DIALECTS) if "all" in options.venues else options.venues
     return SimulatorOptions(
         source="market",
         smile=options.smile,
         roll_in_seconds=options.roll_in,
         venues=venues,
+        scenario=Scenario() if options.scenario is None else SCENARIOS[options.scenario],
         **common,
     )

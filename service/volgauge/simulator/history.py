@@ -59,7 +59,7 @@ def make_history(market: Market, days: float = 400.0, fine_days: float = 1.0) ->
         )
     )
     random = np.random.default_rng([market.options.seed, 2])
-    shocks = process.draw_shocks(random, len(times), len(market.boards))
+    shocks = process.draw_shocks(random, len(times), len(market.boards), market.law.common)
     states = np.empty((len(times), *market.start_state.shape))
     state, before = market.start_state, start_ns
     for place, now_ns in enumerate(times.tolist()):

@@ -37,6 +37,7 @@ from volgauge.simulator.listing import (
     next_roll_ns,
     strike_grid,
 )
+from volgauge.simulator.scenario import Player, Scenario
 from volgauge.simulator.smiles import MixtureSlices, Slices, SsviSlices
 from volgauge.simulator.truth import TenorTruth, Truth, discrete_strips, tenor_points
 
@@ -87,6 +88,8 @@ class MarketOptions(Struct, frozen=True, kw_only=True):
     roll_of_day_ns: int = ROLL_OF_DAY_NS
     """Time of day at which contracts expire; another than the venue's 08:00 is for tests."""
     step_ns: int = 5 * NANOS_PER_MILLI
+    scenario: Scenario = Scenario()
+    """What is known of the market beforehand; nothing by default."""
 
 
 class Market:
@@ -101,7 +104,10 @@ class Market:
             Board(term, first_number=100_000 * (number + 1)) for number, term in enumerate(terms)
         )
         self._random = np.random.default_rng([options.seed, 1])
-        self.law = process.law_of([term.vol for term in terms])
+        self._player = Player(
+            options.scenario, [term.asset for term in terms], [term.vol for term in terms],
+            seed=options.seed, start_ns=options.start_ns, step_ns=options.step_ns,
+        )  # fmt: skip
         self.state = process.start_state(self.law, [term.spot for term in terms], self._random)
         self.start_state = self.state
         self.families = tuple(_family(options, number) for number in range(len(self.boards)))
@@ -137,9 +143,10 @@ class Market:
         """One step: move the state, requote some options, list and expire what is due."""
         before, self.now_ns = self.now_ns, self.now_ns + self.step_ns
         surging = self._is_surging()
-        years = self.step_ns / NANOS_PER_YEAR
         agitation = SURGE_AGITATION if surging else 1.0
-        self.state = process.evolve(self.state, self.law, years, self._random, agitation=agitation)
+        self.state = self._player.step(
+            self.state, self.now_ns, self.step_ns, self._random, agitation
+        )
         self._drift(self.step_ns)
         notices, fresh = self._roll(before)
         quotes = [self._requote(number, slots) for number, slots in fresh]
@@ -164,11 +171,16 @@ class Market:
     def skip_to(self, now_ns: int) -> None:
         """Let time pass in one step without quotes: the host could not keep up."""
         steps = max((now_ns - self.now_ns) // self.step_ns - 1, 0)
-        years = steps * self.step_ns / NANOS_PER_YEAR
         if steps:
-            self.now_ns += steps * self.step_ns
-            self.state = process.evolve(self.state, self.law, years, self._random)
-            self._drift(steps * self.step_ns)
+            elapsed_ns = steps * self.step_ns
+            self.now_ns += elapsed_ns
+            self.state = self._player.skip(self.state, self.now_ns, elapsed_ns, self._random)
+            self._drift(elapsed_ns)
+
+    @property
+    def law(self) -> process.Law:
+        """By which the state moves now."""
+        return self._player.law
 
     def truth(self, name: str) -> Truth:
         """The noise-free state of a book now."""

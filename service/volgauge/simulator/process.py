@@ -42,6 +42,7 @@ _THETA_SPEED = 4.0
 _GAMMA = 0.4
 _MEAN_RHO, _MEAN_ETA_LOGIT, _MEAN_CARRY = -0.18, 0.25, 0.06
 _SHORTEST_YEARS = 1e-6
+_ROUNDING = 1e-9
 _DAMPING = 5.5
 """Bounds the means of a mixture: c < 1/5.5, |lean| < 2, so m > 0 for |offset| <= 2.5."""
 _HIGH_WEIGHT = 0.2
@@ -62,19 +63,87 @@ SHAPES = {"skew": Shape(0.18, -1.1), "crash": Shape(0.06, -2.5), "rally": Shape(
 
 
 class Law(Struct, frozen=True):
-    """Long-run means, (assets, N_FACTORS); the column of the spot is unused."""
+    """By what the state moves."""
 
     mean: F64
+    """Long-run means, (assets, N_FACTORS); the column of the spot is unused."""
+    volatility: F64 = _VOLATILITY
+    """(N_FACTORS,) per square root of a year; that of the spot follows the short variance."""
+    common: F64 | float = _COMMON
+    """Share of the variance of each raw shock, (N_FACTORS,), that all assets have in common."""
 
 
-def law_of(vols: list[float]) -> Law:
-    """Means for assets of given typical volatility (fractions)."""
+def law_of(
+    vols: list[float],
+    *,
+    vol_of_vol: float | None = None,
+    spot_correlation: float | None = None,
+    vol_correlation: float | None = None,
+) -> Law:
+    """Law of assets of given typical volatility (fractions); None is the demo's own.
+
+    Args:
+        vols: Fractions.
+        vol_of_vol: Of the logarithm of the short variance, per square root of a year.
+        spot_correlation: Between the spots of two assets.
+        vol_correlation: Between the variances, short and long, of two assets.
+
+    Raises:
+        ValueError: No market has both correlations, as spot and variance move together.
+    """
     mean = np.zeros((len(vols), N_FACTORS))
     for row, vol in enumerate(vols):
         log_variance = 2.0 * math.log(vol)
         skew = math.atanh(_MEAN_RHO)
         mean[row] = (0.0, log_variance, log_variance + 0.04, skew, _MEAN_ETA_LOGIT, _MEAN_CARRY)
-    return Law(mean)
+    volatility = _VOLATILITY
+    if vol_of_vol is not None:
+        volatility = _VOLATILITY.copy()
+        volatility[LOG_SHORT] = vol_of_vol
+    common: F64 | float = _COMMON
+    if spot_correlation is not None or vol_correlation is not None:
+        common = common_shares(spot_correlation, vol_correlation)
+    return Law(mean, volatility, common)
+
+
+def common_shares(spot_correlation: float | None, vol_correlation: float | None) -> F64:
+    """Common shares of the raw shocks, for correlations between two assets; None is the demo's.
+
+    Factor i of two assets is correlated by sum_j L_ij^2 c_j, L the Cholesky factor of a coin's own
+    correlations; solved for c, of which the other factors keep theirs where they can.
+
+    Raises:
+        ValueError: A share outside 0..1 would be needed.
+    """
+    wanted = np.full(N_FACTORS, _COMMON)
+    if spot_correlation is not None:
+        wanted[LOG_SPOT] = spot_correlation
+    if vol_correlation is not None:
+        wanted[[LOG_SHORT, LOG_LONG]] = vol_correlation
+    shares = np.linalg.solve(_CHOLESKY**2, wanted)
+    # Of skew and carry nothing was asked.
+    shares[SKEW:] = np.clip(shares[SKEW:], 0.0, 1.0)
+    if (np.abs(shares - 0.5) > 0.5 + _ROUNDING).any():
+        raise ValueError(
+            f"expected correlations that spot and variance can have together, "
+            f"received {spot_correlation} and {vol_correlation}"
+        )
+    made: F64 = np.clip(shares, 0.0, 1.0)
+    return made
+
+
+def log_vol_deviation(state: F64, law: Law, years: float) -> F64:
+    """Deviation of ln of the volatility at the money at a tenor, per square root of a year.
+
+    By Ito of ln theta / 2 in the logarithms of short and long variance; of states (..., N_FACTORS).
+    """
+    theta = level_at(state, np.array(years))
+    decay = -math.expm1(-_THETA_SPEED * years) / _THETA_SPEED
+    short = np.exp(state[..., LOG_SHORT]) * decay / theta * law.volatility[LOG_SHORT]
+    long = np.exp(state[..., LOG_LONG]) * (years - decay) / theta * law.volatility[LOG_LONG]
+    together = float(_CHOLESKY[LOG_SHORT] @ _CHOLESKY[LOG_LONG])
+    deviation: F64 = 0.5 * np.sqrt(short**2 + long**2 + 2.0 * together * short * long)
+    return deviation
 
 
 def start_state(law: Law, spots: list[float], random: np.random.Generator) -> F64:
@@ -90,24 +159,31 @@ def evolve(
     state: F64, law: Law, years: float, random: np.random.Generator, *, agitation: float = 1.0
 ) -> F64:
     """One step of all assets; `agitation` multiplies the spots' volatility."""
-    shocks = draw_shocks(random, 1, len(state))[0]
+    shocks = draw_shocks(random, 1, len(state), law.common)[0]
     return advance(state, law, years, shocks, agitation=agitation)
 
 
 def advance(state: F64, law: Law, years: float, shocks: F64, *, agitation: float = 1.0) -> F64:
     """Apply given standard shocks, (assets, N_FACTORS), over a time step."""
     root = math.sqrt(years)
-    moved = state + _REVERSION * (law.mean - state) * years + _VOLATILITY * root * shocks
+    moved = state + _REVERSION * (law.mean - state) * years + law.volatility * root * shocks
     short = np.exp(state[:, LOG_SHORT])
     spot_shock = np.sqrt(short) * agitation * root * shocks[:, LOG_SPOT]
     moved[:, LOG_SPOT] = state[:, LOG_SPOT] - 0.5 * short * agitation**2 * years + spot_shock
     return moved
 
 
-def draw_shocks(random: np.random.Generator, steps: int, assets: int) -> F64:
-    """Correlated standard shocks, (steps, assets, N_FACTORS)."""
+def draw_shocks(
+    random: np.random.Generator, steps: int, assets: int, common: F64 | float = _COMMON
+) -> F64:
+    """Correlated standard shocks, (steps, assets, N_FACTORS); `common` as in `Law`."""
     raw = random.standard_normal((steps, assets + 1, N_FACTORS))
-    mixed = math.sqrt(_COMMON) * raw[:, :1] + math.sqrt(1.0 - _COMMON) * raw[:, 1:]
+    return mix_shocks(raw[:, :1], raw[:, 1:], common)
+
+
+def mix_shocks(shared: F64, own: F64, common: F64 | float) -> F64:
+    """Correlated shocks of raw ones: what all assets share, and their own (..., N_FACTORS)."""
+    mixed = np.sqrt(common) * shared + np.sqrt(1.0 - common) * own
     correlated: F64 = mixed @ _CHOLESKY.T
     return correlated
 

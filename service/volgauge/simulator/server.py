@@ -35,6 +35,7 @@ from volgauge.simulator.market import Market, MarketOptions
 from volgauge.simulator.memory import VolIndexMemory
 from volgauge.simulator.public_api import PublicApi, WireError
 from volgauge.simulator.recording import RecordingSource
+from volgauge.simulator.scenario import Scenario
 from volgauge.simulator.session import Credits, Session, Timing
 from volgauge.simulator.venue import Venue
 
@@ -78,6 +79,8 @@ class SimulatorOptions(Struct, frozen=True, kw_only=True):
     """Chain only."""
     venues: tuple[str, ...] = ()
     """Market only: more venues on the same market, names of `dialects.DIALECTS`."""
+    scenario: Scenario = Scenario()
+    """Market only: what is known of it beforehand."""
     speed: float = 1.0
     """Recording only."""
     lag_limit_seconds: float = 0.5
@@ -224,7 +227,7 @@ class Simulator:
                         seed=options.seed, currencies=options.currencies, start_ns=self.start_ns,
                         rate=options.rate, burst=options.burst, surge=options.surge,
                         smile=options.smile, roll_of_day_ns=self._roll_of_day_ns(),
-                        step_ns=options.step_ms * NANOS_PER_MILLI,
+                        step_ns=options.step_ms * NANOS_PER_MILLI, scenario=options.scenario,
                     )
                 )  # fmt: skip
                 return self.market
