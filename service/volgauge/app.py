@@ -16,11 +16,12 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
 import structlog
+from aiohttp import web
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from volgauge import __version__, kernels
-from volgauge.analytics.desk import Part
+from volgauge.analytics.desk import JOB_NS, Part
 from volgauge.clock import Clock, SystemClock
 from volgauge.domain.analytics import AlertEvent
 from volgauge.domain.history import CandleSeries
@@ -36,7 +37,13 @@ from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import ConfigError, PublishError, VolgaugeError
 from volgauge.history.keeper import HistoryKeeper
 from volgauge.history.past import read_pasts
-from volgauge.history.store import HistoryStore, MixedSources, NoHistory, RangeTooLong
+from volgauge.history.store import (
+    HistoryStore,
+    HistoryUnreadable,
+    MixedSources,
+    NoHistory,
+    RangeTooLong,
+)
 from volgauge.index.asset import Record
 from volgauge.index.bundle import build_facts
 from volgauge.index.evidence import EvidenceKeeper
@@ -45,6 +52,7 @@ from volgauge.pipeline import build_desk, build_pipeline, source_of
 from volgauge.publish.answers import ApiError
 from volgauge.publish.api import HistoryQuery
 from volgauge.publish.bundled import BundledRedis
+from volgauge.publish.dropin import DropIn
 from volgauge.publish.evidence import EvidenceDesk
 from volgauge.publish.holdings import HoldingsDesk
 from volgauge.publish.http import HttpServer
@@ -54,6 +62,7 @@ from volgauge.publish.record import Record as Published
 from volgauge.publish.record import encode
 from volgauge.publish.redis import RedisPublisher
 from volgauge.publish.smile_desk import SmileDesk
+from volgauge.publish.udf import Udf
 from volgauge.publish.venues import VenueReporter, VenueSide
 from volgauge.publish.webhook import Webhook
 from volgauge.settings import Settings, describe, mask_url
@@ -125,6 +134,7 @@ class Service:
             if settings.history.path
             else None
         )
+        self._candles = None if self.history is None else _history_reader(self.history)
         self.analytics = build_desk(settings, source, self.engine)
         self.readings: Readings | None = None
         self.webhook = (
@@ -145,6 +155,7 @@ class Service:
                 self.reading_metrics,
                 clock,
                 hand_over=self._offer,
+                on_job=self._note_job,
                 beside=run_beside,
             )
             if self.webhook is not None:
@@ -222,7 +233,7 @@ class Service:
             self.registry,
             self.clock,
             reasons_not_ready=self.reasons_not_ready,
-            history=None if self.history is None else _history_reader(self.history),
+            history=self._candles,
             evidence=self.desk,
             headline_tenor_days=settings.index.headline_tenor_days,
             about={
@@ -237,6 +248,7 @@ class Service:
             routes=[
                 *SmileDesk(self._books_of, self.clock).routes(),
                 *([] if self.history is None else HoldingsDesk(self.history.held).routes()),
+                *self._drop_ins(),
             ],
         )
         try:
@@ -246,6 +258,29 @@ class Service:
                 f"http.port: cannot listen on {settings.http.host}:{settings.http.port}, "
                 f"{error.strerror or error}"
             ) from error
+
+    def _drop_ins(self) -> list[web.RouteDef]:
+        """What speaks to the clients of others."""
+        settings = self.settings
+        any_origin = settings.http.allow_public
+        enabled = (getattr(settings.venues, venue) for venue in settings.venues.__struct_fields__)
+        drop_in = DropIn(
+            self.hub,
+            self.clock,
+            candles=self._candles,
+            headline=tenor_label(settings.index.headline_tenor_days),
+            configured=[name for venue in enabled if venue.enabled for name in venue.assets],
+            source=source_of(settings),
+            any_origin=any_origin,
+        )
+        udf = Udf(
+            self.hub,
+            self.clock,
+            candles=self._candles,
+            catalogue=None if self.history is None else self.history.catalogue,
+            any_origin=any_origin,
+        )
+        return [*drop_in.routes(), *udf.routes()]
 
     def _books_of(self, asset: str) -> list[tuple[str, Surface]]:
         """The option books of an asset with their labels, venue by venue."""
@@ -325,7 +360,8 @@ class Service:
         if self.desk is not None:
             parts.append(("evidence", self.desk.run()))
         if self.readings is not None:
-            parts.append(("analytics", self.readings.run()))
+            parts.append(("analytics", self._read_off(self.readings)))
+            parts.append(("spillovers", self.readings.run()))
         if self.webhook is not None:
             parts.append(("webhook", self.webhook.run()))
         if settings.redis.enabled:
@@ -389,13 +425,21 @@ class Service:
             self.engine.timer(now_ns)
             if self.recorder is not None:
                 self.recorder.timer(now_ns)
-            if self.readings is not None and self._warm:
-                # Before the recompute: a replay, too, runs them where it is told the time.
-                self.readings.timer(now_ns)
             self.flush()
             self._tell_of_venues(now_ns)
             self.metrics.timer(now_ns)
             self.metrics.set_ready(not self.reasons_not_ready())
+
+    async def _read_off(self, readings: Readings) -> None:
+        """One short job at a time: a tick of the index never waits for more than one."""
+        while True:
+            await asyncio.sleep(JOB_NS / NANOS_PER_SECOND)
+            if self._warm:
+                readings.step(self.clock.wall_ns())
+
+    def _note_job(self, now_ns: int) -> None:
+        if self.recorder is not None:
+            self.recorder.job(now_ns)
 
     def _tell_of_venues(self, now_ns: int) -> None:
         """Hand over what each option book alone says; apart from the ticks, once a second."""
@@ -424,6 +468,8 @@ def _history_reader(keeper: HistoryKeeper) -> Callable[[HistoryQuery], Awaitable
             raise ApiError(400, "bad_range", str(error)) from error
         except MixedSources as error:
             raise ApiError(409, "mixed_sources", str(error)) from error
+        except HistoryUnreadable as error:
+            raise ApiError(503, "history_unreadable", str(error)) from error
 
     return read
 

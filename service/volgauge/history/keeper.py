@@ -138,6 +138,10 @@ class HistoryKeeper:
         """Every asset of which this service's own source has stored something, sorted."""
         return await self._store.assets(self._source)
 
+    async def catalogue(self) -> dict[str, dict[str, tuple[int, ...]]]:
+        """`held` of every asset."""
+        return {asset: await self.held(asset) for asset in await self.assets()}
+
     async def fill(self, candles: Mapping[tuple[str, str, int], list[Candle]]) -> None:
         """Insert whole series, (asset, series, resolution) to candles, e.g. a simulated past."""
         for (asset, series, resolution), rows in candles.items():

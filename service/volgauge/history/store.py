@@ -104,6 +104,12 @@ class MixedSources(VolgaugeError):
         self.sources = tuple(sources)
 
 
+class HistoryUnreadable(VolgaugeError):
+    """The file does not answer: locked, full or damaged."""
+
+    retryable = True
+
+
 class RangeTooLong(VolgaugeError):
     """The answer would exceed MAX_CANDLES."""
 
@@ -183,6 +189,7 @@ class HistoryStore:
             NoHistory: Nothing is stored of this series, or nothing so fine.
             MixedSources: Several sources are stored and none was named.
             RangeTooLong: More than MAX_CANDLES would be returned.
+            HistoryUnreadable: The file does not answer.
         """
         _require_resolution(resolution_seconds)
         wanted = (end_s - start_s) // resolution_seconds if newest is None else newest
@@ -191,11 +198,14 @@ class HistoryStore:
                 f"expected at most {MAX_CANDLES} candles; take a shorter range or a coarser one"
             )
         start_s, end_s = (min(max(second, 0), MAX_SECOND) for second in (start_s, end_s))
-        return await self._run(
-            lambda: self._query(
-                (asset, series), source, resolution_seconds, start_s, end_s, newest, complete_s
+        try:
+            return await self._run(
+                lambda: self._query(
+                    (asset, series), source, resolution_seconds, start_s, end_s, newest, complete_s
+                )
             )
-        )
+        except sqlite3.Error as error:
+            raise HistoryUnreadable(f"{self._path.name}: {error}") from error
 
     async def prune(self, source: Source, before_s: Mapping[int, int]) -> int:
         """Delete the candles of a source that open before an instant, by resolution.

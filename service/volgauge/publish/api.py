@@ -11,7 +11,7 @@ from msgspec import Struct
 from volgauge.clock import Clock
 from volgauge.domain.analytics import MARKET
 from volgauge.domain.channels import Kind
-from volgauge.domain.history import RESOLUTIONS_SECONDS
+from volgauge.domain.history import RESOLUTIONS_SECONDS, CandleSeries
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.publish.answers import (
     NAME,
@@ -48,6 +48,9 @@ class HistoryQuery(Struct, frozen=True):
 
 HistoryReader: TypeAlias = Callable[[HistoryQuery], Awaitable[object]]
 """Where candles come from, a CandleSeries; raises ApiError. The composition root gives one."""
+
+CandleReader: TypeAlias = Callable[[HistoryQuery], Awaitable[CandleSeries]]
+"""The same, for those who read the candles themselves."""
 
 
 class EvidenceReader(Protocol):

@@ -216,6 +216,11 @@ class Hub:
         found = self._latest.get(SeriesKey(kind, asset, tenor, book))
         return found.line if found is not None else None
 
+    def newest(self, kind: Kind, asset: str, tenor: str = "", book: str = "") -> Record | None:
+        """The newest record itself, not stamped; None when there is none."""
+        found = self._latest.get(SeriesKey(kind, asset, tenor, book))
+        return found.record if found is not None else None
+
     def series(self) -> Iterator[SeriesKey]:
         """Every series seen so far, in the order of their first record."""
         return iter(tuple(self._latest))
