@@ -1,11 +1,17 @@
 """One value from several venues that no single one can move: METHODOLOGY §6, rule 16.
 
-    mu solves  sum_v w_v clip(x_v - mu, -k, k) = 0        (Huber 1964), k = max(0.05, median u_v)
-    omega_v ~ w_v min(1, k / |x_v - mu|), so that mu = sum_v omega_v x_v
+    omega_v ~ w_v c_v,  c_v = mean over the other venues' books u of 1 / (1 + (|x_v - x_u| / s)^3)
 
-The influence of a venue is bounded by its weight times k, the value is continuous in every x_v, and
-it is the weighted mean while the venues agree. Weights are those of the quotes near the money, and
-with three venues or more none is above 0.499: the others together outweigh any single one.
+w_v is liquidity, with a cap; c_v is how far the others confirm the number, one vote a venue. A
+value that nobody confirms counts for nothing however liquid its book is, while venues that agree
+keep the weighted mean. Everything is a closed formula, smooth in every x_v, weight and vote.
+
+Of two venues neither can be told wrong. There the value is the Huber (1964) location, which the
+lighter one moves by a bounded amount only:
+
+    mu solves  sum_v w_v clip(x_v - mu, -k, k) = 0;  omega_v ~ w_v min(1, k / |x_v - mu|)
+
+A third venue that joins turns one rule into the other as its vote grows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,29 +21,50 @@ from statistics import median
 from volgauge.domain.units import NANOS_PER_SECOND
 
 LEAST_SCALE = 0.05
-"""Of k, volatility points."""
+"""Of k and s, volatility points."""
+SHARE_OF_SCALE = 0.5
+"""s of the books' median error band: bands are wide, venues that agree are nearer."""
 LARGEST_WEIGHT = 0.499
-CAPPED_FROM = 3
-"""Venues from which the cap holds; with two it would make them equal."""
+JUDGED_FROM = 3
+"""Of two venues nobody can say which one is wrong."""
 OUT_SLOWLY, SLOWLY_NS = 0.05, 30 * NANOS_PER_SECOND
 OUT_FAST, FAST_NS = 0.10, 2 * NANOS_PER_SECOND
 BACK_SHARE = 0.5
 BACK_NS = 30 * NANOS_PER_SECOND
 """A venue that is out comes back after this long within half of the slow limit."""
-JUDGED_FROM = 3
-"""Of two venues nobody can say which one is wrong."""
 LARGEST_DISAGREEMENT = 0.05
 """Two venues farther apart than this, relative: flag `venues_differ`."""
 
 
-def cap_weights(weights: Sequence[float], groups: Sequence[int]) -> list[float]:
-    """Normalise weights; with three groups or more none has more than 0.499.
+def votes_of(shares: Sequence[float], groups: Sequence[int]) -> list[float]:
+    """(n,) one vote a venue: its books divide it, and one that just joined has part of it.
+
+    Args:
+        shares: (n,) how far each book is in, 0 to 1.
+        groups: (n,) number of its venue.
+    """
+    held: dict[int, float] = {}
+    for share, group in zip(shares, groups, strict=True):
+        held[group] = held.get(group, 0.0) + share
+    return [share / max(1.0, held[group]) for share, group in zip(shares, groups, strict=True)]
+
+
+def judgement(votes: Sequence[float]) -> float:
+    """How far venues can judge one another: 0 for two votes, 1 for three and more."""
+    return min(1.0, max(0.0, sum(votes) - (JUDGED_FROM - 1)))
+
+
+def cap_weights(
+    weights: Sequence[float], groups: Sequence[int], largest: float = LARGEST_WEIGHT
+) -> list[float]:
+    """Normalise weights; with three groups or more none has more than `largest`.
 
     What is cut off is shared by the others in proportion (water-filling).
 
     Args:
         weights: (n,) >= 0; all 0 means all equal.
         groups: (n,) number of the venue; books of one venue share one cap.
+        largest: The cap, 0.499 to 1.
 
     Returns:
         (n,) weights that sum to 1.
@@ -45,20 +72,20 @@ def cap_weights(weights: Sequence[float], groups: Sequence[int]) -> list[float]:
     total = sum(weights)
     shares = [w / total if total > 0.0 else 1.0 / len(weights) for w in weights]
     members = sorted(set(groups))
-    if len(members) < CAPPED_FROM:
+    if len(members) < JUDGED_FROM:
         return shares
     held = {g: sum(s for s, own in zip(shares, groups, strict=True) if own == g) for g in members}
     capped: set[int] = set()
     while True:
-        over = [g for g in members if g not in capped and held[g] > LARGEST_WEIGHT]
+        over = [g for g in members if g not in capped and held[g] > largest]
         if not over:
             break
         capped.update(over)
-        rest = 1.0 - LARGEST_WEIGHT * len(capped)
+        rest = 1.0 - largest * len(capped)
         free = [g for g in members if g not in capped]
         before = sum(held[g] for g in free)
         for g in capped:
-            held[g] = LARGEST_WEIGHT
+            held[g] = largest
         for g in free:
             # Venues without weight share what is left: a cap must not leave weight unused.
             held[g] = rest * (held[g] / before if before > 0.0 else 1.0 / len(free))
@@ -68,6 +95,34 @@ def cap_weights(weights: Sequence[float], groups: Sequence[int]) -> list[float]:
         whole = sum(own)
         made.append(held[group] * (share / whole if whole > 0.0 else 1.0 / len(own)))
     return made
+
+
+def confirmed_weights(
+    values: Sequence[float],
+    weights: Sequence[float],
+    groups: Sequence[int],
+    votes: Sequence[float],
+    scale: float,
+) -> list[float]:
+    """Weights times how far the other venues confirm each value; they sum to 1.
+
+    Args:
+        values: (n,) volatility points, of two venues at least.
+        weights: (n,) >= 0, not all 0.
+        groups: (n,) number of the venue; no book confirms another one of its venue.
+        votes: (n,) of each book, see `votes_of`.
+        scale: s > 0, points: two books so far apart confirm each other by half.
+    """
+    made = []
+    for x, weight, group in zip(values, weights, groups, strict=True):
+        confirmed = heard = 0.0
+        for y, other, vote in zip(values, groups, votes, strict=True):
+            if other != group:
+                heard += vote
+                confirmed += vote / (1.0 + (abs(x - y) / scale) ** 3)
+        made.append(weight * (confirmed / heard if heard > 0.0 else 1.0))
+    total = sum(made)
+    return [w / total for w in made]
 
 
 def huber_location(values: Sequence[float], weights: Sequence[float], k: float) -> float:

@@ -8,7 +8,7 @@ are out, and how much liquidity each one showed over the last minutes.
 
 from collections.abc import Sequence
 from math import exp, sqrt
-from statistics import median
+from statistics import median, median_low
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,12 +19,17 @@ from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.index.band import error_band, quality
 from volgauge.index.composite import (
     LARGEST_DISAGREEMENT,
+    LARGEST_WEIGHT,
     LEAST_SCALE,
+    SHARE_OF_SCALE,
     Membership,
     cap_weights,
+    confirmed_weights,
     disagreement,
     final_weights,
     huber_location,
+    judgement,
+    votes_of,
 )
 from volgauge.index.liquidity import liquidity_of
 from volgauge.index.tenor import BookTenor
@@ -181,15 +186,24 @@ def _weights(
 ) -> list[float]:
     """Final weights of at least two books with a value."""
     numbers = {venue: i for i, venue in enumerate(sorted({b.sink.venue for b, _ in chosen}))}
+    groups = [numbers[b.sink.venue] for b, _ in chosen]
+    votes = votes_of(shares, groups)
+    judged = judgement(votes)
     base = cap_weights(
         [share * liquidity.of(b.label) for share, (b, _) in zip(shares, chosen, strict=True)],
-        [numbers[b.sink.venue] for b, _ in chosen],
+        groups,
+        1.0 - judged * (1.0 - LARGEST_WEIGHT),
     )
     values = [tenor.value or 0.0 for _, tenor in chosen]
     errors = [e for _, tenor in chosen if (e := _error(tenor)) is not None]
-    k = max(LEAST_SCALE, median(errors)) if errors else LEAST_SCALE
-    mu = huber_location(values, base, k)
-    return final_weights(values, base, k, mu)
+    error = median(errors) if errors else 0.0
+    scale = max(LEAST_SCALE, SHARE_OF_SCALE * error)
+    confirmed = confirmed_weights(values, base, groups, votes, scale) if judged > 0.0 else base
+    if judged == 1.0:
+        return confirmed
+    k = max(LEAST_SCALE, error)
+    plain = final_weights(values, base, k, huber_location(values, base, k))
+    return [judged * c + (1.0 - judged) * p for c, p in zip(confirmed, plain, strict=True)]
 
 
 def _error(tenor: BookTenor) -> float | None:
@@ -261,7 +275,8 @@ def _with_doubts(tenor: BookTenor, values: Sequence[float], venues: int) -> Book
     if venues <= 2 and len(values) == 2:
         far = max(values) / min(values) - 1.0 > LARGEST_DISAGREEMENT
     else:
-        middle = tenor.value
+        # A member of the values, also of an even number: two against two are told.
+        middle = median_low(values)
         far = sum(abs(x / middle - 1.0) > LARGEST_DISAGREEMENT for x in values) >= 2
     if not far:
         return tenor

@@ -1,4 +1,4 @@
-"""The composite of venues: bounded influence, continuity, honest weights, hysteresis."""
+"""The composite of venues: confirmation, bounded influence, continuity, weights, hysteresis."""
 
 import itertools
 
@@ -15,9 +15,12 @@ from volgauge.index.composite import (
     SLOWLY_NS,
     Membership,
     cap_weights,
+    confirmed_weights,
     disagreement,
     final_weights,
     huber_location,
+    judgement,
+    votes_of,
 )
 
 SECOND = 1_000_000_000
@@ -78,6 +81,91 @@ def test_the_value_is_continuous_in_each_venue() -> None:
     w = [0.45, 0.3, 0.25]
     path = [huber_location([x, 50.0, 50.4], w, 0.1) for x in np.arange(48.0, 53.0, 0.001)]
     assert max(abs(b - a) for a, b in itertools.pairwise(path)) <= 0.001 + 1e-12
+
+
+THREE_UP = st.lists(st.tuples(st.floats(20.0, 150.0), st.floats(0.01, 1.0)), min_size=3, max_size=7)
+
+
+def mean_of(values: list[float], weights: list[float], scale: float) -> float:
+    """The composite of single books of as many venues."""
+    numbers, votes = list(range(len(values))), [1.0] * len(values)
+    omega = confirmed_weights(values, weights, numbers, votes, scale)
+    return sum(w * x for w, x in zip(omega, values, strict=True))
+
+
+@given(THREE_UP, SCALES)
+def test_weights_are_liquidity_times_confirmation(
+    venues: list[tuple[float, float]], scale: float
+) -> None:
+    """The formula of the methodology with whole matrices."""
+    x, w = np.array(venues).T
+    near = 1.0 / (1.0 + (np.abs(x[:, None] - x[None, :]) / scale) ** 3)
+    np.fill_diagonal(near, 0.0)
+    expected = w * near.sum(axis=1)
+    omega = confirmed_weights(x.tolist(), w.tolist(), list(range(len(x))), [1.0] * len(x), scale)
+
+    np.testing.assert_allclose(omega, expected / expected.sum(), rtol=1e-10)
+
+
+def test_venues_that_agree_keep_their_weights() -> None:
+    """A hundredth of a point apart at a scale of a tenth: to a thousandth."""
+    weights = [0.499, 0.301, 0.2]
+    omega = confirmed_weights([50.0, 50.01, 50.005], weights, [0, 1, 2], [1.0] * 3, 0.1)
+    assert omega == pytest.approx(weights, rel=2e-3)
+
+
+@pytest.mark.parametrize("lie", [-45.0, -3.0, 3.0, 12.0, 1e6])
+def test_a_heavy_liar_has_no_weight(lie: float) -> None:
+    """At its cap and far from three who agree, it moves their mean by under a thousandth."""
+    others = [50.0, 50.0, 50.0]
+    assert mean_of([50.0 + lie, *others], [0.499, 0.251, 0.15, 0.1], 0.1) == pytest.approx(
+        50.0, abs=1e-3
+    )
+
+
+def test_no_lie_of_the_heaviest_moves_the_value_beyond_half_the_scale() -> None:
+    """Whatever its size: the worst is near 0.7 scales, at less than half the weight."""
+    moves = [
+        abs(mean_of([50.0 + lie, 50.0, 50.0, 50.0], [0.499, 0.251, 0.15, 0.1], 0.1) - 50.0)
+        for lie in np.arange(-2.0, 2.0, 0.001)
+    ]
+    assert max(moves) <= 0.05
+
+
+def test_a_step_of_a_venue_is_no_larger_step_of_the_value() -> None:
+    """From far below to far above, in thousandths of a point: never steeper than four to one."""
+    w = [0.499, 0.3, 0.201]
+    path = [mean_of([float(x), 50.0, 50.4], w, 0.1) for x in np.arange(48.0, 53.0, 0.001)]
+    assert max(abs(b - a) for a, b in itertools.pairwise(path)) <= 0.004
+
+
+def test_books_of_one_venue_do_not_confirm_one_another() -> None:
+    """Two books of a liar agree with each other, and count for nothing."""
+    omega = confirmed_weights(
+        [60.0, 60.0, 50.0, 50.0], [0.25, 0.249, 0.3, 0.201], [0, 0, 1, 2], [0.5, 0.5, 1.0, 1.0], 0.1
+    )
+    assert omega[0] + omega[1] < 1e-5
+
+
+def test_a_venue_has_one_vote() -> None:
+    """Two books divide it; a book that just joined has the part it has gained, and so has both."""
+    assert votes_of([1.0, 1.0, 1.0, 0.25], [0, 0, 1, 2]) == [0.5, 0.5, 1.0, 0.25]
+    assert votes_of([1.0, 0.25], [0, 0]) == [0.8, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("votes", "expected"),
+    [([1.0], 0.0), ([1.0, 1.0], 0.0), ([1.0, 1.0, 0.25], 0.25), ([1.0] * 5, 1.0)],
+)
+def test_two_venues_judge_nobody(votes: list[float], expected: float) -> None:
+    """The third one's vote counts as it grows."""
+    assert judgement(votes) == expected
+
+
+def test_the_cap_comes_with_the_third_venue() -> None:
+    """With the cap at 1 a newcomer changes nothing, at 0.499 the large one is cut."""
+    assert cap_weights([0.75, 0.25, 0.0], [0, 1, 2], 1.0) == [0.75, 0.25, 0.0]
+    assert cap_weights([0.75, 0.25, 0.0], [0, 1, 2], 0.6) == pytest.approx([0.6, 0.4, 0.0])
 
 
 def test_a_weight_above_the_cap_is_shared_by_the_others() -> None:
