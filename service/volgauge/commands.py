@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace as with_changes
 
 from volgauge import __version__, kernels
-from volgauge.analytics.desk import Desk, Reading
+from volgauge.analytics.desk import Desk, Job, Reading
 from volgauge.analytics.spillover import compute_spillover
 from volgauge.app import run_beside, serve
 from volgauge.domain.analytics import MARKET, AlertEvent
@@ -174,8 +174,9 @@ def replay(
         settings, Source.REPLAY, has_connections=recordings.is_ours(folder)
     )
     desk = build_desk(settings, Source.REPLAY, engine) if analytics else None
-    player = _Player(engine, desk, asset, tenor_days)
-    recordings.replay(folder, adapters, player, player.refused)
+    has_jobs = analytics and recordings.is_ours(folder) and recordings.has_jobs(folder)
+    player = _Player(engine, desk, asset, tenor_days, has_jobs=has_jobs)
+    recordings.replay(folder, adapters, player, player.refused, player.job)
     sys.stdout.flush()
     log.info("replay.finished", records=player.records, refused=player.refused_count)
     return 0
@@ -230,10 +231,17 @@ class _Player:
     """The engine as a replay drives it, with standard output for a sink."""
 
     def __init__(
-        self, engine: Engine, desk: Desk | None, asset: str | None, tenor_days: float | None
+        self,
+        engine: Engine,
+        desk: Desk | None,
+        asset: str | None,
+        tenor_days: float | None,
+        *,
+        has_jobs: bool,
     ) -> None:
         self._engine = engine
         self._desk = desk
+        self._has_jobs = has_jobs
         self._asset = asset
         self._tenor_days = tenor_days
         self._told: dict[tuple[object, ...], int] = {}
@@ -241,18 +249,26 @@ class _Player:
         self.refused_count = 0
 
     def timer(self, now_ns: int) -> None:
-        """Time passed; the desk's jobs are run here as the service runs them."""
+        """Time passed; where a recording does not say when jobs were done, they are done now."""
         self._engine.timer(now_ns)
-        if self._desk is None:
-            return
-        for job in self._desk.jobs(now_ns):
-            for record in job.run():
-                asset = getattr(record, "asset", MARKET)
-                if self._asset is None or asset in {self._asset, MARKET}:
-                    self._print(record)
-        frozen = self._desk.take_frozen()
+        if self._desk is not None and not self._has_jobs:
+            for job in self._desk.jobs(now_ns):
+                self._work(self._desk, job)
+
+    def job(self, now_ns: int) -> None:
+        """The service did one job here."""
+        job = self._desk.next_job(now_ns) if self._desk is not None else None
+        if self._desk is not None and job is not None:
+            self._work(self._desk, job)
+
+    def _work(self, desk: Desk, job: Job) -> None:
+        for record in job.run():
+            asset = getattr(record, "asset", MARKET)
+            if self._asset is None or asset in {self._asset, MARKET}:
+                self._print(record)
+        frozen = desk.take_frozen()
         if frozen is not None:
-            self._desk.spilled(compute_spillover(frozen))
+            desk.spilled(compute_spillover(frozen))
 
     def flush(self, now_ns: int) -> None:
         """Recompute and print."""

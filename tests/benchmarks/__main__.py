@@ -21,7 +21,7 @@ from volgauge.telemetry import logs
 from .measure import machine_facts
 from .report import Options, Report
 
-BENCHES = ("index", "implied", "svi", "adapter", "venues", "redis", "startup", "e2e")
+BENCHES = ("index", "implied", "svi", "adapter", "venues", "analytics", "redis", "startup", "e2e")
 FOLDER = Path(__file__).resolve().parents[2] / ".benchmarks"
 QUICK_ROUNDS = 7
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import norm
 
 from volgauge.analytics.asset import Past
-from volgauge.analytics.desk import Desk, Job, Reading
+from volgauge.analytics.desk import JOB_NS, Desk, Part, Reading
 from volgauge.domain.analytics import AlertEvent, AnalyticsValue, CouplingValue
 from volgauge.domain.events import (
     Coverage,
@@ -63,8 +63,8 @@ class DeskLab:
             Source.SIMULATED,
             {VENUE: self.sink},
         )
-        self.jobs: list[list[Job]] = []
-        """Of every tick so far."""
+        self.jobs: list[tuple[int, Part]] = []
+        """What was done so far, and when."""
         self.silent: set[Asset] = set()
         """Assets that are not quoted any more."""
         self.index: dict[Asset, IndexValue] = {}
@@ -180,10 +180,6 @@ class DeskLab:
         for _ in range(round(seconds * NANOS_PER_SECOND / TICK_NS)):
             self.now_ns += TICK_NS
             self.engine.timer(self.now_ns)
-            jobs = self.desk.jobs(self.now_ns)
-            self.jobs.append(jobs)
-            for job in jobs:
-                made += job.run()
             for asset in self.vols:
                 if asset not in self.silent:
                     self.quote(asset, 1)
@@ -192,6 +188,11 @@ class DeskLab:
                     self.desk.take(record)
                 if isinstance(record, IndexValue) and record.tenor_days == 30.0:
                     self.index[record.asset] = record
+            for at_ns in range(self.now_ns, self.now_ns + TICK_NS, JOB_NS):
+                job = self.desk.next_job(at_ns)
+                if job is not None:
+                    self.jobs.append((at_ns, job.part))
+                    made += job.run()
         return made
 
 

@@ -1,15 +1,16 @@
 """The desk of the analytics: which part of which asset is due, and what goes out.
 
-    take(record)            newest index and surface records; a dictionary store, on the hot path
-    jobs(now_ns) -> jobs    what is due at a tick of the timer; each a few hundred microseconds
-    job.run() -> records    AnalyticsValue, CouplingValue, AlertEvent
+    take(record)              newest index and surface records; a dictionary store, on the hot path
+    next_job(now_ns) -> job   the work that waits longest, a few hundred microseconds of it
+    job.run() -> records      AnalyticsValue, CouplingValue, AlertEvent
 
-Nothing here waits, and time only comes as an argument: a replay that calls `take` and `jobs` at the
-recorded instants makes the same records. Assets take turns, so that no tick is long.
+The service runs one job every `JOB_NS`, so that no tick of the index waits for more than one.
+Nothing here waits, and time only comes as an argument: a replay that runs the jobs at the recorded
+instants makes the same records.
 """
 
 import enum
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -17,9 +18,9 @@ from volgauge.analytics.asset import AssetReader, Past, VenueFacts
 from volgauge.analytics.coupling import Coupling
 from volgauge.analytics.rules import judged_value
 from volgauge.analytics.spillover import SpilloverJob
-from volgauge.analytics.turns import Turns
 from volgauge.analytics.watch import Watch
 from volgauge.domain.analytics import (
+    MARKET,
     AlertEvent,
     AnalyticsValue,
     CouplingValue,
@@ -30,9 +31,13 @@ from volgauge.domain.instrument import Asset, Venue
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.settings import AlertSettings, AnalyticsSettings, IndexSettings
 
-READS_PER_TICK = 3
-"""Assets whose record is made at one tick, about half a millisecond each for six books. With ten
-ticks a second three assets have ten records a second, eight of them three or four."""
+JOB_NS = 10 * NANOS_PER_MILLI
+"""Between two looks for work."""
+PRICE_NS = 100 * NANOS_PER_MILLI
+"""Between two looks at the price, all assets together."""
+SURFACE_NS = 33 * NANOS_PER_MILLI
+"""Between two surface readings, whichever the assets: three assets are read ten times a second
+each, eight of them four times. A reading of six books takes half a millisecond."""
 ALERT_NS = NANOS_PER_SECOND
 SPILLOVER_SECONDS = 5
 """A decomposition is told so long after its inputs were frozen: its thread is done by then, and a
@@ -94,17 +99,31 @@ class Desk:
         self._assets: dict[Asset, AssetReader] = {}
         self._coupling = Coupling(analytics)
         self._coupled: CouplingValue | None = None
-        self._coupling_ns = 0
-        self._market_ns = 0
         self._spillover_ns = 0
         self._frozen: SpilloverJob | None = None
         self._spilled: SpilloverReading | None = None
         self._jumped: dict[Asset, int] = {}
-        self._tick_ns: int | None = None
-        self._interest_turns = Turns(_nanos(analytics.interest_seconds))
-        self._realized_turns = Turns(_nanos(analytics.realized_seconds))
-        self._surface_turns = Turns(index.term_interval_ms * NANOS_PER_MILLI)
-        self._alert_turns = Turns(ALERT_NS)
+        self._admitted: dict[Asset, None] = {}
+        self._due: dict[tuple[Part, Asset], int] = {}
+        """When each work is due; `ALL` for what is one for the whole market."""
+        self._surface_ns = 0
+        """No surface is read before."""
+        self._works: dict[Part, Callable[[Asset, int], Sequence[Reading]]] = {
+            Part.PRICE: self._tick,
+            Part.INTEREST: self._read_interest,
+            Part.REALIZED: self._read_realized,
+            Part.SURFACE: self._read,
+            Part.COUPLING: self._couple,
+            Part.ALERTS: self._look,
+        }
+        self._intervals = {
+            Part.PRICE: PRICE_NS,
+            Part.INTEREST: _nanos(analytics.interest_seconds),
+            Part.REALIZED: _nanos(analytics.realized_seconds),
+            Part.SURFACE: index.term_interval_ms * NANOS_PER_MILLI,
+            Part.COUPLING: _nanos(analytics.coupling_seconds),
+            Part.ALERTS: ALERT_NS,
+        }
 
     def seed(self, pasts: Mapping[Asset, Past]) -> None:
         """Begin all states anew, from history; alerts go on as they are."""
@@ -116,8 +135,9 @@ class Desk:
         self._spillover_ns = 0
         self._frozen = self._spilled = None
         # What has begun anew is read before the next record.
-        self._interest_turns.forget()
-        self._realized_turns.forget()
+        for part, asset in self._due:
+            if part in {Part.INTEREST, Part.REALIZED}:
+                self._due[part, asset] = 0
 
     def take(self, record: IndexValue | SurfaceValue) -> None:
         """Note one record on its way to the sinks."""
@@ -138,33 +158,30 @@ class Desk:
         if record.tenor_days == self._index.headline_tenor_days and self._analytics.enabled:
             self._coupling.observe(record.asset, judged_value(record), record.computed_ns)
 
-    def jobs(self, now_ns: int) -> list[Job]:
-        """List what is due, to be run at once and in this order; about ten times a second."""
-        told = [asset for asset, reader in self._assets.items() if reader.headline is not None]
-        if not told:
-            return []
-        elapsed_ns = 0 if self._tick_ns is None else now_ns - self._tick_ns
-        self._tick_ns = now_ns
-        jobs: list[Job] = []
-        if self._analytics.enabled:
-            jobs.append(Job(Part.PRICE, partial(self._tick, told, now_ns)))
-            turn = self._interest_turns.spread(told, now_ns, elapsed_ns)
-            jobs += _each(Part.INTEREST, self._read_interest, turn, now_ns)
-            turn = self._realized_turns.spread(told, now_ns, elapsed_ns)
-            jobs += _each(Part.REALIZED, self._read_realized, turn, now_ns)
-            readable = [asset for asset in told if self._is_readable(asset, now_ns)]
-            turn = self._surface_turns.next(readable, now_ns, READS_PER_TICK)
-            jobs += _each(Part.SURFACE, self._read, turn, now_ns)
-            if now_ns - self._coupling_ns >= _nanos(self._analytics.coupling_seconds):
-                self._coupling_ns = now_ns
-                jobs.append(Job(Part.COUPLING, partial(self._couple, now_ns)))
-        if self._watches:
-            turn = self._alert_turns.spread(told, now_ns, elapsed_ns)
-            jobs += _each(Part.ALERTS, self._look, turn, now_ns)
-            if now_ns - self._market_ns >= ALERT_NS:
-                self._market_ns = now_ns
-                jobs.append(Job(Part.ALERTS, partial(self._look_at_market, now_ns)))
-        return jobs
+    def next_job(self, now_ns: int) -> Job | None:
+        """Take the work that waits longest, to be run at once; None when nothing is due."""
+        for asset, reader in self._assets.items():
+            if reader.headline is not None and asset not in self._admitted:
+                self._admit(asset, now_ns)
+        chosen, longest_ns = None, now_ns + 1
+        for work, due_ns in self._due.items():
+            if due_ns < longest_ns and (
+                work[0] is not Part.SURFACE or self._is_readable(work[1], now_ns)
+            ):
+                chosen, longest_ns = work, due_ns
+        if chosen is None:
+            return None
+        part, asset = chosen
+        self._due[chosen] = now_ns + self._intervals[part]
+        if part is Part.SURFACE:
+            self._surface_ns = now_ns + SURFACE_NS
+        return Job(part, partial(self._works[part], asset, now_ns))
+
+    def jobs(self, now_ns: int) -> Iterator[Job]:
+        """Everything that is due, for who is told the time rarely; run each before the next."""
+        while (job := self.next_job(now_ns)) is not None:
+            self._surface_ns = 0
+            yield job
 
     def take_frozen(self) -> SpilloverJob | None:
         """Inputs of a decomposition that is due, once; give its result to `spilled`."""
@@ -175,16 +192,28 @@ class Desk:
         """Take a decomposition; it is told when its time has come."""
         self._spilled = reading
 
+    def _admit(self, asset: Asset, now_ns: int) -> None:
+        """Let an asset take part from now on."""
+        self._admitted[asset] = None
+        if self._analytics.enabled:
+            for part in (Part.INTEREST, Part.REALIZED, Part.SURFACE):
+                self._due[part, asset] = now_ns
+            for part in (Part.PRICE, Part.COUPLING):
+                self._due.setdefault((part, MARKET), now_ns)
+        if self._watches:
+            self._due[Part.ALERTS, asset] = now_ns
+            self._due.setdefault((Part.ALERTS, MARKET), now_ns)
+
     def _is_readable(self, asset: Asset, now_ns: int) -> bool:
         reader = self._assets[asset]
-        if not reader.is_ready:
+        if now_ns < self._surface_ns or not reader.is_ready:
             return False
         last = reader.value
         heartbeat_ns = self._index.heartbeat_ms * NANOS_PER_MILLI
         return last is None or reader.is_changed or now_ns - last.computed_ns >= heartbeat_ns
 
-    def _tick(self, told: Iterable[Asset], now_ns: int) -> Sequence[Reading]:
-        for asset in told:
+    def _tick(self, _market: Asset, now_ns: int) -> Sequence[Reading]:
+        for asset in self._admitted:
             self._assets[asset].tick(now_ns)
         return ()
 
@@ -205,7 +234,7 @@ class Desk:
             return ()
         return (reader.read(reader.headline, self._source, now_ns),)
 
-    def _couple(self, now_ns: int) -> Sequence[Reading]:
+    def _couple(self, _market: Asset, now_ns: int) -> Sequence[Reading]:
         if now_ns >= self._spillover_ns:
             self._frozen = self._coupling.spillover_job(now_ns)
             has_begun = self._frozen is not None
@@ -230,13 +259,12 @@ class Desk:
         return (self._coupled,)
 
     def _look(self, asset: Asset, now_ns: int) -> Sequence[Reading]:
-        """Judge what concerns one asset."""
+        """Judge what concerns one asset, or all: pairs, spillovers, subscriptions."""
+        if asset == MARKET:
+            coverage = self._coverage()
+            return self.watch.observe(None, None, self._coupled, coverage, now_ns, term=None)
         reader = self._assets[asset]
         return self.watch.observe(reader.headline, reader.value, None, {}, now_ns, term=reader.term)
-
-    def _look_at_market(self, now_ns: int) -> Sequence[Reading]:
-        """Judge what concerns all: pairs, spillovers, subscriptions."""
-        return self.watch.observe(None, None, self._coupled, self._coverage(), now_ns, term=None)
 
     def _coverage(self) -> dict[str, float]:
         """Accepted over requested subscriptions of each venue that answered."""
@@ -247,15 +275,6 @@ class Desk:
                 accepted = sum(told.accepted for told in venue.coverage.values())
                 shares[str(venue.venue)] = accepted / requested
         return shares
-
-
-def _each(
-    part: Part,
-    work: Callable[[Asset, int], Sequence[Reading]],
-    assets: Iterable[Asset],
-    now_ns: int,
-) -> list[Job]:
-    return [Job(part, partial(work, asset, now_ns)) for asset in assets]
 
 
 def _nanos(seconds: float) -> int:

@@ -1,4 +1,4 @@
-"""Runs the desk of the analytics beside the index: its jobs at every tick, long ones in a thread.
+"""Runs the desk of the analytics beside the index: job by job, what is long in a thread.
 
 An error in a job is the analytics' own: it is counted and logged once, and the index goes on.
 """
@@ -31,6 +31,7 @@ class Readings:
         clock: Clock,
         *,
         hand_over: Callable[[Record], None],
+        on_job: Callable[[int], None],
         beside: Beside,
     ) -> None:
         """Prepare.
@@ -40,34 +41,39 @@ class Readings:
             metrics: Shows records, cost and errors.
             clock: Measures the jobs.
             hand_over: Takes every record to the sinks.
+            on_job: Told the instant of each job, before it is run.
             beside: Runs a decomposition of spillovers in a thread.
         """
         self._desk = desk
         self._metrics = metrics
         self._clock = clock
         self._hand_over = hand_over
+        self._on_job = on_job
         self._beside = beside
         self._frozen: asyncio.Queue[SpilloverJob] = asyncio.Queue(maxsize=1)
         self._failing: set[str] = set()
         self._log = structlog.get_logger("volgauge.analytics")
 
-    def timer(self, now_ns: int) -> None:
-        """Run what is due, and hand over what comes out."""
-        for job in self._desk.jobs(now_ns):
-            part = job.part.value
-            began_ns = self._clock.monotonic_ns()
-            try:
-                records = job.run()
-            except Exception as error:  # noqa: BLE001 - told below; the index must go on
-                self._failed(part, error)
-                continue
-            self._metrics.histogram(part).observe_ns(self._clock.monotonic_ns() - began_ns)
-            self._failing.discard(part)
-            for record in records:
-                self._metrics.record(record)
-                if isinstance(record, AlertEvent):
-                    self._tell(record)
-                self._hand_over(record)
+    def step(self, now_ns: int) -> None:
+        """Do one piece of work, if any is due, and hand over what comes out."""
+        job = self._desk.next_job(now_ns)
+        if job is None:
+            return
+        self._on_job(now_ns)
+        part = job.part.value
+        began_ns = self._clock.monotonic_ns()
+        try:
+            records = job.run()
+        except Exception as error:  # noqa: BLE001 - told below; the index must go on
+            self._failed(part, error)
+            return
+        self._metrics.histogram(part).observe_ns(self._clock.monotonic_ns() - began_ns)
+        self._failing.discard(part)
+        for record in records:
+            self._metrics.record(record)
+            if isinstance(record, AlertEvent):
+                self._tell(record)
+            self._hand_over(record)
         frozen = self._desk.take_frozen()
         if frozen is not None and not self._frozen.full():
             self._frozen.put_nowait(frozen)

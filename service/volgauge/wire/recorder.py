@@ -40,7 +40,7 @@ class Control(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of the control series."""
 
     op: str
-    """`start`, `timeout`, `disconnected`, `catalog`, `timer` or `flush`."""
+    """`start`, `timeout`, `disconnected`, `catalog`, `timer`, `job` or `flush`."""
     frames: tuple[tuple[str, str, int], ...] = ()
     """Runs of (venue, connection, count) received since the line before, in order."""
     venue: str = ""
@@ -113,6 +113,10 @@ class Recorder:
     def timer(self, now_ns: int) -> None:
         """The engine was told the time."""
         self._control(now_ns, "timer")
+
+    def job(self, now_ns: int) -> None:
+        """The analytics did one piece of work."""
+        self._control(now_ns, "job")
 
     def flushed(self, now_ns: int) -> None:
         """The engine recomputed."""

@@ -10,6 +10,7 @@ import gzip
 import heapq
 import io
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -23,6 +24,8 @@ from volgauge.errors import InputError, VenueError
 from volgauge.wire.recorder import CONTROL, RECORDS, SETTINGS, Control
 
 STAMP_LENGTH = 28
+JOB_LINES = 20_000
+"""Within so many lines of the control series there is a job, if there are any."""
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False):
@@ -64,6 +67,16 @@ def is_ours(folder: Path) -> bool:
     return (folder / CONTROL[0]).is_dir()
 
 
+def has_jobs(folder: Path) -> bool:
+    """The recording says when the analytics did their work; the first lines tell.
+
+    Raises:
+        InputError: A line is damaged.
+    """
+    lines = _lines(folder / CONTROL[0] / CONTROL[1])
+    return any(b'"op":"job"' in payload for _, payload in islice(lines, JOB_LINES))
+
+
 def read_settings(folder: Path) -> dict[str, Any] | None:
     """The `index` and `venues` sections that a recording was made with; None without any.
 
@@ -98,8 +111,16 @@ def replay(
     adapters: Mapping[Venue, VenueAdapter],
     target: Replayable,
     on_error: Callable[[VenueError], None],
+    on_job: Callable[[int], None] | None = None,
 ) -> None:
     """Play a recording through the adapters into the engine.
+
+    Args:
+        folder: Of the recording.
+        adapters: The venues.
+        target: The engine.
+        on_error: Told of every refused frame.
+        on_job: Told where the analytics did one piece of work; None has none.
 
     Raises:
         InputError: The folder is no recording, a line is damaged or the series do not fit.
@@ -110,7 +131,7 @@ def replay(
         for protocol in adapter.connections()
     }
     if is_ours(folder):
-        _replay_ours(folder, adapters, protocols, target, on_error)
+        _replay_ours(folder, adapters, protocols, target, on_error, on_job or _ignore)
     else:
         _replay_foreign(folder, adapters, target, on_error)
 
@@ -121,6 +142,7 @@ def _replay_ours(
     protocols: Mapping[tuple[Venue, str], VenueProtocol],
     target: Replayable,
     on_error: Callable[[VenueError], None],
+    on_job: Callable[[int], None],
 ) -> None:
     frames = {names: _connection(folder, *names) for names in _connections(folder)}
     bodies = {path.name: _lines(path) for path in sorted((folder / "_rest").glob("*"))}
@@ -134,7 +156,10 @@ def _replay_ours(
             for _ in range(count):
                 recorded = _next_frame(series, folder)
                 _apply(protocol, recorded.frame or b"", recorded.received_ns, on_error)
-        _operate(control, now_ns, adapters, protocols, bodies, target, on_error)
+        if control.op == "job":
+            on_job(now_ns)
+        else:
+            _operate(control, now_ns, adapters, protocols, bodies, target, on_error)
 
 
 def _operate(  # noqa: C901 - a table of six operations
@@ -219,6 +244,10 @@ def _apply(
         # Live, the shell ends the session here; the recording's next line says so.
         on_error(error)
     protocol.frames_to_send()
+
+
+def _ignore(_now_ns: int) -> None:
+    """Nobody does the work that is told of."""
 
 
 def _next_frame(series: Iterator[Recorded], folder: Path) -> Recorded:

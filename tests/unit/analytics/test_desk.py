@@ -11,9 +11,10 @@ from fakes.desk_lab import NOW_NS, DeskLab, alerts, couplings, readings
 from fakes.nulls import unexplained
 from volgauge.analytics.asset import Past
 from volgauge.analytics.bars import Bar
-from volgauge.analytics.desk import READS_PER_TICK, SPILLOVER_SECONDS, Part
+from volgauge.analytics.desk import SPILLOVER_SECONDS, SURFACE_NS, Part
 from volgauge.analytics.spillover import compute_spillover
 from volgauge.domain.analytics import Edge, Lack, Rule
+from volgauge.domain.index import IndexValue, SurfaceValue
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_MINUTE, NANOS_PER_SECOND
 from volgauge.publish.record import encode
@@ -26,7 +27,8 @@ def test_nothing_is_due_before_the_first_record() -> None:
     """A desk that was told nothing has nothing to do."""
     lab = DeskLab({"BTC": 0.6})
 
-    assert lab.desk.jobs(NOW_NS) == []
+    assert lab.desk.next_job(NOW_NS) is None
+    assert list(lab.desk.jobs(NOW_NS)) == []
 
 
 def test_flat_volatility_is_read_at_every_tenor_and_delta() -> None:
@@ -100,19 +102,57 @@ def test_a_halted_asset_is_null_and_the_other_goes_on() -> None:
     assert coupling.systemic is None
 
 
-def test_no_tick_is_long_and_nobody_waits() -> None:
-    """Eight assets: a few jobs a tick, and each asset's parts come round every second."""
+def test_surfaces_are_spaced_and_nobody_waits() -> None:
+    """Eight assets: a surface every 33 ms at most, and every part of each asset comes round."""
     lab = DeskLab(dict.fromkeys(EIGHT, 0.6))
     made = lab.run(6.0)
-    per_tick = [Counter(job.part for job in jobs) for jobs in lab.jobs]
-    last_ns = lab.now_ns - 2 * NANOS_PER_SECOND
+    last_ns = lab.now_ns - 4 * NANOS_PER_SECOND
+    surfaces = [at_ns for at_ns, part in lab.jobs if part is Part.SURFACE]
+    counts = Counter(part for at_ns, part in lab.jobs if at_ns > last_ns)
 
-    assert max(count[Part.SURFACE] for count in per_tick) <= READS_PER_TICK
-    assert max(count[Part.INTEREST] for count in per_tick) == 1
-    assert max(count[Part.REALIZED] for count in per_tick) == 1
+    assert min(np.diff(surfaces)) >= SURFACE_NS
+    assert counts[Part.PRICE] == pytest.approx(40, abs=5)
+    for part in (Part.INTEREST, Part.REALIZED):
+        assert counts[part] == pytest.approx(4 * 8, abs=8)
+    assert counts[Part.ALERTS] == pytest.approx(4 * 9, abs=9)
+    assert counts[Part.COUPLING] == pytest.approx(4, abs=1)
     for asset in EIGHT:
         recent = [v for v in readings(made, asset) if v.computed_ns > last_ns]
-        assert len(recent) >= 2 * 10 * READS_PER_TICK // len(EIGHT) - 1
+        assert len(recent) >= 8
+
+
+def test_two_assets_are_read_with_every_surface() -> None:
+    """Ten times a second each, as the surface is published."""
+    lab = DeskLab({"BTC": 0.6, "ETH": 0.7})
+    lab.run(2.0)
+    made = lab.run(2.0)
+
+    for asset in ("BTC", "ETH"):
+        assert len(readings(made, asset)) == pytest.approx(20, abs=2)
+
+
+def test_who_is_told_the_time_rarely_gets_everything_at_once() -> None:
+    """A foreign recording: once a second, all that is due."""
+    lab = DeskLab({"BTC": 0.6, "ETH": 0.7})
+    lab.run(2.0)
+    lab.now_ns += NANOS_PER_SECOND
+    lab.engine.timer(lab.now_ns)
+    for record in lab.engine.recompute(lab.now_ns):
+        if isinstance(record, IndexValue | SurfaceValue):
+            lab.desk.take(record)
+    parts: Counter[Part] = Counter()
+    for job in lab.desk.jobs(lab.now_ns):
+        parts[job.part] += 1
+        job.run()
+
+    assert parts == {
+        Part.PRICE: 1,
+        Part.COUPLING: 1,
+        Part.INTEREST: 2,
+        Part.REALIZED: 2,
+        Part.SURFACE: 2,
+        Part.ALERTS: 3,
+    }
 
 
 def test_numbers_rise_by_one() -> None:
@@ -121,7 +161,7 @@ def test_numbers_rise_by_one() -> None:
 
     for told in (readings(made, "BTC"), readings(made, "ETH"), couplings(made)):
         assert [record.seq for record in told] == list(range(1, len(told) + 1))
-    assert len(readings(made, "BTC")) >= 25
+    assert len(readings(made, "BTC")) >= 20
 
 
 def test_same_input_gives_same_bytes() -> None:
