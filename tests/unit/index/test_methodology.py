@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import pytest
 
+from volgauge.domain.analytics import RAISED_BELOW, Lack, Rule
 from volgauge.domain.index import METHODOLOGY_VERSION, Flag, Reason, Reject, Status
 from volgauge.index.quality import DEGRADING
 from volgauge.settings import Settings
@@ -56,6 +57,11 @@ def limits() -> list[list[str]]:
     return rows(section("8. Limits in force"))
 
 
+def readings() -> list[list[str]]:
+    """Rows of the appendix's table."""
+    return rows(section("Constants of the appendix"))
+
+
 def constant(path: str) -> float:
     """What the program holds: `module:NAME`, or a default of the settings."""
     module, name = path.split(":")
@@ -78,8 +84,9 @@ def test_version_is_that_of_the_records() -> None:
         ("Flags: why a value may be off", Flag),
         ("Reasons: why a value is null", Reason),
         ("Refusals: why one option's quote was not used", Reject),
+        ("Why a reading is null", Lack),
     ],
-    ids=["flags", "reasons", "refusals"],
+    ids=["flags", "reasons", "refusals", "lacks"],
 )
 def test_every_member_of_a_closed_list_is_documented(title: str, members: type[enum.Enum]) -> None:
     """Each word once, and no word that the program does not know."""
@@ -102,7 +109,7 @@ def test_flags_that_degrade_are_those_of_the_ladder() -> None:
     assert marked == {flag.value for flag in DEGRADING}
 
 
-@pytest.mark.parametrize("row", limits(), ids=lambda row: row[-1])
+@pytest.mark.parametrize("row", limits() + readings(), ids=lambda row: row[-1])
 def test_limit_is_that_of_the_program(row: list[str]) -> None:
     """The printed value, in its unit, equals the constant."""
     _, _, value, unit, path = row
@@ -123,6 +130,35 @@ def test_limits_cover_the_rules_with_numbers() -> None:
         *("1", "2", "2a", "3", "6", "7", "9", "10", "10a", "10b", "11", "12", "13", "14"),
         *("16", "17", "18", "19", "20", "21", "22"),
     }
+
+
+def test_the_appendix_covers_every_part() -> None:
+    """Each part of the analytics has its formulas and its constants."""
+    titles = set(re.findall(r"(?m)^### (.+)$", text().partition("## Appendix. ")[2]))
+    covered = {row[0] for row in readings()}
+
+    assert titles >= {
+        *("Surface readings", "Interest", "Order flow", "Realised volatility"),
+        *("Variance risk premium", "The index against its own past", "Markers"),
+        *("Coupling of assets", "Leverage", "Volatility scaling", "Regimes", "Alerts"),
+    }
+    assert covered == {
+        *("surface", "interest", "flow", "price", "realised", "level", "premium", "markers"),
+        *("coupling", "spillover", "leverage", "scaling", "regimes", "alerts", "run"),
+    }
+
+
+@pytest.mark.parametrize("rule", list(Rule), ids=lambda rule: rule.value)
+def test_every_alert_rule_is_documented_with_its_default(rule: Rule) -> None:
+    """Raised and cleared at the numbers of the settings, after as many seconds."""
+    table = {cells[0].strip("`"): cells for cells in rows(section("Alerts"))}
+    _, _, raised, cleared, seconds, _ = table[rule.value]
+    defaults = getattr(Settings().alerts.rules, rule.value)
+
+    assert float(raised.split()[-1]) == defaults.raise_at
+    assert float(cleared.split()[-1]) == defaults.clear_at
+    assert float(seconds.split()[0]) == defaults.for_seconds
+    assert ("<" in raised) == (rule in RAISED_BELOW)
 
 
 def test_every_rule_stands_once_and_in_order() -> None:
