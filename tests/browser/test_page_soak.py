@@ -67,19 +67,18 @@ async def test_a_minute_of_ticks_leaves_the_heap_flat(browser: Browser) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(2_400)
 async def test_half_an_hour_of_ticks_leaves_the_heap_flat(browser: Browser) -> None:
-    """Twenty minutes after the first ten the heap is where it was."""
+    """Once the chart holds its fifteen minutes of seconds, nothing grows any more."""
     async with on_stage() as stage:
         shown, session = await watched(browser, stage)
-        seq = await play(stage, 1, 600.0)
+        seq = await play(stage, 1, 960.0)
         readings = [await used_heap(session)]
         elements = await nodes(shown)
-        for _ in range(10):
+        for _ in range(7):
             seq = await play(stage, seq, 120.0)
             readings.append(await used_heap(session))
 
         print([round(reading / 1e6, 2) for reading in readings])  # noqa: T201 - the figures
-        # Bars of the chart come and go by the 600: compare like with like.
-        assert readings[-1] - readings[0] < 2_500_000
-        assert max(readings) - min(readings) < 4_000_000
+        assert readings[-1] - readings[0] < 1_500_000
+        assert max(readings) - min(readings) < 3_000_000
         assert abs(await nodes(shown) - elements) < 100
         assert shown.errors == []

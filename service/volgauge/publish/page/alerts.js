@@ -35,15 +35,18 @@ function when(ns) {
   return Date.now() - ms > DAY_MS ? dateTime(ms) : clockTime(ms);
 }
 
+// A message that names its subject needs no other name.
+const named = (event) => (event.message.startsWith(event.subject) ? event.message : `${event.subject}: ${event.message}`);
+
 const alertLine = (event) => ({
-  t: `${event.severity.toUpperCase()}  ${event.subject}  ${event.message}  (since ${when(event.raised_ns)})`,
+  t: `${event.severity.toUpperCase()}  ${named(event)}  (since ${when(event.raised_ns)})`,
   c: `alert ${event.severity}`,
   title: words(event.rule),
 });
 
 function eventLine(event) {
   const time = when(event.computed_ns);
-  if (event.kind === "alert") return { t: `${time}  ${event.subject}  ${words(event.rule)} ${event.edge}: ${event.message}`, c: `alert ${event.edge === "raised" ? event.severity : "cleared"}` };
+  if (event.kind === "alert") return { t: `${time}  ${words(event.rule)} ${event.edge}: ${named(event)}`, c: `alert ${event.edge === "raised" ? event.severity : "cleared"}` };
   if (event.kind === "index.fixed") return { t: `${time}  ${event.asset}  fixing ${words(event.name)}: ${points(event.value)}`, c: "" };
   const why = [event.reason, ...(event.flags ?? [])].filter(Boolean).map(words).join(", ");
   return { t: `${time}  ${event.asset}  ${event.before} → ${event.after}${why ? `  (${why})` : ""}`, c: `status ${event.after.toLowerCase()}` };

@@ -2,8 +2,9 @@
 import { candles as fetchCandles } from "./fetch.js";
 import { model, nowMs } from "./model.js";
 
+// Width of a candle and how far back the chart goes, in seconds: it holds a bounded number of bars.
 export const FRAMES = {
-  "1s": { seconds: 1, span: 3600 },
+  "1s": { seconds: 1, span: 900 },
   "1m": { seconds: 60, span: 1.5 * 86_400 },
   "1h": { seconds: 3600, span: 120 * 86_400 },
   "1d": { seconds: 86_400, span: 2 * 366 * 86_400 },
@@ -23,12 +24,15 @@ export async function load(asset, frame) {
 
 export const hasStored = (asset, frame) => stored.get(`${asset} ${frame}`)?.isThere ?? false;
 
+const begin = (frame) => nowMs() / 1000 - FRAMES[frame].span;
+
 // Everything to show, ascending: {time, open, high, low, close} and the gaps as {time}.
 export function history(asset, frame) {
   const { seconds } = FRAMES[frame];
-  const kept = stored.get(`${asset} ${frame}`)?.candles ?? [];
+  const from = begin(frame);
+  const kept = (stored.get(`${asset} ${frame}`)?.candles ?? []).filter((one) => one.opened_s >= from);
   const bars = new Map(kept.map((one) => [one.opened_s, bar(one.opened_s, one.open, one.high, one.low, one.close)]));
-  for (const [time, made] of live(asset, seconds)) bars.set(time, joined(bars.get(time), made));
+  for (const [time, made] of live(asset, seconds, from)) bars.set(time, joined(bars.get(time), made));
   return [...bars.values()].sort((a, b) => a.time - b.time);
 }
 
@@ -79,7 +83,7 @@ function joined(before, after) {
 }
 
 // What the samples say at each step: the band's and the venues' last points.
-export function overlays(asset, frame, from = 0) {
+export function overlays(asset, frame, from = begin(frame)) {
   const samples = model.samples.get(asset);
   const { seconds } = FRAMES[frame];
   const band = new Map();

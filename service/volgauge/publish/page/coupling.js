@@ -54,7 +54,7 @@ export function drawCoupling() {
       { t: pair.decoupled === null ? "–" : pair.decoupled ? "DECOUPLED" : "coupled", c: "left" },
     ],
   })));
-  put($("coupling-note"), lacksOf(record, ""));
+  put($("coupling-note"), lacksOf(record, "") || "\u00a0");
 }
 
 function leader(pair) {

@@ -11,7 +11,7 @@ import { model } from "./model.js";
 import { onTheme, paint, venueColour } from "./theme.js";
 
 const RELOAD_MS = 60_000;
-const REBUILD_BARS = 600; // samples fall off at the far end: drop their bars now and then
+const REBUILD_BARS = 120; // bars fall off at the far end: the chart library drops none by itself
 const FIRST_BARS = { "1s": 150, "1m": 240, "1h": 240, "1d": 240 };
 
 const shown = { asset: null, frame: "1s", band: true, venues: false, bars: [], appended: 0, last: null };

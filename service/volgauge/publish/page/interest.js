@@ -35,6 +35,5 @@ export function drawInterest() {
     row("Gamma, 1 %", amount(interest.gamma), "gamma", "coins per 1 % move, all positions counted as long"),
     row("Vega", amount(interest.vega), "vega", "quote currency per point"),
   ]);
-  const lacks = lacksOf(record, "interest.");
-  put($("interest-note"), lacks.trim() ? lacks : "Gamma by strike, coins per 1 % move.");
+  put($("interest-note"), lacksOf(record, "interest.") || "Gamma by strike, coins per 1 % move.");
 }

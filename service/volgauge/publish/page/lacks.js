@@ -7,17 +7,18 @@ export function lackOf(record, path) {
   return lack === undefined ? undefined : words(lack);
 }
 
-// One sentence for a whole group: "No value: har, ewma (too little history)."
-export function lacksOf(record, prefix) {
+// One sentence for some groups: "No value: har, ewma (too little history)."
+export function lacksOf(record, ...prefixes) {
   const byReason = new Map();
   for (const [path, lack] of Object.entries(record.missing)) {
-    if (!path.startsWith(prefix)) continue;
+    const prefix = prefixes.find((one) => path.startsWith(one));
+    if (prefix === undefined) continue;
     // What lacks in every pair is said once.
-    const name = words(path.slice(prefix.length).replace(/^pairs\.[A-Z0-9-]+\./i, "").replaceAll(".", " ")) || "all";
-    byReason.set(lack, (byReason.get(lack) ?? new Set()).add(name));
+    const name = path.slice(prefix.length).replace(/^pairs\.[A-Z0-9-]+\./i, "").replaceAll(".", " ");
+    byReason.set(lack, (byReason.get(lack) ?? new Set()).add(words(name || prefix)));
   }
   const parts = [...byReason].map(([lack, names]) => `${[...names].join(", ")} (${words(lack)})`);
-  return parts.length ? `No value: ${parts.join("; ")}.` : "\u00a0";
+  return parts.length ? `No value: ${parts.join("; ")}.` : "";
 }
 
 export const NOT_AVAILABLE = "Not available: this server publishes no analytics, or none yet.";

@@ -93,7 +93,7 @@ function show(move) {
   fill($("move-parts").tBodies[0], parts.map((part) => [
     words(part.cause),
     { t: where(part), c: "left" },
-    { t: quoteOf(part), c: "left dim" },
+    { t: quoteOf(part), c: "left dim", title: quoteOf(part) || undefined },
     { t: signed(part.points, DIGITS), c: part.points >= 0 ? "up" : "down" },
   ]));
   const service = location.origin;

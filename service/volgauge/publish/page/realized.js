@@ -22,8 +22,7 @@ export function drawRealized() {
     ["Jump share", percent(realized.jump_share), { title: lackOf(record, "realized.jump_share") ?? "of the variance of the last 24 h" }],
     ...PREMIA.map(([name, label]) => [label, signed(premium[name], 1), { c: tone(premium[name]), title: lackOf(record, `premium.${name}`) ?? "volatility points" }]),
   ]);
-  const lacks = ["realized.", "premium."].map((part) => lacksOf(record, part)).filter((text) => text.trim());
-  put($("realized-note"), [`${points(realized.days, 0)} days of prices behind this.`, ...lacks].join(" "));
+  put($("realized-note"), `${points(realized.days, 0)} days of prices behind this. ${lacksOf(record, "realized.", "premium.")}`);
 }
 
 const tone = (value) => (value === null ? "none" : value >= 0 ? "strong up" : "strong down");

@@ -37,8 +37,8 @@ export function drawRegime() {
     row("Funding spread", leverage.funding_spread === null ? "–" : `${points(leverage.funding_spread * 1e4, 2)} bp`, "leverage.funding_spread"),
   ]);
   const marks = [markers.weekend ? "weekend" : null, markers.roll ? "options expire within 30 minutes" : null].filter(Boolean);
-  const lacks = ["regime.", "level.", "scaling.", "flow.", "leverage."].map((part) => lacksOf(record, part)).filter((text) => text.trim());
-  put($("regime-note"), [marks.length ? `Marked: ${marks.join(", ")}.` : "", ...lacks].join(" ") || "\u00a0");
+  const lacks = lacksOf(record, "regime.", "level.", "scaling.", "flow.", "leverage.");
+  put($("regime-note"), `${marks.length ? `Marked: ${marks.join(", ")}. ` : ""}${lacks}` || "\u00a0");
 }
 
 function since(record, instantNs) {

@@ -25,9 +25,9 @@ export function paint() {
 
 export const onTheme = (listener) => listeners.push(listener);
 
-const seen = [];
+const seen = ["deribit", "okx", "bybit", "binance", "derive"]; // the known ones always look the same
 
-// Every book keeps the colour that it got first; `v3` is its class in tables.
+// Every other book keeps the colour that it got first; `v3` is its class in tables.
 export function venueIndex(label) {
   if (!seen.includes(label)) seen.push(label);
   return seen.indexOf(label) % VENUES;
