@@ -7,6 +7,7 @@ import pytest
 
 from volgauge.domain.history import Candle
 from volgauge.domain.index import Source
+from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.history.keeper import HistoryKeeper
 from volgauge.history.past import CLOSES, PRICE_MINUTES, read_pasts
@@ -53,7 +54,7 @@ async def test_only_what_is_over_is_told(keeper: HistoryKeeper) -> None:
             ("BTC", "30d", 60): rising(TODAY, 60, minutes),
         }
     )
-    past = (await read_pasts(keeper, "30d", NOW_S * NANOS_PER_SECOND))["BTC"]
+    past = (await read_pasts(keeper, "30d", NOW_S * NANOS_PER_SECOND))[Asset("BTC")]
 
     assert [bar.open_ns // NANOS_PER_SECOND for bar in past.price_days] == [
         first,
@@ -81,5 +82,5 @@ async def test_assets_are_those_of_the_own_source(keeper: HistoryKeeper, tmp_pat
     assert await keeper.assets() == ("SOL",)
     pasts = await read_pasts(keeper, "30d", NOW_S * NANOS_PER_SECOND)
     assert list(pasts) == ["SOL"]
-    assert list(pasts["SOL"].price_days) == []
+    assert list(pasts[Asset("SOL")].price_days) == []
     await store.close()
