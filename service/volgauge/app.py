@@ -134,7 +134,7 @@ class Service:
             if settings.history.path
             else None
         )
-        self._candles = None if self.history is None else _history_reader(self.history)
+        self._candles = None if self.history is None else history_reader(self.history)
         self.analytics = build_desk(settings, source, self.engine)
         self.readings: Readings | None = None
         self.webhook = (
@@ -278,6 +278,7 @@ class Service:
             self.clock,
             candles=self._candles,
             catalogue=None if self.history is None else self.history.catalogue,
+            headline=tenor_label(settings.index.headline_tenor_days),
             any_origin=any_origin,
         )
         return [*drop_in.routes(), *udf.routes()]
@@ -449,7 +450,7 @@ class Service:
             self._offer(record)
 
 
-def _history_reader(keeper: HistoryKeeper) -> Callable[[HistoryQuery], Awaitable[CandleSeries]]:
+def history_reader(keeper: HistoryKeeper) -> Callable[[HistoryQuery], Awaitable[CandleSeries]]:
     """Let the API read candles; what the store refuses becomes a typed answer."""
 
     async def read(query: HistoryQuery) -> CandleSeries:

@@ -105,7 +105,11 @@ class HistoryKeeper:
                 if candle is not None:
                     self._closed.setdefault(series, []).append(candle)
             await self.write()
-            await self._store.close()
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the store; `run` does so at its end."""
+        await self._store.close()
 
     async def query(
         self,

@@ -12,7 +12,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from volgauge.clock import Clock
 from volgauge.domain.index import Source
@@ -100,7 +100,7 @@ class DropIn:
     async def _get(self, request: web.Request) -> web.Response:
         """One method; the parameters are those of the query."""
         us_in = self._now_us()
-        call = Request(1, f"public/{request.match_info['method']}", dict(request.query))
+        call = Request(UNSET, f"public/{request.match_info['method']}", dict(request.query))
         return await self._respond(lambda: call, us_in)
 
     async def _post(self, request: web.Request) -> web.Response:

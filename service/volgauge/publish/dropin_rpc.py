@@ -22,6 +22,9 @@ UNAVAILABLE: Final = 13028
 MAX_FRAME_BYTES = 32_768
 """Deribit's own limit of an inbound message."""
 
+MAX_ID = 2**63
+"""A whole number beyond it could not be sent back."""
+
 RpcId: TypeAlias = int | float | str | UnsetType | None
 """As the client sent it; UNSET is left out of the answer, as Deribit does."""
 
@@ -114,7 +117,7 @@ def parse(frame: bytes) -> Request:
         raise RpcError(INVALID_REQUEST, "request entity too large")
     try:
         tree = msgspec.json.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise RpcError(PARSE_ERROR, "Parse error", {"reason": "invalid json"}) from error
     if not isinstance(tree, dict):
         raise _refused("expected one object, no batch")
@@ -180,4 +183,6 @@ def _refused(reason: str, request_id: RpcId = UNSET) -> RpcError:
 def _is_id(value: object) -> bool:
     if value is UNSET or value is None or isinstance(value, str):
         return True
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) < MAX_ID
+    return isinstance(value, float) and isfinite(value)

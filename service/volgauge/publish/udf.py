@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from volgauge.clock import Clock
 from volgauge.domain.channels import Kind
-from volgauge.domain.history import MAX_CANDLES
+from volgauge.domain.history import MAX_CANDLES, Candle
 from volgauge.domain.index import index_code
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.publish.answers import ApiError
@@ -46,7 +46,7 @@ class Symbol(Struct, frozen=True):
     asset: str
     tenor_days: float
     resolutions: tuple[str, ...]
-    """Keys of RESOLUTIONS that are stored."""
+    """Keys of RESOLUTIONS that are stored or will be; empty without a history."""
 
     @property
     def name(self) -> str:
@@ -91,6 +91,7 @@ class Udf:
         *,
         candles: CandleReader | None,
         catalogue: Catalogue | None,
+        headline: str,
         any_origin: bool = False,
     ) -> None:
         """Prepare.
@@ -100,12 +101,14 @@ class Udf:
             clock: Says what now is.
             candles: None keeps no history.
             catalogue: What the history holds; None keeps none.
+            headline: Series of which seconds are kept, `30d`.
             any_origin: Let scripts of foreign web pages read the answers, too.
         """
         self._hub = hub
         self._clock = clock
         self._candles = candles
         self._catalogue = catalogue
+        self._headline = headline
         self._headers = {"Cache-Control": "no-store"}
         if any_origin:
             self._headers["Access-Control-Allow-Origin"] = "*"
@@ -130,8 +133,6 @@ class Udf:
             try:
                 body = await work(request.query)
             except UdfError as error:
-                status, body = error.status, {"s": "error", "errmsg": str(error)}
-            except ApiError as error:
                 status, body = error.status, {"s": "error", "errmsg": str(error)}
             response = web.Response(
                 body=msgspec.json.encode(body),
@@ -233,16 +234,12 @@ class Udf:
             newest, start_s = None, _whole(query, "from", None)
         if start_s >= end_s:
             raise UdfError(400, "expected `from` before `to`")
-        if self._candles is None:
-            raise UdfError(404, "this server keeps no history (history.path)")
-        if name not in symbol.resolutions:
-            return Bars(s="no_data")
         seconds, series = RESOLUTIONS[name], f"{symbol.tenor_days:g}d"
         asked = HistoryQuery(symbol.asset, series, start_s, end_s, seconds, newest)
-        candles = (await self._candles(asked)).candles
+        candles = await self._read(asked)
         if not candles:
             before = HistoryQuery(symbol.asset, series, 0, max(start_s, 0), seconds, newest=1)
-            older = (await self._candles(before)).candles
+            older = await self._read(before)
             return Bars(s="no_data", nextTime=older[0].opened_s if older else None)
         return Bars(
             s="ok",
@@ -267,7 +264,7 @@ class Udf:
         """Every index that is computed or stored, by asset and tenor."""
         stored = {} if self._catalogue is None else await self._catalogue()
         known: dict[tuple[str, float], tuple[str, ...]] = {
-            (key.asset, float(key.tenor.removesuffix("d"))): ()
+            (key.asset, float(key.tenor.removesuffix("d"))): self._kept(key.tenor)
             for key in self._hub.series()
             if key.kind is Kind.INDEX
         }
@@ -275,8 +272,25 @@ class Udf:
             for label, seconds in series.items():
                 if label.endswith("d"):
                     names = tuple(name for name, each in RESOLUTIONS.items() if each in seconds)
-                    known[asset, float(label.removesuffix("d"))] = names
+                    known.setdefault((asset, float(label.removesuffix("d"))), names)
         return [Symbol(*key, names) for key, names in sorted(known.items())]
+
+    def _kept(self, series: str) -> tuple[str, ...]:
+        """What a running index has, or will have once its first candles are over."""
+        if self._catalogue is None:
+            return ()
+        return tuple(name for name in RESOLUTIONS if name != "1S" or series == self._headline)
+
+    async def _read(self, query: HistoryQuery) -> Sequence[Candle]:
+        """Candles; none where nothing is stored yet."""
+        if self._candles is None:
+            raise UdfError(404, "this server keeps no history (history.path)")
+        try:
+            return (await self._candles(query)).candles
+        except ApiError as error:
+            if error.status == 404:
+                return ()
+            raise UdfError(error.status, str(error)) from error
 
 
 def _whole(query: Mapping[str, str], name: str, default: int | None) -> int:
