@@ -1,10 +1,13 @@
 // Why readings are not there, in words, from the record's own `missing`.
 import { words } from "./format.js";
 
-// The title of one reading that is null; undefined when there is nothing to say.
+// The title of one reading that is null; undefined when there is nothing to say. What lacks as a
+// whole (`tenors.7d`) lacks in its parts.
 export function lackOf(record, path) {
-  const lack = record.missing[path];
-  return lack === undefined ? undefined : words(lack);
+  for (let name = path; name; name = name.slice(0, Math.max(0, name.lastIndexOf(".")))) {
+    if (record.missing[name] !== undefined) return words(record.missing[name]);
+  }
+  return undefined;
 }
 
 // One sentence for some groups: "No value: har, ewma (too little history)."
