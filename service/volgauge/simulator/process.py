@@ -132,18 +132,42 @@ def common_shares(spot_correlation: float | None, vol_correlation: float | None)
     return made
 
 
-def log_vol_deviation(state: F64, law: Law, years: float) -> F64:
-    """Deviation of ln of the volatility at the money at a tenor, per square root of a year.
+def log_vol_loading(state: F64, law: Law, years: float) -> F64:
+    """How ln of the volatility at the money at a tenor answers to the correlated shocks.
 
-    By Ito of ln theta / 2 in the logarithms of short and long variance; of states (..., N_FACTORS).
+    By Ito of ln theta / 2 in the logarithms of short and long variance.
+
+    Args:
+        state: (..., N_FACTORS).
+        law: By which the state moves.
+        years: The tenor.
+
+    Returns:
+        (..., N_FACTORS), per square root of a year.
     """
     theta = level_at(state, np.array(years))
     decay = -math.expm1(-_THETA_SPEED * years) / _THETA_SPEED
-    short = np.exp(state[..., LOG_SHORT]) * decay / theta * law.volatility[LOG_SHORT]
-    long = np.exp(state[..., LOG_LONG]) * (years - decay) / theta * law.volatility[LOG_LONG]
-    together = float(_CHOLESKY[LOG_SHORT] @ _CHOLESKY[LOG_LONG])
-    deviation: F64 = 0.5 * np.sqrt(short**2 + long**2 + 2.0 * together * short * long)
+    loading = np.zeros(state.shape)
+    loading[..., LOG_SHORT] = 0.5 * np.exp(state[..., LOG_SHORT]) * decay / theta
+    loading[..., LOG_LONG] = 0.5 * np.exp(state[..., LOG_LONG]) * (years - decay) / theta
+    made: F64 = loading * law.volatility
+    return made
+
+
+def log_vol_deviation(state: F64, law: Law, years: float) -> F64:
+    """Deviation of ln of the volatility at the money at a tenor, per square root of a year."""
+    shaken = log_vol_loading(state, law, years) @ _CHOLESKY
+    deviation: F64 = np.sqrt(np.sum(shaken * shaken, axis=-1))
     return deviation
+
+
+def log_vol_correlation(first: F64, second: F64, law: Law, years: float) -> F64:
+    """Correlation of these movements of two assets of states (..., N_FACTORS)."""
+    shaken = [log_vol_loading(state, law, years) @ _CHOLESKY for state in (first, second)]
+    together = np.sum(law.common * shaken[0] * shaken[1], axis=-1)
+    sizes = [np.sqrt(np.sum(part * part, axis=-1)) for part in shaken]
+    correlation: F64 = together / (sizes[0] * sizes[1])
+    return correlation
 
 
 def start_state(law: Law, spots: list[float], random: np.random.Generator) -> F64:
