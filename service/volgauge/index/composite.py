@@ -1,10 +1,12 @@
 """One value from several venues that no single one can move: METHODOLOGY §6, rule 16.
 
-    omega_v ~ w_v c_v,  c_v = mean over the other venues' books u of 1 / (1 + (|x_v - x_u| / s)^3)
+    omega_v ~ w_v c_v,  c_v = mean over the other venues' books u of 1 / (1 + (|x_v - x_u| / s_v)^3)
+    s_v = (1 - w_v) k,  k = max(0.05, median u_v)
 
 w_v is liquidity, with a cap; c_v is how far the others confirm the number, one vote a venue. A
 value that nobody confirms counts for nothing however liquid its book is, while venues that agree
-keep the weighted mean. Everything is a closed formula, smooth in every x_v, weight and vote.
+keep the weighted mean; the heavier a venue, the nearer the others have to be. All of it is a closed
+formula, smooth in every x_v, weight and vote.
 
 Of two venues neither can be told wrong. There the value is the Huber (1964) location, which the
 lighter one moves by a bounded amount only:
@@ -21,9 +23,9 @@ from statistics import median
 from volgauge.domain.units import NANOS_PER_SECOND
 
 LEAST_SCALE = 0.05
-"""Of k and s, volatility points."""
-SHARE_OF_SCALE = 0.5
-"""s of the books' median error band: bands are wide, venues that agree are nearer."""
+"""Of k, volatility points."""
+TINY = 1e-9
+"""Points; of s where the other venues have no weight yet."""
 LARGEST_WEIGHT = 0.499
 JUDGED_FROM = 3
 """Of two venues nobody can say which one is wrong."""
@@ -102,19 +104,21 @@ def confirmed_weights(
     weights: Sequence[float],
     groups: Sequence[int],
     votes: Sequence[float],
-    scale: float,
+    k: float,
 ) -> list[float]:
     """Weights times how far the other venues confirm each value; they sum to 1.
 
     Args:
         values: (n,) volatility points, of two venues at least.
-        weights: (n,) >= 0, not all 0.
+        weights: (n,) >= 0, sum to 1.
         groups: (n,) number of the venue; no book confirms another one of its venue.
         votes: (n,) of each book, see `votes_of`.
-        scale: s > 0, points: two books so far apart confirm each other by half.
+        k: > 0, points: another book so far away confirms one of little weight by half.
     """
     made = []
     for x, weight, group in zip(values, weights, groups, strict=True):
+        rest = sum(w for w, g in zip(weights, groups, strict=True) if g != group)
+        scale = max(rest * k, TINY)
         confirmed = heard = 0.0
         for y, other, vote in zip(values, groups, votes, strict=True):
             if other != group:

@@ -21,7 +21,6 @@ from volgauge.index.composite import (
     LARGEST_DISAGREEMENT,
     LARGEST_WEIGHT,
     LEAST_SCALE,
-    SHARE_OF_SCALE,
     Membership,
     cap_weights,
     confirmed_weights,
@@ -196,12 +195,10 @@ def _weights(
     )
     values = [tenor.value or 0.0 for _, tenor in chosen]
     errors = [e for _, tenor in chosen if (e := _error(tenor)) is not None]
-    error = median(errors) if errors else 0.0
-    scale = max(LEAST_SCALE, SHARE_OF_SCALE * error)
-    confirmed = confirmed_weights(values, base, groups, votes, scale) if judged > 0.0 else base
+    k = max(LEAST_SCALE, median(errors)) if errors else LEAST_SCALE
+    confirmed = confirmed_weights(values, base, groups, votes, k) if judged > 0.0 else base
     if judged == 1.0:
         return confirmed
-    k = max(LEAST_SCALE, error)
     plain = final_weights(values, base, k, huber_location(values, base, k))
     return [judged * c + (1.0 - judged) * p for c, p in zip(confirmed, plain, strict=True)]
 
