@@ -56,7 +56,7 @@ async def test_the_explanation_between_cursors_is_the_command_lines(browser: Bro
         shown = await two_moments(browser, stage)
         await shown.page.click("#tab-move")
         await shown.page.click('[data-back="60"]')
-        await shown.shows("#move-note", "sum to the move", seconds=20)
+        await shown.shows("#move-note", "sum to the move", seconds=40)
         note = await shown.text("#move-note")
         found = re.search(r"evidence/BTC/(\d+) --against \S+/BTC/(\d+)$", note)
         assert found is not None
@@ -84,7 +84,7 @@ async def test_the_level_is_the_command_lines(browser: Browser) -> None:
     async with on_stage(lab=market_lab()) as stage:
         stage.run(0.3)
         shown = await open_page(browser, stage.url, 1280, 2000)
-        await shown.shows("#level-note", "sum to", seconds=20)
+        await shown.shows("#level-note", "sum to", seconds=40)
         note = await shown.text("#level-note")
         found = re.match(r"Record (\d+),", note)
         assert found is not None

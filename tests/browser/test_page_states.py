@@ -39,7 +39,7 @@ async def test_a_stale_number_is_struck_named_and_red(browser: Browser, scheme: 
                 2, 52.31, status=Status.STALE, reason=Reason.FEED_DOWN, age_ns=8_000_000_000
             )
         )
-        await shown.shows("#banner", "STALE", seconds=1.5)
+        await shown.shows("#banner", "STALE")
         assert "feed down" in await shown.text("#banner")
         assert await shown.text("#status") == "STALE"
         assert (await shown.page.title()).startswith("STALE")
@@ -65,7 +65,7 @@ async def test_halted_shows_no_number_and_what_was_last(browser: Browser) -> Non
         shown = await open_page(browser, stage.url)
         await shown.shows("#value", "52.31")
         stage.hub.offer(index_record(2, None, status=Status.HALTED, reason=Reason.NO_BRACKET))
-        await shown.shows("#banner", "HALTED", seconds=1.5)
+        await shown.shows("#banner", "HALTED")
 
         assert "no bracket: there is no value" in await shown.text("#banner")
         assert await shown.text("#value") == "\u2013"
@@ -133,7 +133,7 @@ async def test_the_page_survives_a_restart_of_the_server(browser: Browser) -> No
         stage.hub.offer(index_record(1, 61.25))
         await shown.shows("#value", "61.25", seconds=15.0)
         stage.hub.offer(index_record(2, 61.5))
-        await shown.shows("#value", "61.50", seconds=1.5)
+        await shown.shows("#value", "61.50")
 
         assert await shown.text("#link") == "live stream"
         assert "NO CONNECTION" not in await shown.text("#banner")
