@@ -14,7 +14,7 @@ from volgauge.simulator.quoting import Lies
 from volgauge.simulator.server import Simulator, SimulatorOptions
 
 ccxt: Any = pytest.importorskip("ccxt.pro", reason="ccxt is not installed")
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 async def test_ccxt_reads_options_tickers_and_books() -> None:
@@ -27,8 +27,8 @@ async def test_ccxt_reads_options_tickers_and_books() -> None:
         client = ccxt.binance({"options": settings})
         addresses = client.urls["api"]
         addresses["eapiPublic"] = f"{simulator.rest_url_of('binance')}/eapi/v1"
-        addresses["ws"]["option"] = f"{simulator.ws_url_of('binance')}/public/ws"
-        addresses["ws"]["optionMarket"] = f"{simulator.ws_url_of('binance')}/market/ws"
+        # ccxt takes options for futures that are paid in dollars, and puts the route in itself.
+        addresses["ws"]["future"] = f"{simulator.ws_url_of('binance')}/ws"
         client.has["fetchCurrencies"] = False
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):

@@ -14,7 +14,7 @@ from volgauge.simulator.quoting import Lies
 from volgauge.simulator.server import Simulator, SimulatorOptions
 
 ccxt: Any = pytest.importorskip("ccxt.pro", reason="ccxt is not installed")
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 async def test_ccxt_reads_options_tickers_and_books() -> None:

@@ -105,7 +105,8 @@ class PublicApi:
         ]
 
     def _instruments(self, params: Params) -> object:
-        boards, kind = self._boards(params), _kind(params)
+        # The documents require a currency; ccxt, which reads the live venue, names none and means all.
+        boards, kind = self._boards(params, required=False), _kind(params)
         if str(params.get("expired", "false")).lower() == "true":
             return []
         return [row for board in boards for row in self._catalog(board, kind)]
