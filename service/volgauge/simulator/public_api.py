@@ -105,7 +105,7 @@ class PublicApi:
         ]
 
     def _instruments(self, params: Params) -> object:
-        # The documents require a currency; ccxt, which reads the live venue, names none and means all.
+        # The documents ask for a currency; ccxt names none, and means all.
         boards, kind = self._boards(params, required=False), _kind(params)
         if str(params.get("expired", "false")).lower() == "true":
             return []
