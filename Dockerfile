@@ -21,6 +21,7 @@ RUN /opt/volgauge/bin/pip install --no-deps --no-build-isolation . \
  && /opt/volgauge/bin/pip check \
  && /opt/volgauge/bin/pip uninstall -y editables hatchling pathspec pluggy trove-classifiers \
  && /opt/volgauge/bin/pip uninstall -y setuptools pip \
+ && find /opt/volgauge/lib -type d -path '*/llvmlite/*' -name tests -prune -exec rm -rf {} + \
  && find /opt/volgauge/lib -type d -path '*/numba/*' -name tests -prune -exec rm -rf {} + \
  && find /opt/volgauge/lib -type d -path '*/numpy/*' -name tests -prune -exec rm -rf {} + \
  && find /opt/volgauge/lib -path '*/volgauge/*' -exec touch -d 2020-02-02T00:00:00Z {} + \
@@ -32,10 +33,12 @@ LABEL org.opencontainers.image.title="volgauge" \
       org.opencontainers.image.description="Open, real-time implied-volatility index for crypto options" \
       org.opencontainers.image.licenses="Apache-2.0"
 # Debian keeps no old versions of its packages that could be pinned.
+# Nothing is left that would run with more rights than who calls it.
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates python3 \
  && rm -rf /var/lib/apt/lists/* \
+ && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
  && install -d -o 10001 -g 10001 /var/cache/volgauge /var/lib/volgauge
 COPY --from=build /opt/volgauge /opt/volgauge
 COPY config /etc/volgauge

@@ -80,6 +80,28 @@ def test_compose_file_fits_the_schema() -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize("profiles", [(), ("demo",), ("observability",), ("demo", "observability")])
+def test_compose_takes_the_file_with_every_profile(profiles: tuple[str, ...]) -> None:
+    """Dependencies, anchors and variables, as the real program sees them; needs no engine."""
+    alone = shutil.which("docker-compose")
+    command = [alone] if alone else ["docker", "compose"]
+    if alone is None and not (
+        shutil.which("docker")
+        and subprocess.run(
+            ["docker", "compose", "version"], capture_output=True, check=False, timeout=60
+        ).returncode
+        == 0
+    ):
+        pytest.skip("neither docker-compose nor docker with its compose plugin is installed")
+
+    done = subprocess.run(
+        [*command, "-f", str(COMPOSE), *(f"--profile={name}" for name in profiles), "config", "-q"],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
 def test_image_runs_as_a_numeric_user_without_rights() -> None:
     """A number, so that an orchestrator can prove that it is not root."""
     users = [rest for name, rest in final_stage() if name == "USER"]
@@ -184,13 +206,41 @@ def test_healthcheck_believes_the_status_of_healthz(*, status: int, healthy: boo
     assert (["/healthz"], healthy) == (asked, done.returncode == 0)
 
 
-def test_compose_environment_is_valid() -> None:
+@pytest.mark.parametrize("name", ["volgauge", "demo"])
+def test_compose_environment_is_valid(name: str) -> None:
     """Image and compose variables together make settings that load."""
-    given = services()["volgauge"]["environment"]
+    given = services()[name]["environment"]
 
     settings = load(environment={**image_environment(), **given})
 
     assert settings.redis.url == "redis://valkey:6379/0"
+
+
+def test_live_and_simulated_do_not_mix() -> None:
+    """Names in Redis, ports and disks differ; the compiled kernels may be shared."""
+    live, demo = services()["volgauge"], services()["demo"]
+    prefixes = {load(environment=each["environment"]).redis.prefix for each in (live, demo)}
+    disks = [{volume.split(":")[0] for volume in each["volumes"]} for each in (live, demo)]
+
+    assert len(prefixes) == 2
+    assert live["ports"] != demo["ports"]
+    assert disks[0] & disks[1] == {"kernels"}
+    assert (live["command"], demo["command"]) == (["run"], ["demo"])
+
+
+def test_the_home_dashboard_exists() -> None:
+    """Grafana opens with it."""
+    grafana = services()["grafana"]
+    home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    folders = {
+        target: source
+        for source, target, _ in (
+            volume.split(":") for volume in grafana["volumes"] if volume.startswith(".")
+        )
+    }
+    folder, _, name = home.rpartition("/")
+
+    assert (ROOT / folders[folder] / name).is_file()
 
 
 def test_mounted_files_exist() -> None:
@@ -216,9 +266,12 @@ def test_named_volumes_are_declared_and_used() -> None:
 
 @pytest.mark.parametrize("name", sorted(services()))
 def test_every_service_is_hardened(name: str) -> None:
-    """Read-only root, no capability, no new privilege, limits, loopback ports, a pinned image."""
+    """Read-only root, a numeric user, no capability, limits, loopback ports, a pinned image."""
     service = services()[name]
+    uid, _, _ = service["user"].partition(":")
 
+    assert int(uid) > 0
+    assert service["restart"] == "unless-stopped"
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
@@ -228,11 +281,18 @@ def test_every_service_is_hardened(name: str) -> None:
     assert "build" in service or "healthcheck" in service
 
 
-def test_observability_is_an_opt_in() -> None:
+def test_profiles_are_opt_ins() -> None:
     """Plain `up` starts the service and its Redis."""
-    started = {name for name, service in services().items() if "profiles" not in service}
+    found: dict[str, set[str]] = {}
+    for name, service in services().items():
+        for profile in service.get("profiles", ["default"]):
+            found.setdefault(profile, set()).add(name)
 
-    assert started == {"volgauge", "valkey"}
+    assert found == {
+        "default": {"volgauge", "valkey"},
+        "demo": {"demo"},
+        "observability": {"prometheus", "alertmanager", "grafana"},
+    }
 
 
 def test_nothing_holds_a_secret() -> None:
