@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from fakes.records import index_value
@@ -179,6 +180,33 @@ async def test_old_candles_are_forgotten_by_resolution(tmp_path: Path) -> None:
     assert kept[300][0].opened_s == START
     assert len(other.candles) == 360
     assert pruned == 357 + 60
+
+
+@pytest.mark.parametrize(
+    ("key", "seconds"),
+    [
+        ("keep_1s_days", 1),
+        ("keep_1m_days", 60),
+        ("keep_5m_days", 300),
+        ("keep_15m_days", 900),
+        ("keep_1h_days", 3600),
+        ("keep_4h_days", 14_400),
+        ("keep_12h_days", 43_200),
+        ("keep_1d_days", 86_400),
+    ],
+)
+async def test_each_key_is_for_its_resolution(tmp_path: Path, key: str, seconds: int) -> None:
+    """With the others at 0, only its candles go."""
+    names = (name for name in HistorySettings.__struct_fields__ if name.startswith("keep_"))
+    settings = msgspec.convert({**dict.fromkeys(names, 0.0), key: 1.0}, HistorySettings)
+    async with keeping_in(tmp_path / "h.db", settings=settings) as keeper:
+        await keeper.fill({("BTC", "30d", 1): [Candle(START, 1.0, 1.0, 1.0, 1.0)]})
+        feed(keeper, [(3 * DAY, 50.0), (3 * DAY + 1, 50.0)])
+        await keeper.write()
+        await keeper.prune()
+        gone = {each for each in RESOLUTIONS_SECONDS if not (await candles(keeper, each)).candles}
+
+    assert gone == {seconds}
 
 
 async def test_much_is_forgotten_in_small_steps(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from volgauge.clock import Clock
 from volgauge.domain.index import Source
 from volgauge.domain.units import NANOS_PER_MICRO
 from volgauge.publish.answers import ApiError
-from volgauge.publish.api import CandleReader
+from volgauge.publish.api import COMPRESS_BYTES, CandleReader
 from volgauge.publish.dropin_methods import CANDLES_METHOD, Methods
 from volgauge.publish.dropin_rpc import (
     MAX_FRAME_BYTES,
@@ -124,6 +124,7 @@ class DropIn:
             status=200 if error is None else 503 if error.code == UNAVAILABLE else 400,
             content_type="application/json",
             headers={"Cache-Control": "no-store"},
+            zlib_executor_size=COMPRESS_BYTES,
         )
         response.enable_compression()
         return response

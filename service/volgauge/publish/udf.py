@@ -19,7 +19,7 @@ from volgauge.domain.history import MAX_CANDLES, Candle
 from volgauge.domain.index import index_code
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.publish.answers import ApiError
-from volgauge.publish.api import CandleReader, HistoryQuery
+from volgauge.publish.api import COMPRESS_BYTES, CandleReader, HistoryQuery
 from volgauge.publish.hub import Hub
 
 EXCHANGE = "volgauge"
@@ -29,7 +29,6 @@ RESOLUTIONS = {
 PRICE_SCALE = 10_000
 """Volatility points are shown with four decimals."""
 MAX_FOUND = 100
-COMPRESS_BYTES = 16_384
 
 Catalogue: TypeAlias = Callable[[], Awaitable[Mapping[str, Mapping[str, Sequence[int]]]]]
 """What is stored: resolutions in seconds by series by asset. The composition root gives one."""
