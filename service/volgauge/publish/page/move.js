@@ -18,6 +18,7 @@ const MEANINGS = {
 };
 const MOST_PARTS = 14;
 const DIGITS = 4;
+const RETRY_MS = 3_000;
 let asked = null;
 
 export function startMove() {
@@ -57,11 +58,20 @@ export async function drawMove() {
   asked = path;
   if (older.seq === newer.seq) return empty("Both cursors stand on one record.");
   empty("…");
-  const { body, error } = await ask(path);
+  const { body, error, code } = await ask(path);
   if (asked !== path) return;
-  if (!body) return empty(`Not available: ${error}.`);
+  if (!body) {
+    // No word from the server is no refusal: ask again.
+    if (!code) setTimeout(() => asked === path && again(), RETRY_MS);
+    return empty(`Not available: ${error}.`);
+  }
   if (body.difference === null) return empty("One of the two records has no value.");
   show(body);
+}
+
+function again() {
+  asked = null;
+  drawMove();
 }
 
 function empty(text) {

@@ -1,7 +1,7 @@
 // The smile of one expiry: bid and ask of every book as a person sees them, and the fit.
 import { ask } from "./fetch.js";
 import { $, fill, put, resize } from "./dom.js";
-import { amount, counts, expiryName, points, price } from "./format.js";
+import { amount, clockTime, counts, expiryName, points, price } from "./format.js";
 import { model } from "./model.js";
 import { Plot, airy, axis, dot, valueAxis } from "./plot.js";
 import { venueColour, venueIndex } from "./theme.js";
@@ -55,7 +55,7 @@ export async function drawSmile() {
   const { body, error, code } = await ask(`/v1/smile/${asset}?expiry=${encodeURIComponent(expiry)}`);
   if (asked !== `${asset} ${expiry}` || model.asset !== asset) return;
   if (code === "unknown_expiry") chosen.delete(asset);
-  if (!body) return refuse(error);
+  if (!body) return code ? refuse(error) : put($("smile-note"), `Not new${answer?.at_ns ? ` since ${clockTime(answer.at_ns / 1e6)} UTC` : ""}: ${error}.`);
   answer = body;
   show(expiry);
 }
