@@ -146,6 +146,8 @@ class Service:
         self.http: HttpServer | None = None
         self.redis_url = settings.redis.url
         self.stopping = asyncio.Event()
+        self.is_ending = False
+        """Set the instant we are told to end: whatever was received since is not worth reading."""
         if self.evidence is not None:
             self.metrics.watch_evidence(self.evidence.stats)
         self.reading_metrics = AnalyticsMetrics(self.registry, [part.value for part in Part])
@@ -181,26 +183,33 @@ class Service:
             await self._listen()
         try:
             async with asyncio.TaskGroup() as tasks:
-                owned = [tasks.create_task(part, name=name) for name, part in self._parts()]
+                owned = {name: tasks.create_task(part, name=name) for name, part in self._parts()}
                 if bundled is not None:
-                    owned.append(tasks.create_task(bundled.watch(), name="valkey"))
+                    owned["valkey"] = tasks.create_task(bundled.watch(), name="valkey")
                 ready = self._get_ready(announce, fill)
-                owned.append(tasks.create_task(ready, name="warm-up"))
+                owned["warm-up"] = tasks.create_task(ready, name="warm-up")
                 await self.stopping.wait()
                 log.info("service.stopping")
-                # The feeds end now because we end them: that is no news of the market.
-                self._warm = False
-                for task in owned:
+                for task in owned.values():
                     task.cancel()
+                # Beside the good-byes of the feeds.
+                tasks.create_task(self._hang_up(), name="end of http")
+                if bundled is not None:
+                    tasks.create_task(_end_server(bundled, owned["redis"]), name="end of valkey")
         finally:
-            if self.http is not None:
-                await self.http.stop()
+            await self._hang_up()
             if bundled is not None:
                 bundled.stop()
 
+    def end(self) -> None:
+        """Let `run` return; only from the loop's own callbacks."""
+        self.is_ending = True
+        self.stopping.set()
+
     def flush(self) -> None:
         """Recompute what was touched and hand it to the sinks; called once a loop iteration."""
-        if not self._warm:
+        # The feeds end because we end them: that is no news of the market.
+        if not self._warm or self.is_ending:
             return
         now_ns = self.clock.wall_ns()
         first_ns = self.engine.first_pending_ns
@@ -220,6 +229,8 @@ class Service:
 
     def reasons_not_ready(self) -> list[str]:
         """Why /readyz is red; empty when it is green."""
+        if self.is_ending:
+            return ["the service ends"]
         if not self._warm:
             return ["kernels are being compiled"]
         return self.engine.reasons_not_ready()
@@ -258,6 +269,11 @@ class Service:
                 f"http.port: cannot listen on {settings.http.host}:{settings.http.port}, "
                 f"{error.strerror or error}"
             ) from error
+
+    async def _hang_up(self) -> None:
+        http, self.http = self.http, None
+        if http is not None:
+            await http.stop()
 
     def _drop_ins(self) -> list[web.RouteDef]:
         """What speaks to the clients of others."""
@@ -391,7 +407,12 @@ class Service:
                     (
                         f"feed {protocol.venue}/{protocol.connection}",
                         run_connection(
-                            protocol, self.clock, self.flush, self.recorder, pacer=pacer
+                            protocol,
+                            self.clock,
+                            self.flush,
+                            self.recorder,
+                            pacer=pacer,
+                            is_ending=lambda: self.is_ending,
                         ),
                     )
                 )
@@ -435,7 +456,7 @@ class Service:
         """One short job at a time: a tick of the index never waits for more than one."""
         while True:
             await asyncio.sleep(JOB_NS / NANOS_PER_SECOND)
-            if self._warm:
+            if self._warm and not self.is_ending:
                 readings.step(self.clock.wall_ns())
 
     def _note_job(self, now_ns: int) -> None:
@@ -495,10 +516,14 @@ def serve(
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     with suppress(ImportError):
         factory = import_module("uvloop").new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(
-            _serve(settings, log_lines, stop_after_seconds, announce or _announce, fill)
-        )
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(
+                _serve(settings, log_lines, stop_after_seconds, announce or _announce, fill)
+            )
+    finally:
+        # The interpreter looks through all that is alive when it ends; here nothing is garbage.
+        gc.freeze()
 
 
 async def _serve(
@@ -511,18 +536,35 @@ async def _serve(
     service = Service(settings, source=source_of(settings), clock=SystemClock())
     service.metrics.watch_logs(log_lines)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, service.stopping.set)
+
+    def told_to_end(*_: object) -> None:
+        # Python calls it between two steps of whatever runs. A handler of the loop would have
+        # its turn only after everything that is readable now has been applied.
+        service.is_ending = True
+        loop.call_soon_threadsafe(service.end)
+
+    before = {
+        number: signal.signal(number, told_to_end) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     if stop_after_seconds is not None:
-        loop.call_later(stop_after_seconds, service.stopping.set)
+        loop.call_later(stop_after_seconds, service.end)
     failures: list[VolgaugeError] = []
     try:
         await service.run(announce, fill)
     except* VolgaugeError as group:
         failures += _leaves(group)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     for failure in failures:
         log.error("service.failed", error=str(failure))
     return 1 if failures else 0
+
+
+async def _end_server(bundled: BundledRedis, publishing: asyncio.Task[None]) -> None:
+    """After the last records went out; it takes its time to end, which is not the loop's."""
+    await asyncio.wait([publishing])
+    await run_beside(bundled.stop)
 
 
 def _leaves(group: BaseExceptionGroup[VolgaugeError]) -> list[VolgaugeError]:

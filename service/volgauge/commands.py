@@ -124,14 +124,27 @@ def _address_of(child: subprocess.Popen[bytes]) -> dict[str, Any]:
     return address
 
 
+class _Unwanted(Exception):
+    """Nobody waits for this any more."""
+
+
 async def _fill(history: HistoryKeeper, *, seed: int, start_ns: int) -> None:
     """Give the demo a past: 400 simulated days of index and price, joined to the market's start."""
+    is_wanted = True
+
+    def go_on() -> None:
+        if not is_wanted:
+            raise _Unwanted
 
     def simulate() -> list[Candles]:
         market = Market(MarketOptions(seed=seed, start_ns=start_ns))
-        return make_history(market)
+        return make_history(market, go_on=go_on)
 
-    made = await run_beside(simulate)
+    try:
+        made = await run_beside(simulate)
+    finally:
+        # A thread that computes on would take half of the time in which the service ends.
+        is_wanted = False
     await history.fill(
         {
             (series.asset, _SERIES[series.series], series.resolution_seconds): [

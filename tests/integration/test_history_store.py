@@ -80,6 +80,23 @@ async def test_wider_candles_are_made_of_the_minutes(store: HistoryStore, second
     assert (answer.source, answer.resolution_seconds) == (Source.LIVE, seconds)
 
 
+async def test_many_series_are_inserted_together_or_not_at_all(store: HistoryStore) -> None:
+    """One that the file refuses takes the others with it; else each is there."""
+    good, bad = Candle(START, 50.0, 50.0, 50.0, 50.0), Candle(2**63, 9.0, 9.0, 9.0, 9.0)
+    with pytest.raises(OverflowError):
+        await store.insert_all(Source.LIVE, {("BTC", "30d", 60): [good], ("ETH", "30d", 60): [bad]})
+    after_refusal = await store.assets(Source.LIVE)
+    written = await store.insert_all(
+        Source.LIVE,
+        {("BTC", "30d", 60): [good], ("BTC", "price", 1): [good], ("ETH", "7d", 60): []},
+    )
+
+    assert after_refusal == ()
+    assert written == 2
+    assert set(await store.held("BTC", Source.LIVE)) == {"30d", "price"}
+    assert await store.assets(Source.LIVE) == ("BTC",)
+
+
 async def test_the_range_excludes_its_end(store: HistoryStore) -> None:
     """Candles that open in [start, end) are returned."""
     candles = [Candle(START + 60 * i, 1.0, 1.0, 1.0, 1.0) for i in range(10)]

@@ -156,12 +156,13 @@ class HistoryKeeper:
         closed, self._closed = self._closed, {}
         seen_ns = dict(self._seen_ns)
         try:
-            while closed:
-                series, candles = next(iter(closed.items()))
-                resolution = self._builders[series].resolution_seconds
-                await self._store.insert(*series, self._source, resolution, candles)
-                self.stats.written += len(candles)
-                del closed[series]
+            self.stats.written += await self._store.insert_all(
+                self._source,
+                {
+                    (*series, self._builders[series].resolution_seconds): candles
+                    for series, candles in closed.items()
+                },
+            )
         except asyncio.CancelledError:
             # The insert under way may still happen: a candle that comes twice changes nothing.
             self._put_back(closed)

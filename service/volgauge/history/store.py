@@ -151,12 +151,32 @@ class HistoryStore:
         Raises:
             ValueError: The resolution is none of RESOLUTIONS_SECONDS.
         """
-        _require_resolution(resolution_seconds)
-        key = (asset, series, source.value)
-        rows = [(*key, resolution_seconds, *_row_of(candle)) for candle in candles]
-        if rows:
-            await self._run(lambda: self._insert(key, resolution_seconds, rows))
-        return len(rows)
+        return await self.insert_all(source, {(asset, series, resolution_seconds): candles})
+
+    async def insert_all(
+        self, source: Source, candles: Mapping[tuple[str, str, int], Iterable[Candle]]
+    ) -> int:
+        """`insert` of many series in one transaction: all of them, or none.
+
+        Args:
+            source: Of all of them.
+            candles: By asset, series and resolution in seconds.
+
+        Returns:
+            How many were given.
+
+        Raises:
+            ValueError: A resolution is none of RESOLUTIONS_SECONDS.
+        """
+        groups: list[list[Row]] = []
+        for (asset, series, resolution_seconds), given in candles.items():
+            _require_resolution(resolution_seconds)
+            key = (asset, series, source.value, resolution_seconds)
+            groups.append([(*key, *_row_of(candle)) for candle in given])
+        groups = [rows for rows in groups if rows]
+        if groups:
+            await self._run(lambda: self._insert(groups))
+        return sum(map(len, groups))
 
     async def query(
         self,
@@ -274,23 +294,10 @@ class HistoryStore:
                 f"{self._path}: expected history version {SCHEMA_VERSION}, received {version}"
             )
 
-    def _insert(self, key: tuple[str, str, str], resolution_seconds: int, rows: list[Row]) -> None:
-        opened = [row[4] for row in rows]
-        asset, series, source = key
-        span = {
-            "asset": asset,
-            "series": series,
-            "source": source,
-            "first": min(opened),
-            "last": max(opened),
-        }
+    def _insert(self, groups: list[list[Row]]) -> None:
         with self._open_connection as transaction:
-            transaction.executemany(_INSERT, rows)
-            transaction.execute(_HOLD, (*key, resolution_seconds))
-            at = RESOLUTIONS_SECONDS.index(resolution_seconds)
-            for fine, wide in pairwise(RESOLUTIONS_SECONDS[at:]):
-                transaction.execute(_WIDEN, {**span, "fine": fine, "wide": wide})
-                transaction.execute(_HOLD, (*key, wide))
+            for rows in groups:
+                _insert_series(transaction, rows)
 
     def _assets(self, source: Source) -> tuple[str, ...]:
         found = self._open_connection.execute(_ASSETS, (source.value,))
@@ -363,6 +370,25 @@ class HistoryStore:
         for series, resolution in self._open_connection.execute(_ALL_HELD, (asset, source.value)):
             found[series] = (*found.get(series, ()), resolution)
         return found
+
+
+def _insert_series(transaction: sqlite3.Connection, rows: list[Row]) -> None:
+    """Insert candles of one series and resolution, and make the wider ones of them."""
+    asset, series, source, resolution_seconds = rows[0][:4]
+    opened = [row[4] for row in rows]
+    span = {
+        "asset": asset,
+        "series": series,
+        "source": source,
+        "first": min(opened),
+        "last": max(opened),
+    }
+    transaction.executemany(_INSERT, rows)
+    transaction.execute(_HOLD, (asset, series, source, resolution_seconds))
+    at = RESOLUTIONS_SECONDS.index(resolution_seconds)
+    for fine, wide in pairwise(RESOLUTIONS_SECONDS[at:]):
+        transaction.execute(_WIDEN, {**span, "fine": fine, "wide": wide})
+        transaction.execute(_HOLD, (asset, series, source, wide))
 
 
 def _require_resolution(resolution_seconds: int) -> None:

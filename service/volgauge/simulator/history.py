@@ -4,6 +4,8 @@ The state runs backwards from the market's start by the same law (`process`), so
 ends where the market begins. Marked as simulated by whoever stores it.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from msgspec import Struct
 
@@ -43,10 +45,22 @@ class Candles(Struct, frozen=True, kw_only=True):
     close: F64
 
 
-def make_history(market: Market, days: float = 400.0, fine_days: float = 1.0) -> list[Candles]:
+def make_history(
+    market: Market,
+    days: float = 400.0,
+    fine_days: float = 1.0,
+    *,
+    go_on: Callable[[], None] = lambda: None,
+) -> list[Candles]:
     """Hourly candles of `days` and minute candles of the last `fine_days`, for every book.
 
     Deterministic in the market's options; the market itself does not move.
+
+    Args:
+        market: Whose past.
+        days: Of hourly candles.
+        fine_days: Of minute candles.
+        go_on: Called between the steps of the work; what it raises ends it.
     """
     start_ns = market.options.start_ns
     end_ns = start_ns // NANOS_PER_MINUTE * NANOS_PER_MINUTE
@@ -63,6 +77,7 @@ def make_history(market: Market, days: float = 400.0, fine_days: float = 1.0) ->
     states = np.empty((len(times), *market.start_state.shape))
     state, before = market.start_state, start_ns
     for place, now_ns in enumerate(times.tolist()):
+        go_on()
         state = process.advance(
             state, market.law, (before - now_ns) / NANOS_PER_YEAR, shocks[place]
         )
@@ -75,6 +90,7 @@ def make_history(market: Market, days: float = 400.0, fine_days: float = 1.0) ->
             "index": _volatility(market, number, mine, times),
             "price": np.exp(mine[:, process.LOG_SPOT]),
         }
+        go_on()
         for name, values in series.items():
             for resolution, since in ((3600, coarse_start), (60, fine_start)):
                 width = resolution * NANOS_PER_SECOND

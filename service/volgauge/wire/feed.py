@@ -44,6 +44,7 @@ async def run_connection(
     recorder: Recorder | None = None,
     *,
     pacer: ConnectPacer | None = None,
+    is_ending: Callable[[], bool] = lambda: False,
     library: Library | None = None,
     jitter: Callable[[], float] = random.random,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -56,11 +57,12 @@ async def run_connection(
         flush: Recompute and publish; runs once after each burst and each change of state.
         recorder: Keeps everything that enters.
         pacer: Says when to connect, shared by the venue's connections; None whenever we like.
+        is_ending: Whether the service is about to cancel us: no more frames are applied.
         library: The websocket client; None takes the fastest one installed.
         jitter: Random numbers in [0, 1) for the waits.
         sleep: Waits between two attempts.
     """
-    pump = _Pump(protocol, clock, flush, recorder, library or load_fastest())
+    pump = _Pump(protocol, clock, flush, recorder, library or load_fastest(), is_ending)
     backoff = Backoff(jitter)
     last: Ended | None = None
     while True:
@@ -124,8 +126,10 @@ class _Pump:
         flush: Callable[[], None],
         recorder: Recorder | None,
         library: Library,
+        is_ending: Callable[[], bool],
     ) -> None:
         self.library = library
+        self._is_ending = is_ending
         self._protocol = protocol
         self._clock = clock
         self._flush = flush
@@ -205,9 +209,13 @@ class _Pump:
         protocol, recorder = self._protocol, self._recorder
         venue, connection = protocol.venue, protocol.connection
         receive, wall_ns = protocol.receive, self._clock.wall_ns
+        is_ending = self._is_ending
         in_burst = 0
         while True:
             frame: bytes = await socket.recv(decode=False)
+            if is_ending():
+                # The cancellation has to wait for nobody's backlog.
+                await asyncio.get_running_loop().create_future()
             received_ns = wall_ns()
             self._frames += 1
             if not self._flush_waits:

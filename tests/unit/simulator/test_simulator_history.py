@@ -60,6 +60,22 @@ def test_history_ends_where_the_market_begins(market: Market, history: list[Cand
         assert last["index"].close[-1] == pytest.approx(market.opening[name], rel=0.01)
 
 
+def test_history_that_nobody_wants_any_more_ends_between_two_steps(market: Market) -> None:
+    """What `go_on` raises ends the work, at the very step."""
+    calls = 0
+
+    def go_on() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        make_history(market, go_on=go_on)
+
+    assert calls == 5
+
+
 def test_history_of_a_mixture_is_the_corridor_of_its_states(market: Market) -> None:
     """What is interpolated for speed lies within 1e-3 points of the corridor itself."""
     random = np.random.default_rng(1)

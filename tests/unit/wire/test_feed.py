@@ -101,6 +101,53 @@ async def test_session_that_is_failing_still_ends_when_told(moment: str) -> None
     assert attempts == []
 
 
+class BacklogSocket:
+    """Has frames without end, all of them here already."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.is_read = asyncio.Event()
+
+    async def recv(self, decode: bool | None = None) -> bytes:
+        """The next one, at once."""
+        del decode
+        self.taken += 1
+        if self.taken == 4:
+            self.is_read.set()
+        return b"frame"
+
+    async def send(self, message: bytes, text: bool | None = None) -> None:
+        """Sent."""
+
+
+async def test_the_end_waits_for_no_backlog() -> None:
+    """Told in the midst of a burst, a connection applies nothing more before its cancellation."""
+    socket, protocol = BacklogSocket(), ScriptedProtocol("ws://venue.invalid/")
+
+    @asynccontextmanager
+    async def connect(*_: object, **__: object) -> AsyncIterator[BacklogSocket]:
+        yield socket
+
+    library: Library = msgspec.structs.replace(load("websockets"), connect=connect)
+    task = asyncio.create_task(
+        run_connection(
+            protocol,
+            SystemClock(),
+            lambda: None,
+            is_ending=lambda: len(protocol.frames) >= 3,
+            library=library,
+        )
+    )
+    await socket.is_read.wait()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert (len(protocol.frames), socket.taken) == (3, 4)
+    assert protocol.reasons == ["cancelled"]
+
+
 class HandClock:
     """Stands still until it is moved to the end of the next sleep."""
 
