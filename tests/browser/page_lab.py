@@ -38,7 +38,8 @@ class Stage:
         self.hub = Hub(CLOCK)
         self.lab = lab
         self.url = ""
-        self.history_asked: list[HistoryQuery] = []
+        self.resolutions: tuple[int, ...] = RESOLUTIONS
+        """Of what the history is said to hold."""
 
     def run(self, seconds: float) -> list[IndexValue]:
         """Let the market move and hand over what the engine says; its headline records."""
@@ -62,7 +63,6 @@ class Stage:
 
     async def history(self, query: HistoryQuery) -> dict[str, object]:
         """Waves, so that candles look like candles; only the newest 300."""
-        self.history_asked.append(query)
         step = query.resolution_seconds
         first = max(query.start_s, query.end_s - 300 * step) // step * step
         candles = []
@@ -76,7 +76,7 @@ class Stage:
 
     async def held(self, asset: str) -> dict[str, tuple[int, ...]]:
         """Every tenor at every resolution, of BTC and ETH alone."""
-        return dict.fromkeys(TENORS, RESOLUTIONS) if asset in {"BTC", "ETH"} else {}
+        return dict.fromkeys(TENORS, self.resolutions) if asset in {"BTC", "ETH"} else {}
 
     def books(self, asset: str) -> list[tuple[str, Surface]]:
         """The one option book of the market."""
