@@ -1,12 +1,13 @@
 """Every venue beside the others: its frames, an asset's books put together, and all of it at once.
 
-Three units of work, all on frames that the simulator's dialects make of one seeded market:
+Four units of work, all on frames that the simulator's dialects make of one seeded market:
 
     frame        decode, normalise and write one frame, by the adapter that gets it
     recompute    `Engine.recompute` after one quote, headline tenor only, with one book and with all
     end to end   five venues and four assets at 20,000 frames a second
+    roll         the same through 08:00 UTC, when hundreds of options expire and are listed at once
 
-The last one has no sockets: two cores carry the service or five venues that speak, not both. The
+The last two have no sockets: two cores carry the service or five venues that speak, not both. The
 frames are made first, seconds at a time, and a process of its own takes them when they are due, as
 the shells would hand them over (`venue_player.py`). What a socket costs is in `bench_e2e`.
 """
@@ -29,7 +30,7 @@ import msgspec
 from msgspec import Struct
 
 from volgauge.domain.instrument import Venue
-from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.domain.units import NANOS_PER_SECOND, parse_instant
 
 from . import measure
 from .measure import Sample
@@ -52,6 +53,15 @@ LARGEST_DRIFT_MS = 10.0
 LARGEST_GROWTH = 0.05
 """Of the memory, from the end of the first seconds to the end of the last."""
 ANSWER_SECONDS = 120.0
+ROLL_NS = parse_instant("2026-05-26T08:00:00Z")
+ROLL_RATE = 1_000.0
+"""Quotes of the market a second: a load that leaves room."""
+BEFORE_ROLL_SECONDS, AFTER_ROLL_SECONDS = 12, 24
+"""New options come after 13 s, and some venues are asked for theirs after 20 s."""
+ROLL_LEAD_SECONDS = 32
+"""To connect, and for the seconds before."""
+LARGEST_ROLL = 2.0
+"""p99 through the roll, of that before."""
 SHARES = (0.5, 0.99)
 
 
@@ -109,6 +119,8 @@ def run(options: Options) -> Report:
     del wire
     gc.collect()
     _load(report, options)
+    gc.collect()
+    _roll(report, options)
     return report
 
 
@@ -240,16 +252,10 @@ def _load(report: Report, options: Options) -> None:
     operations: list[Operation] = []
     wire = Wire(ALL_VENUES, CURRENCIES, LOAD_RATE, operations)
     wire.connect(12)
-    command = [sys.executable, "-m", f"{__package__}.venue_player", *ALL_VENUES]
-    root = Path(__file__).resolve().parents[(__package__ or "").count(".") + 1]
-    environment = {"PYTHONPATH": str(root)}
     latencies: list[int] = []
     answers: list[dict[str, Any]] = []
     drifts: list[float] = []
-    with (
-        tempfile.TemporaryDirectory(prefix="volgauge-bench-") as folder,
-        Child(command, core=measure.cores()[0], environment=environment) as player,
-    ):
+    with tempfile.TemporaryDirectory(prefix="volgauge-bench-") as folder, _player() as player:
         path = Path(folder) / "operations"
         _hand_over(operations, path)
         warm = player.ask({"do": "warm", "file": str(path)}, ANSWER_SECONDS)
@@ -266,6 +272,57 @@ def _load(report: Report, options: Options) -> None:
                 (statistics.median(taken[-third:]) - statistics.median(taken[:third])) / 1e6
             )
     _judge(report, options, warm, answers, latencies, drifts)
+
+
+def _player() -> Child:
+    """The process that takes the frames."""
+    root = Path(__file__).resolve().parents[(__package__ or "").count(".") + 1]
+    command = [sys.executable, "-m", f"{__package__}.venue_player", *ALL_VENUES]
+    return Child(command, core=measure.cores()[0], environment={"PYTHONPATH": str(root)})
+
+
+def _roll(report: Report, options: Options) -> None:
+    """Latencies of the seconds before 08:00 and of those in which chains change."""
+    if not hasattr(os, "sched_getaffinity"):
+        return
+    operations: list[Operation] = []
+    start_ns = ROLL_NS - ROLL_LEAD_SECONDS * NANOS_PER_SECOND
+    wire = Wire(ALL_VENUES, CURRENCIES, ROLL_RATE, operations, start_ns)
+    wire.connect(12)
+    while wire.market.now_ns < ROLL_NS - BEFORE_ROLL_SECONDS * NANOS_PER_SECOND:
+        wire.deliver(wire.advance())
+    found: dict[bool, list[int]] = {False: [], True: []}
+    refusals = 0.0
+    with tempfile.TemporaryDirectory(prefix="volgauge-bench-") as folder, _player() as player:
+        path = Path(folder) / "operations"
+        _hand_over(operations, path)
+        player.ask({"do": "warm", "file": str(path)}, ANSWER_SECONDS)
+        while wire.market.now_ns < ROLL_NS + AFTER_ROLL_SECONDS * NANOS_PER_SECOND:
+            is_after = wire.market.now_ns >= ROLL_NS
+            for _ in range(CHUNK_SECONDS * NANOS_PER_SECOND // wire.market.step_ns):
+                wire.deliver(wire.advance())
+            _hand_over(operations, path)
+            answer = player.ask({"do": "play", "file": str(path)}, ANSWER_SECONDS)
+            refusals += answer["refused"]
+            taken = array("q")
+            taken.frombytes(path.read_bytes())
+            found[is_after] += taken
+    (p50, p99), (late50, late99) = (
+        measure.percentiles(found[is_after], SHARES) for is_after in (False, True)
+    )
+    report.add(
+        "roll: due to encoded before, p99", p99 / 1e6, "ms",
+        f"p50 {p50 / 1e6:.2f}  {len(found[False]):,} frames",
+    )  # fmt: skip
+    report.add(
+        "roll: due to encoded through it, p99", late99 / 1e6, "ms",
+        f"p50 {late50 / 1e6:.2f}  worst {max(found[True]) / 1e6:.1f}  "
+        f"{len(found[True]):,} frames, {refusals:.0f} refused",
+    )  # fmt: skip
+    report.gate(
+        "roll: p99 through it / before", late99 / p99, "at most", LARGEST_ROLL,
+        quick=options.quick,
+    )  # fmt: skip
 
 
 def _hand_over(operations: list[Operation], path: Path) -> None:

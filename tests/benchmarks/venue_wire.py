@@ -106,6 +106,7 @@ class Wire:
         currencies: Sequence[str],
         rate: float,
         operations: list[Operation] | None = None,
+        start_ns: int = START_NS,
     ) -> None:
         """List everything and open every connection.
 
@@ -114,11 +115,12 @@ class Wire:
             currencies: Books of the market.
             rate: Quotes of the market a second, once connected.
             operations: Gets everything that enters the adapters, in order.
+            start_ns: When the market begins; it rolls at 08:00 UTC.
         """
         self.rate = rate
         self.market = Market(
             MarketOptions(
-                seed=SEED, currencies=tuple(currencies), start_ns=START_NS, rate=WARM_RATE
+                seed=SEED, currencies=tuple(currencies), start_ns=start_ns, rate=WARM_RATE
             )
         )
         self.engine: Engine

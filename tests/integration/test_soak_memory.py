@@ -1,0 +1,79 @@
+"""Ten minutes of every venue on real sockets: the service's memory stands still, ticks go through.
+
+Slow: `make soak`. VOLGAUGE_SOAK_SECONDS and VOLGAUGE_SOAK_RATE change length and load.
+"""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from integration.processes import Process, eventually, fetch, metric, page_of
+
+pytestmark = pytest.mark.slow
+
+SECONDS = float(os.environ.get("VOLGAUGE_SOAK_SECONDS", "600"))
+RATE = os.environ.get("VOLGAUGE_SOAK_RATE", "500")
+"""Quotes of the market a second; the venues together send some five frames for each."""
+SETTLED_SHARE = 0.4
+"""Of the time; by then histories and windows of a minute hold what they can."""
+LARGEST_GROWTH = 0.05
+"""Of the memory, from then on."""
+VENUES = ("deribit", "okx", "bybit", "binance", "derive")
+
+
+def resident_bytes(pid: int) -> int:
+    """What Linux counts for a process."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def is_ready(root: str) -> bool:
+    """Every asset has a value; not so while nobody answers."""
+    try:
+        return fetch(f"{root}/readyz")[0] == 200
+    except OSError:
+        return False
+
+
+def quantile(root: str, name: str, share: float) -> float:
+    """Upper bound of the bucket of a histogram that holds this share of it, seconds."""
+    buckets: dict[float, float] = {}
+    for family in text_string_to_metric_families(fetch(f"{root}/metrics")[2]):
+        for sample in family.samples:
+            if sample.name == f"{name}_bucket":
+                bound = float(sample.labels["le"])
+                buckets[bound] = buckets.get(bound, 0.0) + sample.value
+    wanted = share * buckets[float("inf")]
+    return min(bound for bound, count in buckets.items() if count >= wanted)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read as Linux tells")
+def test_memory_stands_still_for_ten_minutes() -> None:
+    """Five venues, four assets: RSS grows by 5 % at most once settled; every venue still counts."""
+    with Process("demo", "--rate", RATE, "--port", "0") as demo:
+        demo.wait_for_output("SUBSCRIBE", 120.0)
+        root = page_of(demo)
+        eventually(lambda: is_ready(root), "ready", 300.0)
+        begun, frames = time.monotonic(), metric(root, "volgauge_feed_frames_total")
+        sizes: list[tuple[float, int]] = []
+        while (elapsed := time.monotonic() - begun) < SECONDS:
+            sizes.append((elapsed, resident_bytes(demo.running.pid)))
+            time.sleep(min(10.0, SECONDS / 20.0))
+        rate = (metric(root, "volgauge_feed_frames_total") - frames) / elapsed
+        p50, p99 = (quantile(root, "volgauge_tick_to_publish_seconds", q) for q in (0.5, 0.99))
+        merged = metric(root, "volgauge_ticks_merged_total")
+        alive = {venue: metric(root, "volgauge_feed_connected", venue=venue) for venue in VENUES}
+
+    settled = [size for at, size in sizes if at >= SETTLED_SHARE * SECONDS]
+    third = len(settled) // 3
+    before, after = max(settled[:third]), min(settled[-third:])
+    print(  # noqa: T201 - what a soak is run for
+        f"{rate:,.0f} frames/s for {elapsed:.0f} s: tick to publish p50 <= {p50 * 1e3:g} ms, "
+        f"p99 <= {p99 * 1e3:g} ms, merged {merged:,.0f}; RSS MB "
+        + " ".join(f"{size / 1e6:.0f}" for _, size in sizes)
+    )
+    assert after <= before * (1.0 + LARGEST_GROWTH)
+    assert set(alive.values()) == {1.0}
