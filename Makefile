@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help env env-dev demo run test lint format bench accuracy fuzz soak lock clean
+.PHONY: help env env-dev demo run test lint format bench accuracy fuzz soak dashboards grafana-preview lock clean
 
 help:  ## This list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 17
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -63,6 +63,13 @@ fuzz: $(VENV)/.dev  ## Decoders against mutated frames, a million cases
 
 soak: $(VENV)/.dev  ## The slow tests: faults at full length
 	@$(BIN)/python -m pytest -q -m slow tests $(ARGS)
+
+dashboards: $(VENV)/.dev  ## Write the Grafana dashboards from their source
+	@$(BIN)/python deploy/grafana/build.py
+
+# Opt-in: needs npm, prometheus and chromium; half a gigabyte under .grafana-preview, once.
+grafana-preview: $(VENV)/.dev  ## Draw the dashboards with Grafana's own panels (npm, Prometheus, Chromium)
+	@PYTHONPATH=tests $(BIN)/python deploy/grafana/preview/render.py $(ARGS)
 
 lock:  ## Renew the lock files (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group build pyproject.toml -o requirements.txt

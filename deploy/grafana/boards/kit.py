@@ -189,7 +189,9 @@ def bars(
     panel.orientation(kinds.VizOrientation.HORIZONTAL)
     panel.value_mode(kinds.BarGaugeValueMode.TEXT).show_unfilled(True)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
-    panel.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.CONTINUOUS_BL_YL_RD))
+    panel.color_scheme(
+        dashboard.FieldColor().mode(models.FieldColorModeId.FIXED).fixed_color("blue")
+    )
     return _finish(panel, title, description, unit, queries, decimals, (), repeat)
 
 
