@@ -12,30 +12,36 @@ import numpy as np
 import pytest
 
 from golden.desk_wires import DeskWires
-from golden.smile_truth import (
-    InterestTruth,
-    SmilesTruth,
-    SmileTruth,
-    interest_truth,
-)
+from golden.market_feed import VENUE, Watched
+from golden.smile_truth import InterestTruth, SmilesTruth, SmileTruth, interest_truth
 from volgauge.analytics.asset import Past
-from volgauge.domain.analytics import AnalyticsValue
+from volgauge.analytics.bars import Bar
+from volgauge.analytics.desk import Desk
+from volgauge.domain.analytics import AlertEvent, AnalyticsValue, CouplingValue, Edge, Rule
+from volgauge.domain.index import IndexValue, Source, SurfaceValue
 from volgauge.domain.instrument import Asset
-from volgauge.domain.units import parse_instant
-from volgauge.settings import AlertSettings
+from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_MINUTE, NANOS_PER_SECOND, parse_instant
+from volgauge.settings import (
+    AlertSettings,
+    AnalyticsSettings,
+    IndexSettings,
+    RuleSettings,
+    RulesSettings,
+)
+from volgauge.simulator.market import MarketOptions
 from volgauge.simulator.perpetual import perpetual_of
-from volgauge.simulator.scenario import Scenario
+from volgauge.simulator.scenario import Echo, Scenario, Shock, Switch
 from volgauge.simulator.server import SimulatorOptions
 
 START_NS = parse_instant("2026-03-02T10:00:00Z")
 ASSETS = ("BTC", "ETH")
 STEP_MS = 100
-RATE = 600.0
+RATE = 800.0
 WARM_SECONDS = 12.0
 SEEDS = (5, 6)
 """BTC has SSVI smiles and ETH mixtures with the first, the other way about with the second."""
-ERRORS = 3.0
-"""Standard errors."""
+ERRORS, MANY_ERRORS = 3.0, 4.0
+"""Standard errors; the second where 700 numbers are compared: 3 would be exceeded once by chance."""
 FAMILY_BIAS = 0.2
 """A mixture is no SVI: so far, in points, the best curve may be from it (METHODOLOGY section 8)."""
 TENORS = {"7d": 7.0, "14d": 14.0, "30d": 30.0, "60d": 60.0, "90d": 90.0}
@@ -141,7 +147,7 @@ def test_expiries_are_the_smile_s(seen: list[Seen]) -> None:
                 continue
             truth = found.expiries[parse_instant(told.expiry)]
             for reading in ("atm", "risk_reversal_25", "butterfly_25"):
-                bound = ERRORS * truth.errors[reading] + slack(found)
+                bound = MANY_ERRORS * truth.errors[reading] + slack(found)
                 assert getattr(told, reading) == pytest.approx(truth.vols[reading], abs=bound)
                 count += 1
     assert count >= 6 * 2 * len(SEEDS) * 10 * 3
@@ -210,3 +216,259 @@ def test_leverage_is_what_the_venue_s_perpetual_says(seen: list[Seen]) -> None:
         leverage = found.value.leverage
         assert leverage.funding_rates["deribit"] == pytest.approx(found.funding, abs=2e-7)  # type: ignore[index]
         assert leverage.open_interest == pytest.approx(found.coins, rel=0.02)
+
+
+FRONT, ECHO, ENDED, FALL, RISE = 20.0, 27.0, 60.0, 94.0, 114.0
+"""Seconds of the scenario: a front shock of BTC, in ETH 7 s later, taken back; two switches,
+each in fifteen steps a second apart: 2 to 3 % are no more than a book follows in a second."""
+SWITCH_STEPS = 15
+FALL_LEVEL, RISE_LEVEL = 0.75, 1.5
+EVENTS = Scenario(
+    shocks=(
+        Shock(
+            at_seconds=FRONT,
+            asset="BTC",
+            size=0.3,
+            long_share=0.0,
+            lasts_seconds=ENDED - FRONT,
+            echoes=(Echo(asset="ETH", after_seconds=ECHO - FRONT),),
+        ),
+    ),
+    switches=tuple(
+        Switch(at_seconds=begin + number, level=level ** (1.0 / SWITCH_STEPS))
+        for begin, level in ((FALL, FALL_LEVEL), (RISE, RISE_LEVEL))
+        for number in range(SWITCH_STEPS)
+    ),
+)
+LAST = 165.0
+SPIKE_SECONDS, HOLD_SECONDS, PARTED_SECONDS = 30.0, 30.0, 3.0
+RULES = RulesSettings(
+    spike=RuleSettings(raise_at=0.15, clear_at=0.05, window_seconds=SPIKE_SECONDS),
+    collapse=RuleSettings(raise_at=18.0, clear_at=12.0, window_seconds=86_400.0),
+    inversion=RuleSettings(raise_at=0.5, clear_at=0.0, for_seconds=HOLD_SECONDS),
+    decoupling=RuleSettings(raise_at=2.5, clear_at=1.5, for_seconds=PARTED_SECONDS),
+)
+"""The spike's window is short, so that its end lies in the scenario; a pair has parted only when it
+is so for longer than two books take to follow a switch that is common to both."""
+ANSWER_SECONDS = 5.0
+"""From an event of the market to the desk's answer: 600 quotes a second renew what matters of two
+books in two or three, an alert is looked at once a second."""
+
+
+class Told(NamedTuple):
+    """A scenario's records."""
+
+    wires: DeskWires
+    values: list[AnalyticsValue]
+    """Of BTC and ETH."""
+    coupled: list[CouplingValue]
+    alerts: list[AlertEvent]
+    usual: dict[str, float]
+    """The index before anything happened, points."""
+    truths: dict[tuple[str, float], SmileTruth]
+    """By asset and seconds: 30 days, a second before each event and at the end."""
+
+
+@pytest.fixture(scope="module")
+def told() -> Told:
+    """The events, over a past in which both assets were quiet."""
+    wires = wires_of(7, EVENTS, quiet_pasts, AlertSettings(rules=RULES))
+    truths = {}
+    for seconds in (FRONT - 1.0, ENDED - 1.0, FALL - 1.0, RISE - 1.0, LAST):
+        wires.pass_seconds(seconds - (wires.now_ns - START_NS) / NANOS_PER_SECOND)
+        for name in ASSETS:
+            truths[name, seconds] = SmilesTruth(wires.market, name).tenor(30.0)
+    assert wires.troubles == []
+    values = [reading for reading in wires.readings if isinstance(reading, AnalyticsValue)]
+    usual = {name: wires.market.opening_exact[name] for name in ASSETS}
+    return Told(wires, values, wires.coupled(), wires.alerts(), usual, truths)
+
+
+REALIZED = 0.87
+"""Of the past, in multiples of the usual index."""
+
+
+def quiet_pasts(wires: DeskWires) -> dict[Asset, Past]:
+    """A year of index closes 20 % around today's, prices at 0.87 of it, a noisy steady spread."""
+    random = np.random.default_rng(3)
+    today = START_NS // NANOS_PER_DAY
+    days = [(today - age) * NANOS_PER_DAY for age in range(365, 0, -1)]
+    slots = [START_NS - age * 5 * NANOS_PER_MINUTE for age in range(864, 0, -1)]
+    pasts = {}
+    for name, points in wires.market.opening_exact.items():
+        shares = random.permutation(np.linspace(0.8, 1.2, len(days)))
+        # Garman and Klass: 0.5 ln^2(H/L) when it closes where it opened.
+        ranges = 0.01 * REALIZED * points * random.uniform(0.9, 1.1, len(days)) * sqrt(2.0 / 365.0)
+        noise = 0.03 * random.standard_normal(len(slots))
+        pasts[Asset(name)] = Past(
+            price_days=[
+                Bar(at, 100.0, 100.0 * np.exp(0.5 * r), 100.0 * np.exp(-0.5 * r), 100.0)
+                for at, r in zip(days, ranges.tolist(), strict=True)
+            ],
+            index_days=list(zip(days, (points * shares).tolist(), strict=True)),
+            index_closes=list(zip(slots, (points * np.exp(noise)).tolist(), strict=True)),
+        )
+    return pasts
+
+
+def edges(told: Told, rule: Rule, subject: str) -> list[tuple[Edge, float]]:
+    """When a rule was raised and cleared, seconds of the scenario."""
+    return [
+        (alert.edge, (alert.computed_ns - START_NS) / NANOS_PER_SECOND)
+        for alert in told.alerts
+        if alert.rule is rule and alert.subject == subject
+    ]
+
+
+EPISODES = {
+    "spike-BTC": (
+        Rule.SPIKE, "BTC", (FRONT, FRONT + SPIKE_SECONDS, RISE, RISE + SPIKE_SECONDS),
+    ),
+    "spike-ETH": (
+        Rule.SPIKE, "ETH", (ECHO, ECHO + SPIKE_SECONDS, RISE, RISE + SPIKE_SECONDS),
+    ),
+    "inversion-BTC": (Rule.INVERSION, "BTC", (FRONT + HOLD_SECONDS, ENDED + HOLD_SECONDS)),
+    "decoupling": (
+        Rule.DECOUPLING, "BTC-ETH",
+        tuple(at + PARTED_SECONDS for at in (FRONT, ECHO, ENDED, ENDED + ECHO - FRONT)),
+    ),
+    "band-BTC": (Rule.BAND_CHANGE, "BTC", (FRONT, ENDED, FALL, RISE)),
+    "band-ETH": (Rule.BAND_CHANGE, "ETH", (ECHO, ENDED + ECHO - FRONT, FALL, RISE)),
+    "collapse-BTC": (Rule.COLLAPSE, "BTC", (FALL, RISE)),
+    "collapse-ETH": (Rule.COLLAPSE, "ETH", (ENDED + ECHO - FRONT, RISE)),
+    "premium-BTC": (Rule.PREMIUM_SIGN, "BTC", (FALL, RISE)),
+    "premium-ETH": (Rule.PREMIUM_SIGN, "ETH", (FALL, RISE)),
+}  # fmt: skip
+"""Name to rule, subject, and the instants from which on it must be raised, cleared, raised, ..."""
+
+
+@pytest.mark.parametrize("name", EPISODES)
+def test_each_episode_is_raised_once_and_cleared_once(told: Told, name: str) -> None:
+    """At the instant that follows from the event and the rule, and at no other."""
+    rule, subject, instants = EPISODES[name]
+    found = edges(told, rule, subject)
+
+    assert [edge for edge, _ in found] == [Edge.RAISED, Edge.CLEARED] * (len(instants) // 2)
+    for (_, at), due in zip(found, instants, strict=True):
+        late = SWITCH_STEPS + ANSWER_SECONDS if due >= FALL else ANSWER_SECONDS
+        assert due <= at <= due + late
+
+
+def test_nothing_else_is_alarmed(told: Told) -> None:
+    """But ETH's term, which was inverted from the beginning."""
+    others = {
+        (alert.rule, alert.subject) for alert in told.alerts
+    } - {(rule, subject) for rule, subject, _ in EPISODES.values()}  # fmt: skip
+
+    assert others <= {(Rule.INVERSION, "ETH")}
+
+
+def test_inversion_begins_and_ends_with_the_front_shock(told: Told) -> None:
+    """The flag and its since-time, at the instant."""
+    bitcoin = [value for value in told.values if value.asset == "BTC" and value.value is not None]
+    inverted = [
+        value
+        for value in bitcoin
+        if value.inverted and value.computed_ns < START_NS + FALL * NANOS_PER_SECOND
+    ]
+    begin = (inverted[0].computed_ns - START_NS) / NANOS_PER_SECOND
+    end = (inverted[-1].computed_ns - START_NS) / NANOS_PER_SECOND
+
+    assert FRONT <= begin <= FRONT + ANSWER_SECONDS
+    assert ENDED - 1.0 <= end <= ENDED + ANSWER_SECONDS
+    assert {value.inverted_since_ns for value in inverted} == {inverted[0].computed_ns}
+    since = (value for value in bitcoin if inverted[0].seq <= value.seq <= inverted[-1].seq)
+    assert all(value.inverted for value in since)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "adaptive"),
+    [(FRONT, "normal"), (ENDED, "very_high"), (FALL, "normal"), (RISE, "very_low"), (LAST, "high")],
+)
+def test_premium_and_bands_stand_where_the_index_does(
+    told: Told, seconds: float, adaptive: str
+) -> None:
+    """Just before each event: the true index less the forecast of a past of known volatility."""
+    before_ns = START_NS + round(seconds * NANOS_PER_SECOND)
+    value = next(v for v in reversed(told.values) if v.asset == "BTC" and v.computed_ns < before_ns)
+    assert value.value is not None
+    assert value.premium.ex_ante_points is not None
+    # Ranges are uniform in 0.9 to 1.1, 6 % of deviation: so are the days' volatilities.
+    expected = value.value - REALIZED * told.usual["BTC"]
+
+    assert value.regime.adaptive == adaptive
+    assert value.premium.ex_ante_points == pytest.approx(expected, abs=0.05 * told.usual["BTC"])
+    assert value.premium.trailing_points == pytest.approx(
+        expected, abs=ERRORS * 0.06 / sqrt(30.0) * REALIZED * told.usual["BTC"]
+    )
+
+
+def test_readings_follow_the_shock_and_the_switches(told: Told) -> None:
+    """Just before each next event the volatility at the money is the true one again, 30 days."""
+    for (asset, seconds), truth in told.truths.items():
+        until_ns = START_NS + round(seconds * NANOS_PER_SECOND)
+        value = next(
+            v for v in reversed(told.values) if v.asset == asset and v.computed_ns <= until_ns
+        )
+        month = next(tenor for tenor in value.tenors if tenor.tenor == "30d")
+        bound = ERRORS * truth.errors["atm"] + FAMILY_BIAS
+        assert month.atm == pytest.approx(truth.vols["atm"], abs=bound), (asset, seconds)
+    levels = {key: truth.vols["atm"] for key, truth in told.truths.items()}
+    assert levels["BTC", ENDED - 1.0] > 1.25 * levels["BTC", FRONT - 1.0]
+    assert levels["BTC", RISE - 1.0] == pytest.approx(
+        FALL_LEVEL * levels["BTC", FALL - 1.0], rel=0.01
+    )
+
+
+LEAD = Scenario(
+    vol_correlation=0.2,
+    spot_correlation=0.2,
+    shocks=tuple(
+        Shock(
+            at_seconds=60.0 + 90.0 * number,
+            asset="BTC",
+            size=size,
+            echoes=(Echo(asset="ETH", after_seconds=7.0, share=0.8),),
+        )
+        for number, size in enumerate((0.1, -0.1, 0.1, -0.1, 0.1, -0.1, 0.1))
+    ),
+)
+LEAD_SECONDS = 625.0
+
+
+def test_a_shock_of_bitcoin_that_reaches_ether_after_seven_seconds_is_a_lead(
+    record_property: Tell,
+) -> None:
+    """Seven shocks of 10 %, 80 % of each in ETH 7 s later: the desk tells 7 s, give or take 1.
+
+    Quotes take a second or two to follow, in both books alike, and ticks come once a second: the
+    lag's error is of the order of a second. The covariance at the lead is 7 x 0.1 x 0.08 = 0.056
+    in a book of the true shocks, against a noise of a tenth of that.
+    """
+    options = MarketOptions(
+        seed=9, start_ns=START_NS, currencies=ASSETS, rate=1_000.0,
+        step_ns=NANOS_PER_SECOND // 2, scenario=LEAD,
+    )  # fmt: skip
+    index = IndexSettings(tenors_days=(30.0,))
+    watched = Watched(options, index, ages_known=False)
+    desk = Desk(
+        AnalyticsSettings(), AlertSettings(), index, Source.SIMULATED,
+        {VENUE: watched.engine.sink(VENUE)},
+    )  # fmt: skip
+    coupled: list[CouplingValue] = []
+    for step in watched.steps(round(2 * LEAD_SECONDS)):
+        for record in watched.engine.recompute(step.now_ns):
+            if isinstance(record, IndexValue | SurfaceValue):
+                desk.take(record)
+        for job in desk.jobs(step.now_ns):
+            coupled += [made for made in job.run() if isinstance(made, CouplingValue)]
+    (pair,) = coupled[-1].pairs
+    record_property(
+        "measured",
+        f"lead {pair.lead_seconds} s, ratio {pair.lead_ratio}, correlations {pair.correlations}",
+    )
+
+    assert (pair.first, pair.second) == ASSETS
+    assert pair.lead_seconds == pytest.approx(7.0, abs=1.0)
+    assert pair.lead_ratio is not None
+    assert pair.lead_ratio > 1.5
