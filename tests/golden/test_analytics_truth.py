@@ -41,7 +41,7 @@ WARM_SECONDS = 12.0
 SEEDS = (5, 6)
 """BTC has SSVI smiles and ETH mixtures with the first, the other way about with the second."""
 ERRORS, MANY_ERRORS = 3.0, 4.0
-"""Standard errors; the second where 700 numbers are compared: 3 would be exceeded once by chance."""
+"""Standard errors; the second where 700 numbers are compared: one in 370 exceeds the first."""
 FAMILY_BIAS = 0.2
 """A mixture is no SVI: so far, in points, the best curve may be from it (METHODOLOGY section 8)."""
 TENORS = {"7d": 7.0, "14d": 14.0, "30d": 30.0, "60d": 60.0, "90d": 90.0}
