@@ -106,7 +106,7 @@ def lines(
     panel = timeseries.Panel().line_width(1).show_points(kinds.VisibilityMode.NEVER)
     panel.fill_opacity(60 if stacked else 0).span_nulls(False)
     panel.line_interpolation(kinds.LineInterpolation.LINEAR)
-    panel.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+    panel.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC))
     if stacked:
         panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
     if logarithmic:
@@ -338,8 +338,8 @@ def _colour(
         )
         return
     elif words is None:
-        # A line and its tile have the colour that the name has on every other panel.
-        mode = models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME if area else mode
+        # The colours of the lines on the panels below, in the same order.
+        mode = models.FieldColorModeId.PALETTE_CLASSIC if area else mode
         panel.thresholds(_thresholds([(None, "text")]))
     panel.color_scheme(dashboard.FieldColor().mode(mode))
 

@@ -88,7 +88,7 @@ function Body({ panel, frames, width, height, range }) {
     return <TimeSeries frames={frames} width={width} height={height} timeRange={range} timeZone="utc" legend={options.legend} options={options} />;
   }
   if (type === 'table') {
-    return <Table data={frames[0]} width={width} height={height} />;
+    return <Table data={frames[0]} width={width} height={height} columnMinWidth={60} />;
   }
   const isStat = type === 'stat';
   const values = getFieldDisplayValues({

@@ -60,6 +60,7 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, default=3.0, help="how long the demo runs first")
     parser.add_argument("--out", type=Path, default=PICTURES, help="where the pictures go")
+    parser.add_argument("--height", type=int, default=1200, help="of a picture; 0 is the whole")
     parser.add_argument("--redraw", action="store_true", help="draw the last answers again")
     given = parser.parse_args()
     missing = [name for name in ("npm", "prometheus", "chromium") if shutil.which(name) is None]
@@ -70,7 +71,7 @@ def main() -> int:
     check_types()
     answers = json.loads(ANSWERS.read_text()) if given.redraw else ask(given.minutes)
     ANSWERS.write_text(json.dumps(answers))
-    return draw(answers, given.out)
+    return draw(answers, given.out, given.height)
 
 
 def ask(minutes: float) -> dict[str, list[dict[str, Any]]]:
@@ -151,8 +152,8 @@ def _ask(
         }
 
 
-def draw(answers: dict[str, list[dict[str, Any]]], folder: Path) -> int:
-    """One picture a dashboard; 1 when a panel failed."""
+def draw(answers: dict[str, list[dict[str, Any]]], folder: Path, height: int) -> int:
+    """One picture a dashboard, down to a height (0 is all of it); 1 when a panel failed."""
     folder.mkdir(exist_ok=True)
     style = (KEPT / "node_modules" / "uplot" / "dist" / "uPlot.min.css").read_text()
     program = (KEPT / "out.js").read_text().replace("</script", "<\\/script")
@@ -190,7 +191,9 @@ def draw(answers: dict[str, list[dict[str, Any]]], folder: Path) -> int:
                 if asked and not any(answer["series"] for answer in asked):
                     sys.stderr.write(f"no data yet: {name}: {panel['panel']['title']}\n")
             path = folder / f"{Path(name).stem}.png"
-            page.screenshot(path=path, full_page=True)
+            whole = page.evaluate("document.documentElement.scrollHeight")
+            clip: Any = {"x": 0, "y": 0, "width": WIDTH, "height": min(height or whole, whole)}
+            page.screenshot(path=path, full_page=True, clip=clip)
             shown = page.locator("[data-panel]").count()
             sys.stderr.write(f"{path.name}: {shown} panels, {path.stat().st_size // 1000} kB\n")
             page.close()
