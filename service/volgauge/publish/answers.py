@@ -5,18 +5,26 @@ into `{"error": {"code": ..., "message": ...}}`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from volgauge.domain.units import NANOS_PER_SECOND, parse_instant
+from volgauge.domain.units import parse_instant
 
 NAME = re.compile(r"[A-Za-z0-9]{1,16}")
 TENOR = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?d")
 SEQ = re.compile(r"[0-9]{1,18}")
+INSTANT = re.compile(
+    r"[0-9]{1,19}(\.[0-9]{1,9})?"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?"
+    r"(Z|[+-][0-9]{2}:[0-9]{2})?)?"
+)
+"""An epoch number of s, ms, us or ns, or ISO-8601; UTC when no offset is given."""
+COMPRESS_BYTES = 16_384
+"""Longer answers are compressed in a thread."""
 
 
 class ApiError(Exception):
@@ -38,15 +46,36 @@ def json_answer(body: Mapping[str, Any], status: int = 200) -> web.Response:
     )
 
 
-def raw_answer(request: web.Request, line: bytes) -> web.Response:
-    """A record as it was encoded for everybody."""
-    etag = f'"{sha256(line).hexdigest()[:16]}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if request.headers.get("If-None-Match") == etag:
-        return web.Response(status=304, headers=headers)
-    response = web.Response(body=line, content_type="application/json", headers=headers)
+def raw_answer(
+    request: web.Request, line: bytes, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """JSON that is encoded already; to be asked for again with its tag, then perhaps 304.
+
+    Args:
+        request: What is answered.
+        line: The body.
+        headers: More headers.
+    """
+    # Weak: one tag for the plain and the compressed form.
+    etag = f'W/"{sha256(line).hexdigest()[:16]}"'
+    cached = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    known = {**cached, **(headers or {})}
+    if has_already(request, etag):
+        return web.Response(status=304, headers=known)
+    response = web.Response(
+        body=line,
+        content_type="application/json",
+        headers=known,
+        zlib_executor_size=COMPRESS_BYTES,
+    )
     response.enable_compression()
     return response
+
+
+def has_already(request: web.Request, etag: str) -> bool:
+    """Whether the client holds what has this tag (`If-None-Match`, weak comparison)."""
+    value = etag.removeprefix("W/").strip('"')
+    return any(tag.value in {"*", value} for tag in request.if_none_match or ())
 
 
 def error_answer(status: int, code: str, message: str) -> web.Response:
@@ -73,12 +102,14 @@ def read_names(request: web.Request, key: str, pattern: re.Pattern[str]) -> froz
 
 
 def read_instant(request: web.Request, key: str) -> int | None:
-    """Seconds of a query parameter: ISO-8601 or an epoch number."""
+    """Nanoseconds of a query parameter of the form INSTANT; None when it is absent."""
     text = request.query.get(key)
     if text is None:
         return None
+    if not INSTANT.fullmatch(text):
+        raise ApiError(400, "bad_query", f"{key}: expected an epoch number or ISO-8601")
     try:
-        return parse_instant(text) // NANOS_PER_SECOND
+        return parse_instant(text)
     except (ValueError, OverflowError) as error:
         raise ApiError(400, "bad_query", f"{key}: {error}") from error
 
@@ -91,12 +122,12 @@ def read_whole(request: web.Request, key: str, default: int) -> int:
     return int(text)
 
 
-def only(request: web.Request, known: set[str]) -> None:
+def only(request: web.Request, known: Collection[str]) -> None:
     """Refuse query parameters that nobody reads.
 
     Raises:
         ApiError: 400 `bad_query`.
     """
-    unknown = set(request.query) - known
+    unknown = set(request.query).difference(known)
     if unknown:
         raise ApiError(400, "bad_query", f"unknown parameter {min(unknown)!r}")

@@ -19,8 +19,6 @@ from volgauge.publish.answers import (
     TENOR,
     ApiError,
     check,
-    json_answer,
-    only,
     raw_answer,
     read_instant,
     read_whole,
@@ -29,8 +27,6 @@ from volgauge.publish.hub import Hub
 
 DEFAULT_CANDLES = 1_440
 """How many spans back an answer begins that names no `from`."""
-COMPRESS_BYTES = 16_384
-"""Longer answers are compressed in a thread."""
 
 
 class HistoryQuery(Struct, frozen=True):
@@ -55,6 +51,11 @@ CandleReader: TypeAlias = Callable[[HistoryQuery], Awaitable[CandleSeries]]
 
 class EvidenceReader(Protocol):
     """Where evidence comes from, as JSON; raises ApiError. The composition root gives one."""
+
+    @property
+    def explanation(self) -> Any:  # noqa: ANN401 - a type
+        """Type of what `explain` encodes."""
+        ...
 
     async def bundle(self, asset: str, tenor_days: float, seq: int) -> bytes:
         """Everything that one record rests on."""
@@ -103,8 +104,8 @@ class Api:
             web.get("/v1/explain/{asset}/{seq}", self._explain),
         ]
 
-    async def _show_about(self, _request: web.Request) -> web.Response:
-        return json_answer(self._about)
+    async def _show_about(self, request: web.Request) -> web.Response:
+        return raw_answer(request, msgspec.json.encode(self._about))
 
     async def _indices(self, request: web.Request) -> web.Response:
         """The newest record of every series, or of one asset's."""
@@ -170,47 +171,39 @@ class Api:
         series = request.match_info["series"]
         if series != "price":
             check(TENOR, series, "tenor")
-        only(request, {"from", "to", "resolution"})
-        end_s = read_instant(request, "to")
-        if end_s is None:
-            end_s = self._clock.wall_ns() // NANOS_PER_SECOND + 1
-        start_s = read_instant(request, "from")
+        end_ns, start_ns = read_instant(request, "to"), read_instant(request, "from")
+        if end_ns is None:
+            end_ns = self._clock.wall_ns() + NANOS_PER_SECOND
+        end_s = end_ns // NANOS_PER_SECOND
         resolution = read_whole(request, "resolution", 60)
         if resolution not in RESOLUTIONS_SECONDS:
             known = ", ".join(map(str, RESOLUTIONS_SECONDS))
             raise ApiError(400, "bad_resolution", f"resolution: expected one of {known}")
-        if start_s is None:
-            start_s = end_s - DEFAULT_CANDLES * resolution
+        start_s = (
+            end_s - DEFAULT_CANDLES * resolution
+            if start_ns is None
+            else start_ns // NANOS_PER_SECOND
+        )
         if start_s >= end_s:
             raise ApiError(400, "bad_range", "expected `from` before `to`")
         found = await self._history(HistoryQuery(asset, series, start_s, end_s, resolution))
-        # Thousands of candles take milliseconds to encode and to compress: not on the loop.
-        response = web.Response(
-            body=await asyncio.to_thread(msgspec.json.encode, found),
-            content_type="application/json",
-            headers={"Cache-Control": "no-store"},
-            zlib_executor_size=COMPRESS_BYTES,
-        )
-        response.enable_compression()
-        return response
+        # Thousands of candles take milliseconds to encode: not on the loop.
+        return raw_answer(request, await asyncio.to_thread(msgspec.json.encode, found))
 
     async def _show_evidence(self, request: web.Request) -> web.Response:
-        reader, asset, tenor_days, seq = self._wanted(request, {"tenor"})
+        reader, asset, tenor_days, seq = self._wanted(request)
         return raw_answer(request, await reader.bundle(asset, tenor_days, seq))
 
     async def _explain(self, request: web.Request) -> web.Response:
-        reader, asset, tenor_days, seq = self._wanted(request, {"tenor", "against"})
+        reader, asset, tenor_days, seq = self._wanted(request)
         given = request.query.get("against")
         against = None if given is None else int(check(SEQ, given, "against"))
         return raw_answer(request, await reader.explain(asset, tenor_days, seq, against))
 
-    def _wanted(
-        self, request: web.Request, known: set[str]
-    ) -> tuple[EvidenceReader, str, float, int]:
+    def _wanted(self, request: web.Request) -> tuple[EvidenceReader, str, float, int]:
         """Which record's evidence is asked for."""
         if self._evidence is None:
             raise ApiError(404, "no_evidence", "this server keeps no evidence (evidence.enabled)")
-        only(request, known)
         asset = check(NAME, request.match_info["asset"], "asset")
         seq = int(check(SEQ, request.match_info["seq"], "seq"))
         tenor = request.query.get("tenor")

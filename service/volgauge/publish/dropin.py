@@ -17,8 +17,8 @@ from msgspec import UNSET, Struct
 from volgauge.clock import Clock
 from volgauge.domain.index import Source
 from volgauge.domain.units import NANOS_PER_MICRO
-from volgauge.publish.answers import ApiError
-from volgauge.publish.api import COMPRESS_BYTES, CandleReader
+from volgauge.publish.answers import COMPRESS_BYTES, ApiError
+from volgauge.publish.api import CandleReader
 from volgauge.publish.dropin_methods import CANDLES_METHOD, Methods
 from volgauge.publish.dropin_rpc import (
     MAX_FRAME_BYTES,
@@ -91,7 +91,7 @@ class DropIn:
     def routes(self) -> list[web.RouteDef]:
         """What this group answers."""
         return [
-            web.get("/ws/api/v2", self._socket),
+            web.get("/ws/api/v2", self._socket, allow_head=False),
             web.get("/api/v2/public/{method}", self._get),
             web.post("/api/v2/public/{method}", self._post),
             web.post("/api/v2", self._post),

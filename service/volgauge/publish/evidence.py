@@ -6,7 +6,7 @@ slow a tick down.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_type_hints
 
 import msgspec
 
@@ -47,6 +47,11 @@ class EvidenceDesk:
         self._epoch = epoch
         self._explain = explain
         self._turn = asyncio.Lock()
+
+    @property
+    def explanation(self) -> Any:  # noqa: ANN401 - a type
+        """Type of what `explain` encodes, as the function that was given declares it."""
+        return get_type_hints(self._explain).get("return", Any)
 
     async def bundle(self, asset: str, tenor_days: float, seq: int) -> bytes:
         """The evidence of one record.

@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 
+import msgspec
 from aiohttp import web
 
-from volgauge.publish.answers import NAME, check, json_answer, only
+from volgauge.publish.answers import NAME, check, raw_answer
 
 Holdings: TypeAlias = Callable[[str], Awaitable[Mapping[str, Sequence[int]]]]
 """Resolutions in seconds by series (`30d`, `price`) of an asset; empty: nothing is stored."""
@@ -23,5 +24,6 @@ class HoldingsDesk:
 
     async def _show(self, request: web.Request) -> web.Response:
         asset = check(NAME, request.match_info["asset"], "asset")
-        only(request, set())
-        return json_answer({"asset": asset, "series": await self._held(asset)})
+        return raw_answer(
+            request, msgspec.json.encode({"asset": asset, "series": await self._held(asset)})
+        )

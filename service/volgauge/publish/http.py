@@ -19,9 +19,11 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry
 
 from volgauge.clock import Clock
-from volgauge.publish.answers import ApiError, error_answer
+from volgauge.publish.answers import ApiError, error_answer, only
 from volgauge.publish.api import Api, EvidenceReader, HistoryReader
 from volgauge.publish.hub import Hub
+from volgauge.publish.openapi import known_parameters
+from volgauge.publish.reference import Reference
 from volgauge.publish.site import Site
 from volgauge.publish.stream import Stream
 from volgauge.settings import HttpSettings
@@ -31,6 +33,10 @@ MAX_CONNECTIONS = 512
 IDLE_SECONDS = 30.0
 """A connection without a complete request for this long is closed."""
 MAX_HEADER_BYTES = 16_384
+MAX_TARGET_BYTES = 4_096
+"""Path and query; a longer one is 414."""
+MAX_LINE_BYTES = 65_536
+"""So much of a request line is read to be refused in our own words."""
 SHUTDOWN_SECONDS = 0.5
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
@@ -88,12 +94,15 @@ class HttpServer:
             evidence=evidence,
             headline_tenor_days=headline_tenor_days,
         )
-        self._routes = [
+        groups = [
             *Site(registry, reasons_not_ready).routes(),
             *api.routes(),
             *Stream(hub, clock, SECURITY_HEADERS).routes(),
             *routes,
         ]
+        explanation = evidence.explanation if evidence is not None else dict[str, Any]
+        self._routes = [*groups, *Reference(groups, explanation).routes()]
+        self._parameters = known_parameters(explanation)
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
 
@@ -111,7 +120,7 @@ class HttpServer:
             logger=_logger(),
             keepalive_timeout=IDLE_SECONDS,
             shutdown_timeout=SHUTDOWN_SECONDS,
-            max_line_size=MAX_HEADER_BYTES,
+            max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_HEADER_BYTES,
         )
         await self._runner.setup()
@@ -143,6 +152,7 @@ class HttpServer:
         """Foreign hosts out, errors typed, headers on."""
         try:
             self._check_host(request)
+            self._check_target(request)
             response = await handler(request)
         except ApiError as error:
             response = error_answer(error.status, error.code, str(error))
@@ -162,6 +172,19 @@ class HttpServer:
         host = re.sub(r":\d+$", "", request.host)
         if not self._settings.allow_public and host not in LOOPBACK:
             raise ApiError(421, "misdirected_request", "expected a loopback Host header")
+
+    def _check_target(self, request: web.Request) -> None:
+        """Nothing endless, nothing twice, and of ours no parameter that nobody reads."""
+        if len(request.raw_path) > MAX_TARGET_BYTES:
+            raise ApiError(414, "uri_too_long", f"expected at most {MAX_TARGET_BYTES} bytes")
+        names = list(request.query)
+        if len(names) != len(set(names)):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ApiError(400, "bad_query", f"parameter {twice!r} is given twice")
+        resource = request.match_info.route.resource
+        known = self._parameters.get(resource.canonical) if resource is not None else None
+        if known is not None:
+            only(request, known)
 
 
 class _TurnedAway(asyncio.Protocol):

@@ -7,7 +7,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from volgauge.publish.answers import ApiError, json_answer
+from volgauge.publish.answers import ApiError, has_already, json_answer
 from volgauge.publish.assets import METHODOLOGY_PAGE, Asset, load_methodology, load_page
 
 
@@ -75,7 +75,7 @@ def _serve(assets: Mapping[str, Asset], name: str, request: web.Request) -> web.
     if asset is None:
         raise ApiError(404, "not_found", "no such file")
     headers = {"ETag": asset.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-    if request.headers.get("If-None-Match") == asset.etag:
+    if has_already(request, asset.etag):
         return web.Response(status=304, headers=headers)
     body = asset.body
     if "gzip" in request.headers.get("Accept-Encoding", "").lower():

@@ -12,8 +12,8 @@ import msgspec
 from aiohttp import web
 
 from volgauge.clock import Clock
-from volgauge.domain.units import NANOS_PER_SECOND, format_instant, parse_instant
-from volgauge.publish.answers import NAME, ApiError, check, only, raw_answer
+from volgauge.domain.units import NANOS_PER_SECOND, format_instant
+from volgauge.publish.answers import NAME, ApiError, check, raw_answer, read_instant
 from volgauge.publish.smile import SmileAnswer, excerpt, read_smiles
 from volgauge.surface.surface import Surface
 
@@ -81,10 +81,4 @@ class SmileDesk:
 
     async def _smile(self, request: web.Request) -> web.Response:
         asset = check(NAME, request.match_info["asset"], "asset")
-        only(request, {"expiry"})
-        given = request.query.get("expiry")
-        try:
-            expiry_ns = None if given is None else parse_instant(given)
-        except (ValueError, OverflowError) as error:
-            raise ApiError(400, "bad_query", f"expiry: {error}") from error
-        return raw_answer(request, await self.read(asset, expiry_ns))
+        return raw_answer(request, await self.read(asset, read_instant(request, "expiry")))

@@ -30,7 +30,8 @@ class Stream:
 
     def routes(self) -> list[web.RouteDef]:
         """What this group answers."""
-        return [web.get("/v1/stream", self._stream)]
+        # No HEAD: what never ends has none.
+        return [web.get("/v1/stream", self._stream, allow_head=False)]
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events: a snapshot, then whatever changes; newest only."""

@@ -18,8 +18,8 @@ from volgauge.domain.channels import Kind
 from volgauge.domain.history import MAX_CANDLES, Candle
 from volgauge.domain.index import index_code
 from volgauge.domain.units import NANOS_PER_SECOND
-from volgauge.publish.answers import ApiError
-from volgauge.publish.api import COMPRESS_BYTES, CandleReader, HistoryQuery
+from volgauge.publish.answers import ApiError, raw_answer
+from volgauge.publish.api import CandleReader, HistoryQuery
 from volgauge.publish.hub import Hub
 
 EXCHANGE = "volgauge"
@@ -108,9 +108,7 @@ class Udf:
         self._candles = candles
         self._catalogue = catalogue
         self._headline = headline
-        self._headers = {"Cache-Control": "no-store"}
-        if any_origin:
-            self._headers["Access-Control-Allow-Origin"] = "*"
+        self._headers = {"Access-Control-Allow-Origin": "*"} if any_origin else {}
 
     def routes(self) -> list[web.RouteDef]:
         """What this group answers."""
@@ -128,20 +126,16 @@ class Udf:
         """A handler that answers with JSON, refusals as the feed wants them."""
 
         async def handle(request: web.Request) -> web.Response:
-            status = 200
             try:
                 body = await work(request.query)
             except UdfError as error:
-                status, body = error.status, {"s": "error", "errmsg": str(error)}
-            response = web.Response(
-                body=msgspec.json.encode(body),
-                status=status,
-                content_type="application/json",
-                headers=self._headers,
-                zlib_executor_size=COMPRESS_BYTES,
-            )
-            response.enable_compression()
-            return response
+                return web.Response(
+                    body=msgspec.json.encode({"s": "error", "errmsg": str(error)}),
+                    status=error.status,
+                    content_type="application/json",
+                    headers={"Cache-Control": "no-store", **self._headers},
+                )
+            return raw_answer(request, msgspec.json.encode(body), self._headers)
 
         return handle
 
@@ -166,7 +160,7 @@ class Udf:
     async def _time(self, _request: web.Request) -> web.Response:
         """Our time, whole seconds as plain text."""
         now_s = self._clock.wall_ns() // NANOS_PER_SECOND
-        return web.Response(text=str(now_s), headers=self._headers)
+        return web.Response(text=str(now_s), headers={"Cache-Control": "no-store", **self._headers})
 
     async def _symbol_info(self, query: Mapping[str, str]) -> dict[str, Any]:
         symbol = await self._find(query)
@@ -223,6 +217,7 @@ class Udf:
         if name not in RESOLUTIONS:
             raise UdfError(400, f"resolution: expected one of {', '.join(RESOLUTIONS)}")
         end_s = _whole(query, "to", None)
+        start_s = _whole(query, "from", 0 if "countback" in query else None)
         if "countback" in query:
             # The feed's rule: it beats `from`.
             newest: int | None = _whole(query, "countback", None)
@@ -230,7 +225,7 @@ class Udf:
             if newest is None or not 1 <= newest <= MAX_CANDLES:
                 raise UdfError(400, f"countback: expected 1 to {MAX_CANDLES}")
         else:
-            newest, start_s = None, _whole(query, "from", None)
+            newest = None
         if start_s >= end_s:
             raise UdfError(400, "expected `from` before `to`")
         seconds, series = RESOLUTIONS[name], f"{symbol.tenor_days:g}d"
@@ -297,5 +292,5 @@ def _whole(query: Mapping[str, str], name: str, default: int | None) -> int:
     if given is None and default is not None:
         return default
     if given is None or not _WHOLE.fullmatch(given):
-        raise UdfError(400, f"{name}: expected whole seconds" if default is None else name)
+        raise UdfError(400, f"{name}: expected a whole number")
     return int(given)
