@@ -77,4 +77,4 @@ lock:  ## Renew the lock files (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group bench -o tests/benchmarks/requirements.txt
 
 clean:  ## Remove what the targets made
-	rm -rf $(VENV) .venv-bench build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .grafana-preview build dist .mypy_cache .ruff_cache .hypothesis
