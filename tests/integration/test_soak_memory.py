@@ -50,6 +50,7 @@ def quantile(root: str, name: str, share: float) -> float:
     return min(bound for bound, count in buckets.items() if count >= wanted)
 
 
+@pytest.mark.timeout(SECONDS + 600.0)
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read as Linux tells")
 def test_memory_stands_still_for_ten_minutes() -> None:
     """Five venues, four assets: RSS grows by 5 % at most once settled; every venue still counts."""

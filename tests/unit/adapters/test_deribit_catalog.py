@@ -95,15 +95,19 @@ def test_row_of_2021_without_type_state_and_index_is_read() -> None:
     assert only(sink).quote_currency == "USD"
 
 
-def test_linear_twin_of_an_inverse_book_is_left_out() -> None:
-    """BTC_USDC options are another book; the inverse one is taken."""
+def test_linear_twin_of_an_inverse_book_is_a_book_too() -> None:
+    """BTC_USDC options are paid in USDC: the same strike, another premium and another book."""
     sink = Sink()
     adapter = listed(
         sink, [option_row(), option_row("BTC_USDC-31JUL26-60000-C", NEAR, 60_000.0)], assets=()
     )
 
-    assert only(sink).name == "BTC-31JUL26-60000-C"
-    assert refused(adapter) == {"linear_twin": 1}
+    (event,) = sink.of(InstrumentsListed)
+    assert [(i.asset, i.quote_currency, i.premium) for i in event.instruments] == [
+        (Asset("BTC"), "USD", Premium.COIN),
+        (Asset("BTC"), "USDC", Premium.QUOTE),
+    ]
+    assert refused(adapter) == {}
 
 
 @pytest.mark.parametrize(
@@ -149,14 +153,14 @@ def test_perpetual_is_no_dated_future() -> None:
 
 
 def test_assets_filter_asks_for_their_currencies_only() -> None:
-    """SOL options are listed under USDC; BTC needs no list of linear options."""
+    """The linear options of every coin are listed under USDC."""
 
     def currencies(*assets: str) -> set[str]:
         adapter = make(Sink(), assets=tuple(Asset(asset) for asset in assets))
         return {request.name.partition(".")[0] for request in adapter.catalog_requests()}
 
     assert currencies() == {"BTC", "ETH", "USDC"}
-    assert currencies("BTC") == {"BTC"}
+    assert currencies("BTC") == {"BTC", "USDC"}
     assert currencies("BTC", "SOL") == {"BTC", "USDC"}
     assert currencies("SOL") == {"USDC"}
 

@@ -184,7 +184,7 @@ def test_contract_of_a_recording_is_listed_once() -> None:
         protocol.receive(quote(CALL), NOW_NS + number)
     protocol.receive(quote("BTC-31JUL26", 61_200.0, 61_201.0), NOW_NS)
     protocol.receive(quote("BTC-PERPETUAL"), NOW_NS)
-    protocol.receive(quote("BTC_USDC-31JUL26-60000-C"), NOW_NS)
+    protocol.receive(quote("BTC_USDC-PERPETUAL"), NOW_NS)
     protocol.disconnected(NOW_NS + 9, "recorded")
 
     assert len(sink.of(InstrumentsListed)) == 1

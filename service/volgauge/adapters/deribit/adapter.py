@@ -9,7 +9,7 @@ from volgauge.adapters.deribit import messages, perpetuals, plan
 from volgauge.adapters.deribit.endpoints import (
     CATALOG_CURRENCIES,
     COALESCE_NS,
-    INVERSE_ASSETS,
+    LINEAR_CURRENCY,
     LISTING_DELAY_NS,
     MIN_REFRESH_NS,
     REST_URL,
@@ -23,7 +23,7 @@ from volgauge.adapters.deribit.protocol import DeribitProtocol, Hooks
 from volgauge.adapters.deribit.subscriptions import Pacer
 from volgauge.adapters.facts import is_amount, tell_volume
 from volgauge.domain.events import EventSink, InstrumentsExpired, InstrumentsListed, OpenInterest
-from volgauge.domain.instrument import Asset, Instrument, Premium
+from volgauge.domain.instrument import Asset, Instrument
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import CatalogError, RateLimited, VenueError, VenueUnavailable
 from volgauge.settings import VenueSettings
@@ -142,9 +142,7 @@ class DeribitAdapter:
         return [
             currency
             for currency in CATALOG_CURRENCIES
-            if not assets
-            or currency in assets
-            or (currency not in INVERSE_ASSETS and not INVERSE_ASSETS.issuperset(assets))
+            if not assets or currency in assets or currency == LINEAR_CURRENCY
         ]
 
     def _rows(self, bodies: Mapping[str, bytes], name: str) -> list[msgspec.Raw]:
@@ -177,8 +175,6 @@ class DeribitAdapter:
             return "asset"
         if isinstance(contract.terms, Future):
             futures[contract.name] = contract
-        elif contract.terms.premium is Premium.QUOTE and contract.terms.asset in INVERSE_ASSETS:
-            return "linear_twin"
         else:
             options[contract.name] = contract
         return None

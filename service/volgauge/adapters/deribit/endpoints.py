@@ -39,10 +39,10 @@ REQUEST_TIMEOUT_NS: Final = 10_000_000_000
 RATE_LIMIT_SECONDS: Final = 60.0
 """Pause after 10028; the venue has closed the session by then ("Rate limits")."""
 
-CATALOG_CURRENCIES: Final = ("BTC", "ETH", "USDC")
-"""`currency` of public/get_instruments; USDC lists the linear options of every coin."""
-INVERSE_ASSETS: Final = frozenset({"BTC", "ETH"})
-"""Coins whose options are paid in the coin itself."""
+LINEAR_CURRENCY: Final = "USDC"
+"""`currency` under which public/get_instruments lists the linear options of every coin."""
+CATALOG_CURRENCIES: Final = ("BTC", "ETH", LINEAR_CURRENCY)
+"""Bitcoin and ether have options paid in the coin beside their linear ones: two books each."""
 VOLATILITY_INDICES: Final = frozenset({"btc_usd", "eth_usd"})
 """Indices that have a `deribit_volatility_index`; their options a `markprice.options`."""
 COALESCE_NS: Final = 1_000_000_000

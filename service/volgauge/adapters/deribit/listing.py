@@ -5,9 +5,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from volgauge.adapters.deribit.endpoints import INVERSE_ASSETS
 from volgauge.adapters.deribit.normalize import Future, read_name
-from volgauge.domain.instrument import Asset, Instrument, Premium
+from volgauge.domain.instrument import Asset, Instrument
 
 NEVER_NS = 2**63 - 1
 
@@ -77,15 +76,12 @@ class Listing:
     def adopt(self, name: str) -> int | None:
         """List a contract, and the index it rests on, where no catalog says what is listed.
 
-        Returns the slot of a new option; None for a future, a combination or a linear option of
-        an asset that has inverse ones.
+        Returns the slot of a new option; None for a future or a combination.
         """
         contract = read_name(name)
         if isinstance(contract, Future):
             self.futures[name] = contract
         if not isinstance(contract, Instrument):
-            return None
-        if contract.premium is Premium.QUOTE and contract.asset in INVERSE_ASSETS:
             return None
         slot = self._take(contract)
         index = f"{contract.asset}_{contract.quote_currency}".lower()
