@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help env env-dev demo run test lint format bench accuracy fuzz soak dashboards grafana-preview lock clean
+.PHONY: help env env-dev demo run test lint format bench accuracy fuzz soak dashboards grafana-preview pictures configuration lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 17
@@ -70,6 +70,13 @@ dashboards: $(VENV)/.dev  ## Write the Grafana dashboards from their source
 # Opt-in: needs npm, prometheus and chromium; half a gigabyte under .grafana-preview, once.
 grafana-preview: $(VENV)/.dev  ## Draw the dashboards with Grafana's own panels (npm, Prometheus, Chromium)
 	@PYTHONPATH=tests $(BIN)/python deploy/grafana/preview/render.py $(ARGS)
+
+# Opt-in: needs chromium; ten minutes, most of them waiting for the readings to be warm.
+pictures: $(VENV)/.dev  ## Take the pictures of the documents from a running demo (Chromium)
+	@PYTHONPATH=tests $(BIN)/python deploy/docs/pictures.py $(ARGS)
+
+configuration: $(VENV)/.runtime  ## Write the reference of every setting
+	@$(BIN)/python deploy/docs/configuration.py
 
 lock:  ## Renew the lock files (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --group build pyproject.toml -o requirements.txt
