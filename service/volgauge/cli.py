@@ -272,6 +272,74 @@ def explain(
 
 
 @app.command
+def watch(
+    *,
+    url: str | None = None,
+    redis_url: str | None = None,
+    asset: tuple[str, ...] = (),
+    tenor: float = 30.0,
+    once: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    every: float = 1.0,
+    timeout: float = 5.0,
+    common: Common = _NO_FLAGS,
+) -> int:
+    """Show the index of a running service in the terminal: live, as lines in a pipe, or once.
+
+    Example: `volgauge watch`
+
+    Example: `volgauge watch --redis-url redis://127.0.0.1:6379 --asset BTC --once --json`
+
+    It connects again by itself and says so; Ctrl-C ends it. With `--once` the exit code is 0 when
+    every value is of now (OK, SINGLE_VENUE, DEGRADED), 3 when one is not, 1 when nobody answers.
+
+    Args:
+        url: Root of the service's HTTP side; default is the configuration's.
+        redis_url: Read the published channels instead.
+        asset: Only this underlying; may be given several times.
+        tenor: In days.
+        once: Print one line an asset and end.
+        json: JSON lines.
+        every: Shortest time between two lines of an asset, in seconds.
+        timeout: How long `--once` waits, in seconds.
+    """
+    settings = common.settings()
+    from volgauge.terminal import watch as terminal
+
+    options = terminal.WatchOptions(
+        url=url,
+        redis_url=redis_url,
+        tenor=f"{tenor:g}d",
+        assets=asset,
+        once=once,
+        as_json=json,
+        every_seconds=every,
+        timeout_seconds=timeout,
+    )
+    return terminal.watch(settings, options)
+
+
+@app.command
+def doctor(
+    *, json: Annotated[bool, Parameter(negative="")] = False, common: Common = _NO_FLAGS
+) -> int:
+    """Check whether the service would run here: ports, Redis, clock, kernels, disk, venues.
+
+    Example: `volgauge doctor --config my.toml`
+
+    Ends within 10 s, whatever does not answer. Exit code 0 when nothing fails, 1 when a check
+    does, 2 on a bad configuration.
+
+    Args:
+        json: One JSON object instead of a table.
+    """
+    settings = common.settings()
+    from volgauge.terminal import doctor as checks
+
+    return checks.doctor(settings, as_json=json)
+
+
+@app.command
 def simulate(
     *,
     chain: Path | None = None,

@@ -1,0 +1,1 @@
+"""Published records and the machine in; text for a person, or lines for a script, out."""
