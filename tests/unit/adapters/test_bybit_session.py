@@ -93,14 +93,14 @@ def test_pulse_keeps_a_connection_alive_and_quotes_nothing() -> None:
     """Its option is another connection's business."""
     sink = Sink()
     adapter = listed(sink, [option_row()])
-    chain_6 = started(adapter.connections()[-1])
-    chain_6.receive(ticker(), NOW_NS)
-    chain_6.receive(ticker(), NOW_NS + 9 * NANOS_PER_SECOND)
-    chain_6.on_timeout(NOW_NS + 18 * NANOS_PER_SECOND)
+    last = started(adapter.connections()[-1])
+    last.receive(ticker(), NOW_NS)
+    last.receive(ticker(), NOW_NS + 9 * NANOS_PER_SECOND)
+    last.on_timeout(NOW_NS + 18 * NANOS_PER_SECOND)
 
-    assert chain_6.state is State.LIVE
+    assert last.state is State.LIVE
     assert sink.quotes == []
-    assert [event.connection for event in sink.of(FeedUp)] == ["chain-6"]
+    assert [event.connection for event in sink.of(FeedUp)] == [last.connection]
 
 
 def test_ping_goes_out_every_twenty_seconds() -> None:
@@ -293,7 +293,7 @@ def test_too_frequent_means_ten_minutes() -> None:
 def test_characters_of_a_connection_stay_below_the_limit() -> None:
     """What does not fit is told as not covered; the venue would refuse the request."""
     sink = Sink()
-    strikes = range(10_000, 10_000 + 100 * 2_000, 100)
+    strikes = range(10_000, 10_000 + 100 * 2_500, 100)
     adapter = listed(sink, chain(strikes, [FAR]), assets=("BTC",))
     requested = 0
     for protocol in adapter.connections():
@@ -308,12 +308,12 @@ def test_characters_of_a_connection_stay_below_the_limit() -> None:
         assert len(topics) <= 2_000
         requested += len(topics)
 
-    # The pulse is subscribed on the seven connections that do not feed its option, too.
-    covered = requested - 7
-    assert 3_300 < covered < 4_000
+    # The pulse is subscribed on the nine connections that do not feed its option, too.
+    covered = requested - 9
+    assert 4_300 < covered < 5_000
     last = {event.connection: event for event in sink.of(Coverage)}
     missing = sum(event.requested - event.accepted for event in last.values())
-    assert missing == 4_000 - covered
+    assert missing == 5_000 - covered
     assert sum(p.counts["topics_uncovered"] for p in adapter.connections()) == missing
 
 

@@ -23,9 +23,9 @@ from volgauge.adapters.bybit.listing import Listing, Option
 from volgauge.domain.units import NANOS_PER_DAY
 
 HOT = ("hot-1", "hot-2")
-CHAIN = ("chain-1", "chain-2", "chain-3", "chain-4", "chain-5", "chain-6")
+CHAIN = tuple(f"chain-{number}" for number in range(1, 9))
 CONNECTIONS = (*HOT, *CHAIN)
-"""600 tickers or 500 books fit one: room for 3,400 options, 1,000 of them hot."""
+"""500 to 600 tickers or 500 books fit one: room for 4,400 options, 1,000 of them hot."""
 TICKERS, BOOKS = "tickers.", f"orderbook.{BOOK_DEPTH}."
 
 Plan = Mapping[str, Option | None]
