@@ -177,9 +177,9 @@ class HttpServer:
         """Nothing endless, nothing twice, and of ours no parameter that nobody reads."""
         if len(request.raw_path) > MAX_TARGET_BYTES:
             raise ApiError(414, "uri_too_long", f"expected at most {MAX_TARGET_BYTES} bytes")
-        names = list(request.query)
-        if len(names) != len(set(names)):
-            twice = next(name for name in names if names.count(name) > 1)
+        query = request.query
+        if len(query) != len(set(query)):
+            twice = next(name for name in query if len(query.getall(name)) > 1)
             raise ApiError(400, "bad_query", f"parameter {twice!r} is given twice")
         resource = request.match_info.route.resource
         known = self._parameters.get(resource.canonical) if resource is not None else None
