@@ -352,7 +352,7 @@ class AssetIndex:
         """Facts of one expiry, read anew only when it was computed."""
         key = (book.surface.key, book.surface.expiries[row])
         known = self._known.get(key)
-        if known is None or known.revision != book.surface.revision(row):
+        if known is None or known.revision != book.results.revisions[row]:
             if len(self._known) > MAX_KNOWN:
                 self._known.clear()
             known = self._known[key] = expiry_facts(book.surface, self._method, row)
@@ -360,13 +360,13 @@ class AssetIndex:
 
     def _expiries(self, part: Part, facts: Sequence[ExpiryFacts]) -> tuple[ExpiryValue, ...]:
         book, chosen = part.book, part.tenor
-        minutes = book.surface.facts[self._method, :, col.MINUTES]
+        minutes = book.surface.facts[self._method, :, col.MINUTES].tolist()
         return tuple(
             expiry_value(
                 known,
                 book.label,
                 book.t_years[row],
-                int(minutes[row]),
+                minutes[row],
                 weight,
                 book.shares[row] if book.is_native else 1.0,
                 book.replaced_variance(row),
@@ -390,7 +390,7 @@ class AssetIndex:
                     book.sink.venue,
                     book.label,
                     t_years,
-                    float(book.surface.values[col.DVOL, row, col.TOTAL_VARIANCE]),
+                    book.results.strips[row],
                 )
                 for book in books
                 for row, t_years in enumerate(book.t_years)

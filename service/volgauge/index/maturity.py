@@ -175,10 +175,15 @@ def find_listed_bracket(t_years: Sequence[float], tenor_years: float) -> Bracket
     near = the last listed expiry with t <= tenor, far = the first one with t > tenor; neither is
     replaced when its variance cannot be computed.
     """
-    found = find_bracket(t_years, [True] * len(t_years), tenor_years)
-    if isinstance(found, Bracket) and found.is_one_sided and t_years[found.near] != tenor_years:
+    far = bisect_right(t_years, tenor_years)
+    near = far - 1
+    if near < 0 or t_years[near] <= 0.0:
         return Reason.NO_BRACKET
-    return found
+    at_near = t_years[near]
+    if far == len(t_years):
+        return Bracket(near, near, 1.0, 0.0) if at_near == tenor_years else Reason.NO_BRACKET
+    span = t_years[far] - at_near
+    return Bracket(near, far, (t_years[far] - tenor_years) / span, (tenor_years - at_near) / span)
 
 
 def skips_expiry(

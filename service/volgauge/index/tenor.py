@@ -124,7 +124,7 @@ def _blend(book: BookView, term: Term, tenor_years: float, strip: float | None) 
     flags |= _doubts(book, term)
     if bid is not None and ask is not None and is_wide(bid, ask, value):
         flags.add(Flag.WIDE)
-    strikes = book.surface.facts[book.method, :, col.STRIKES]
+    strikes = book.results.strikes
     return BookTenor(
         value=value,
         rows=term.rows,
@@ -142,7 +142,7 @@ def _blend(book: BookView, term: Term, tenor_years: float, strip: float | None) 
         ),
         extrapolation=extrapolation if isfinite(extrapolation) else 0.0,
         doubt=_doubt(book, term, tenor_years, value, per_variance),
-        n_strikes=min(int(strikes[row]) for row in term.rows),
+        n_strikes=min(strikes[row] for row in term.rows),
         flags=frozenset(flags),
     )
 
@@ -202,10 +202,9 @@ def _doubts_of_expiries(book: BookView, term: Term) -> set[Flag]:
 
 
 def _kernel_flags(book: BookView, rows: tuple[int, ...]) -> frozenset[Flag]:
-    facts = book.surface.facts[book.method]
     bits = 0
     for row in rows:
-        bits |= int(facts[row, col.FLAGS])
+        bits |= book.results.flags[row]
     return flags_of(bits)
 
 
@@ -213,8 +212,8 @@ def _strip(book: BookView, listed: Bracket | Reason, tenor_years: float) -> floa
     """The exchange's rule: the last listed expiry up to the tenor and the first one beyond."""
     if isinstance(listed, Reason) or book.held & {listed.near, listed.far}:
         return None
-    variances = book.surface.values[col.DVOL, :, col.TOTAL_VARIANCE]
-    total = listed.blend(float(variances[listed.near]), float(variances[listed.far]))
+    variances = book.results.strips
+    total = listed.blend(variances[listed.near], variances[listed.far])
     return vol_points(total, tenor_years)
 
 

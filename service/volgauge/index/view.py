@@ -40,16 +40,76 @@ SHIFTED = (
 """Columns that move with the variance when it is pooled."""
 
 
+class Results:
+    """What of a book's results changes only when one of its expiries is computed, as plain lists.
+
+    Time alone moves the times to expiry and nothing of this (`kernels/evaluate.py`), so most ticks
+    of an asset find the lists of its other books as they were.
+    """
+
+    __slots__ = (
+        "ask", "bid", "computed", "flags", "forwards", "layout", "parts", "qualified", "reasons",
+        "revisions", "strikes", "strips", "surface", "variance",
+    )  # fmt: skip
+
+    def __init__(self, surface: Surface, method: int, revisions: list[int]) -> None:
+        self.surface = surface
+        self.layout = surface.layout
+        self.revisions = revisions
+        """(n,) of the expiries when they were read."""
+        columns = surface.values[method, :, : col.ASK_VARIANCE + 1].T.tolist()
+        facts = surface.facts[method].T.tolist()
+        self.forwards: list[float] = columns[col.FORWARD]
+        self.variance: list[float] = columns[col.TOTAL_VARIANCE]
+        self.bid: list[float] = columns[col.BID_VARIANCE]
+        self.ask: list[float] = columns[col.ASK_VARIANCE]
+        self.strips: list[float] = surface.values[col.DVOL, :, col.TOTAL_VARIANCE].tolist()
+        """(n,) total variance by the exchange's rule."""
+        self.reasons: list[int] = facts[col.REASON]
+        self.strikes: list[int] = facts[col.STRIKES]
+        self.flags: list[int] = facts[col.FLAGS]
+        self.computed = [w > 0.0 for w in self.variance]
+        self.qualified = [
+            q != 0 and known for q, known in zip(facts[col.QUALIFIED], self.computed, strict=True)
+        ]
+        self.parts: dict[int, list[float]] = {}
+        """First USED results of the rows that were asked for; their T_YEARS is of then."""
+
+
 class BookMemory:
     """What is remembered of one option book."""
 
     def __init__(self) -> None:
         self.eligibility = Eligibility()
         self.health = FeedHealth()
+        self._results: Results | None = None
+        self._pooled: tuple[Results, list[float], list[float] | None] | None = None
+        """What was last pooled, by which shares, and what came of it."""
         self._deviations: dict[int, F64] = {}
         """By expiry: its row less what its neighbours gave for it, when it was last computed."""
         self._before: tuple[tuple[int, ...], F64, list[bool], int] | None = None
         """Expiries, rows, which of them were computed, and when."""
+
+    def results(self, surface: Surface, method: int) -> Results:
+        """The book's results after `evaluate`, read anew only when an expiry was computed."""
+        known = self._results
+        revisions: list[int] = surface.plan[:, col.REVISION].tolist()
+        if (
+            known is None
+            or known.revisions != revisions
+            or known.surface is not surface
+            or known.layout != surface.layout
+        ):
+            known = self._results = Results(surface, method, revisions)
+        return known
+
+    def pool(self, results: Results, shares: list[float]) -> list[float] | None:
+        """Rule 14 on a book of which nothing is carried; found once for the same two objects."""
+        known = self._pooled
+        if known is None or known[0] is not results or known[1] is not shares:
+            pooled = pool(results.variance, results.bid, results.ask, shares)
+            known = self._pooled = (results, shares, pooled)
+        return known[2]
 
     def carry(
         self,
@@ -121,8 +181,8 @@ class BookView:
 
     __slots__ = (
         "carried", "computed", "forwards", "health", "held", "is_alive", "is_native", "label",
-        "memory", "method", "pooled", "qualified", "reasons", "shares", "sink", "surface",
-        "t_years", "values",
+        "memory", "method", "pooled", "qualified", "reasons", "results", "shares", "sink",
+        "surface", "t_years", "values",
     )  # fmt: skip
 
     def __init__(
@@ -150,33 +210,38 @@ class BookView:
             }
         self.values: F64 = surface.values[method]
         """(n, VALUE_COLUMNS) results."""
-        columns = self.values[:, : col.ASK_VARIANCE + 1].T.tolist()
-        self.t_years: list[float] = columns[col.T_YEARS]
-        self.forwards: list[float] = columns[col.FORWARD]
-        facts = surface.facts[method]
-        self.reasons: list[int] = facts[:, col.REASON].tolist()
-        self.computed = [w > 0.0 for w in columns[col.TOTAL_VARIANCE]]
+        self.t_years: list[float] = self.values[:, col.T_YEARS].tolist()
+        self.results = memory.results(surface, method)
+        self.forwards = self.results.forwards
+        self.reasons = self.results.reasons
+        self.computed = self.results.computed
         """(n,) a variance is there and may be used."""
-        for row in self.held:
-            self.computed[row] = False
+        self.qualified: list[bool] = self.results.qualified if self.is_native else []
+        """(n,) rule 9 holds now, but for the time to expiry; `native` only."""
+        if self.held:
+            # The lists of the results are shared with later instants.
+            free = [row not in self.held for row in range(len(self.t_years))]
+            self.computed = [c and f for c, f in zip(self.computed, free, strict=True)]
+            if self.is_native:
+                self.qualified = [q and f for q, f in zip(self.qualified, free, strict=True)]
         self.health = memory.health.observe(now_ns, healthy=self.is_alive and sink.is_connected)
         """Share of the last 10 s in which the feed was healthy."""
         self.carried: Mapping[int, list[float]] = {}
         """Rows of expiries that are in but not computed."""
         self.pooled: list[float] | None = None
         """(n,) total variances as used, when they were pooled."""
-        self.qualified: list[bool] = []
-        """(n,) rule 9 holds now, but for the time to expiry; `native` only."""
         self.shares: list[float] = []
         """(n,) how far each expiry is in; `native` only."""
         if self.is_native:
-            self._weigh(columns, facts, now_ns)
+            self._weigh(now_ns)
 
     def row(self, row: int) -> list[float]:
         """The first USED results of an expiry as a tenor uses them."""
         values: list[float] | None = self.carried.get(row) if self.carried else None
         if values is None:
-            values = self.values[row, :USED].tolist()
+            values = self.results.parts.get(row)
+        if values is None:
+            values = self.results.parts[row] = self.values[row, :USED].tolist()
         if self.pooled is not None:
             shift = self.pooled[row] - values[col.TOTAL_VARIANCE]
             if shift:
@@ -201,13 +266,9 @@ class BookView:
         ]
         return np.concatenate(legs).astype(np.int64)
 
-    def _weigh(self, columns: list[list[float]], facts: I64, now_ns: int) -> None:
-        surface, memory = self.surface, self.memory
-        qualified = [
-            q != 0 and known
-            for q, known in zip(facts[:, col.QUALIFIED].tolist(), self.computed, strict=True)
-        ]
-        self.qualified = qualified
+    def _weigh(self, now_ns: int) -> None:
+        surface, memory, results = self.surface, self.memory, self.results
+        qualified = self.qualified
         self.shares = memory.eligibility.observe(
             surface.expiries,
             surface.listed,
@@ -221,7 +282,10 @@ class BookView:
             if share > 0.0 and not self.computed[row] and row not in self.held
         ]
         self.carried = memory.carry(surface.expiries, self.values, self.computed, wanted, now_ns)
-        variance, bid, ask = columns[col.TOTAL_VARIANCE : col.ASK_VARIANCE + 1]
+        if not self.carried:
+            self.pooled = memory.pool(results, self.shares)
+            return
+        variance, bid, ask = list(results.variance), list(results.bid), list(results.ask)
         for row, made in self.carried.items():
             variance[row], bid[row], ask[row] = made[col.TOTAL_VARIANCE : col.ASK_VARIANCE + 1]
         self.pooled = pool(variance, bid, ask, self.shares)
