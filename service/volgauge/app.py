@@ -278,7 +278,6 @@ class Service:
     def _drop_ins(self) -> list[web.RouteDef]:
         """What speaks to the clients of others."""
         settings = self.settings
-        any_origin = settings.http.allow_public
         enabled = (getattr(settings.venues, venue) for venue in settings.venues.__struct_fields__)
         drop_in = DropIn(
             self.hub,
@@ -287,7 +286,7 @@ class Service:
             headline=tenor_label(settings.index.headline_tenor_days),
             configured=[name for venue in enabled if venue.enabled for name in venue.assets],
             source=source_of(settings),
-            any_origin=any_origin,
+            any_origin=settings.http.any_origin,
         )
         udf = Udf(
             self.hub,
@@ -295,7 +294,7 @@ class Service:
             candles=self._candles,
             catalogue=None if self.history is None else self.history.catalogue,
             headline=tenor_label(settings.index.headline_tenor_days),
-            any_origin=any_origin,
+            any_origin=settings.http.any_origin,
         )
         return [*drop_in.routes(), *udf.routes()]
 

@@ -103,6 +103,8 @@ class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """0 takes a free port."""
     allow_public: bool = False
     """Must be true to bind anything but loopback: the API has no authentication of its own."""
+    any_origin: bool = False
+    """Let scripts of foreign web pages use the drop-in endpoints (a chart hosted elsewhere)."""
 
 
 class HistorySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
