@@ -119,8 +119,8 @@ def test_schemathesis_finds_nothing(root: str, tmp_path: Path, record_property: 
     command = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run",
         f"{root}/openapi.json", "--phases", "coverage,fuzzing", "--max-examples", "2",
-        "--seed", "1", "--checks", "all", "--continue-on-failure", "--request-timeout", "20",
-        "--no-color", *(word for path in ENDLESS for word in ("--exclude-path", path)),
+        "--seed", "1", "--workers", "4", "--checks", "all", "--continue-on-failure",
+        "--request-timeout", "20", "--no-color", *(word for path in ENDLESS for word in ("--exclude-path", path)),
     ]  # fmt: skip
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=280.0, check=False, cwd=tmp_path
@@ -247,7 +247,7 @@ def fits(pushed: Line, channel: str, body: object, *names: str) -> None:
 
 def test_redis_carries_what_is_described(demo: Process, pushed: Line) -> None:
     """A message of every kind that a demo publishes within seconds, by its channel."""
-    seen = set()
+    seen: set[str] = set()
     with closing(raw(redis_of(demo))) as client, closing(client.pubsub()) as heard:
         heard.psubscribe("volgauge:*")
         deadline = time.monotonic() + 30.0
@@ -267,7 +267,7 @@ def test_redis_carries_what_is_described(demo: Process, pushed: Line) -> None:
 
 def test_the_event_stream_carries_what_is_described(root: str, pushed: Line) -> None:
     """The name of an event tells the type of its data."""
-    seen = set()
+    seen: set[str] = set()
     request = urllib.request.Request(f"{root}/v1/stream?events=recent")  # noqa: S310 - loopback
     with urllib.request.urlopen(request, timeout=20.0) as answer:  # noqa: S310 - loopback
         name = ""
@@ -297,7 +297,7 @@ def test_the_websocket_carries_what_is_described(root: str, pushed: Line) -> Non
             call = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
             fits(pushed, "deribit", call, "RpcCall")
             socket.send(json.dumps(call))
-        answers = []
+        answers: list[Line] = []
         while len(answers) < 3 or not any("method" in answer for answer in answers):
             answer = json.loads(socket.recv(timeout=20.0))
             fits(pushed, "deribit", answer, "Subscription" if "method" in answer else "Envelope")
