@@ -19,10 +19,9 @@ from volgauge.analytics.spillover import compute_spillover
 from volgauge.app import run_beside, serve
 from volgauge.domain.analytics import MARKET, AlertEvent
 from volgauge.domain.history import Candle
-from volgauge.domain.index import IndexValue, Source, SurfaceValue, tenor_label
+from volgauge.domain.index import IndexValue, Source, SurfaceValue
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import VenueError, VolgaugeError
-from volgauge.history.candles import PRICE
 from volgauge.history.keeper import HistoryKeeper
 from volgauge.index.engine import Engine
 from volgauge.offline.accuracy import report as reports
@@ -32,7 +31,7 @@ from volgauge.pipeline import build_desk, build_pipeline
 from volgauge.publish.record import encode, series_of, stamp
 from volgauge.settings import Settings
 from volgauge.simulator.history import Candles, make_history
-from volgauge.simulator.market import HEADLINE_DAYS, Market, MarketOptions
+from volgauge.simulator.market import Market, MarketOptions
 from volgauge.telemetry import logs
 from volgauge.wire import replay as recordings
 
@@ -41,8 +40,6 @@ Result = TypeVar("Result")
 CHILD_READY_SECONDS = 30.0
 """A simulator that has not said its address by then has failed."""
 
-_SERIES = {"index": tenor_label(HEADLINE_DAYS), "price": PRICE}
-"""The simulator's names of series, and the store's."""
 
 log = structlog.get_logger("volgauge")
 
@@ -147,7 +144,7 @@ async def _fill(history: HistoryKeeper, *, seed: int, start_ns: int) -> None:
         is_wanted = False
     await history.fill(
         {
-            (series.asset, _SERIES[series.series], series.resolution_seconds): [
+            (series.asset, series.series, series.resolution_seconds): [
                 Candle(*row)
                 for row in zip(
                     (series.open_ns // NANOS_PER_SECOND).tolist(),

@@ -22,6 +22,7 @@ from volgauge.simulator.market import HEADLINE_DAYS, Market
 
 COARSE_NS = 15 * NANOS_PER_MINUTE
 FINE_NS = 15 * NANOS_PER_SECOND
+OTHER_DAYS = (7.0, 14.0, 60.0, 90.0, 180.0)
 _CHUNK = 8192
 _NODES = 12
 """A side: the error stays below 1e-4 points."""
@@ -35,7 +36,7 @@ class Candles(Struct, frozen=True, kw_only=True):
 
     asset: str
     series: str
-    """`index` (30-day corridor volatility, points) or `price` (quote currency)."""
+    """A tenor (`30d`: corridor volatility, points) or `price` (quote currency)."""
     resolution_seconds: int
     open_ns: I64
     """(n,) open time."""
@@ -54,7 +55,8 @@ def make_history(
 ) -> list[Candles]:
     """Hourly candles of `days` and minute candles of the last `fine_days`, for every book.
 
-    Deterministic in the market's options; the market itself does not move.
+    The headline tenor and the price have both; the other tenors that the listing spans have the
+    last `fine_days` alone. Deterministic in the market's options; the market itself does not move.
 
     Args:
         market: Whose past.
@@ -86,24 +88,38 @@ def make_history(
     found = []
     for number, board in enumerate(market.boards):
         mine = states[:, number]
+        late = times >= fine_start
         series = {
-            "index": _volatility(market, number, mine, times),
-            "price": np.exp(mine[:, process.LOG_SPOT]),
+            "price": (times, np.exp(mine[:, process.LOG_SPOT])),
+            tenor_name(HEADLINE_DAYS): (times, _volatility(market, number, mine, times)),
         }
+        # Of a market that has moved nobody knows any more where these began.
+        for tenor in OTHER_DAYS if market.now_ns == start_ns else ():
+            go_on()
+            recent = _volatility(market, number, mine[late], times[late], tenor)
+            if np.isfinite(recent).all():
+                series[tenor_name(tenor)] = (times[late], recent)
         go_on()
-        for name, values in series.items():
+        for name, (at, values) in series.items():
             for resolution, since in ((3600, coarse_start), (60, fine_start)):
                 width = resolution * NANOS_PER_SECOND
-                chosen = (times >= since) & (times <= end_ns // width * width)
+                chosen = (at >= since) & (at <= end_ns // width * width)
                 found.append(
-                    _candles(board.terms.asset, name, resolution, times[chosen], values[chosen])
+                    _candles(board.terms.asset, name, resolution, at[chosen], values[chosen])
                 )
     return found
 
 
-def _volatility(market: Market, number: int, states: F64, times: I64) -> F64:
-    """30-day corridor volatility in points along the path."""
-    years = np.array(HEADLINE_DAYS * NANOS_PER_DAY / NANOS_PER_YEAR)
+def tenor_name(days: float) -> str:
+    """`30d`."""
+    return f"{days:g}d"
+
+
+def _volatility(
+    market: Market, number: int, states: F64, times: I64, days: float = HEADLINE_DAYS
+) -> F64:
+    """Corridor volatility at a tenor in points along the path; NaN where no listing spans it."""
+    years = np.array(days * NANOS_PER_DAY / NANOS_PER_YEAR)
     if market.families[number] == "ssvi":
         parts = []
         for first in range(0, len(states), _CHUNK):
@@ -115,7 +131,10 @@ def _volatility(market: Market, number: int, states: F64, times: I64) -> F64:
     points = 100.0 * np.sqrt(w / years)
     # The published index interpolates between listed expiries: meet it at the start.
     name = market.boards[number].terms.prefix
-    seam = market.opening[name] - market.opening_exact[name]
+    if days == HEADLINE_DAYS:
+        seam = market.opening[name] - market.opening_exact[name]
+    else:
+        seam = market.headline(name, days)[1] - market.exact(name, days)[0]
     age_days = (market.options.start_ns - times) / NANOS_PER_DAY
     joined: F64 = points + seam * np.exp2(-age_days / _OFFSET_DAYS)
     return joined

@@ -3,8 +3,8 @@
 import numpy as np
 
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SECOND
-from volgauge.simulator.history import Candles, make_history
-from volgauge.simulator.market import Market
+from volgauge.simulator.history import Candles, make_history, tenor_name
+from volgauge.simulator.market import HEADLINE_DAYS, Market
 from volgauge.simulator.public_api import candles_of
 from volgauge.simulator.venue import Venue
 
@@ -51,7 +51,11 @@ class VolIndexMemory:
         oldest = start_ms - int(HISTORY_DAYS * NANOS_PER_DAY / NANOS_PER_MILLI)
         for candles in self._history:
             same = candles.asset == index.partition("_")[0].upper()
-            if same and candles.series == "index" and candles.resolution_seconds == width:
+            if (
+                same
+                and candles.series == tenor_name(HEADLINE_DAYS)
+                and candles.resolution_seconds == width
+            ):
                 # Four points a candle keep its extremes; the order inside it is of no account.
                 opened = candles.open_ns // NANOS_PER_MILLI
                 quarter = width * 250

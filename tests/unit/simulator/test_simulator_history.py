@@ -28,17 +28,36 @@ def history(market: Market) -> list[Candles]:
 
 def test_history_has_400_days_of_hours_and_a_day_of_minutes(history: list[Candles]) -> None:
     """Every book has index and price in both resolutions, without holes."""
-    keys = {(c.asset, c.series, c.resolution_seconds) for c in history}
+    long = [c for c in history if c.series in {"30d", "price"}]
+    keys = {(c.asset, c.series, c.resolution_seconds) for c in long}
 
     assert keys == {
         (asset, series, width)
         for asset in ("BTC", "XRP")
-        for series in ("index", "price")
+        for series in ("30d", "price")
         for width in (3600, 60)
     }
+    for candles in long:
+        assert len(candles.open_ns) >= (400 * 24 if candles.resolution_seconds == 3600 else 1_440)
     for candles in history:
         assert (np.diff(candles.open_ns) == candles.resolution_seconds * 10**9).all()
-        assert len(candles.open_ns) >= (400 * 24 if candles.resolution_seconds == 3600 else 1_440)
+
+
+@pytest.mark.parametrize("days", [7.0, 14.0, 60.0, 90.0, 180.0])
+def test_other_tenors_have_the_last_day(
+    market: Market, history: list[Candles], days: float
+) -> None:
+    """By hour and by minute, up to the level at which the market begins."""
+    for name in ("BTC", "XRP_USDC"):
+        found = {
+            c.resolution_seconds: c
+            for c in history
+            if c.asset == name[:3] and c.series == f"{days:g}d"
+        }
+
+        assert found[60].close[-1] == pytest.approx(market.headline(name, days)[1], rel=0.01)
+        assert len(found[60].open_ns) >= 1_440
+        assert len(found[3600].open_ns) >= 24
 
 
 def test_candles_hold_their_extremes_and_join(history: list[Candles]) -> None:
@@ -57,7 +76,7 @@ def test_history_ends_where_the_market_begins(market: Market, history: list[Cand
         spot = market.boards[number].terms.spot
 
         assert last["price"].close[-1] == pytest.approx(spot, rel=0.01)
-        assert last["index"].close[-1] == pytest.approx(market.opening[name], rel=0.01)
+        assert last["30d"].close[-1] == pytest.approx(market.opening[name], rel=0.01)
 
 
 def test_history_that_nobody_wants_any_more_ends_between_two_steps(market: Market) -> None:
@@ -95,7 +114,7 @@ def test_history_looks_like_a_market(history: list[Candles]) -> None:
     price, index = (
         next(c for c in history
              if (c.asset, c.series, c.resolution_seconds) == ("BTC", series, 3600))
-        for series in ("price", "index")
+        for series in ("price", "30d")
     )  # fmt: skip
     realised = 100.0 * np.std(np.diff(np.log(price.close))) * np.sqrt(24.0 * 365.0)
 
