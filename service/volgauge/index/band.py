@@ -1,5 +1,6 @@
 """How far off a value may be: u and quality of METHODOLOGY §6, rules 17 and 18."""
 
+from collections.abc import Iterable
 from math import exp, log, sqrt
 
 SPREAD_SHARE = 1.0 / 8.0
@@ -38,6 +39,20 @@ def term_error(value: float, ratio: float) -> float:
     value * 0.05 |ln ratio|, about one point at 50 and the rule's limits.
     """
     return value * TERM_SLOPE * abs(log(ratio))
+
+
+def pooling_error(weights: Iterable[float], shifts: Iterable[float], per_variance: float) -> float:
+    """Error of a tenor whose expiries contradict each other, in points.
+
+    They were moved to meet (METHODOLOGY rule 14), and nobody knows which of them was wrong: root
+    sum of squares of how far each was moved, by its weight.
+
+    Args:
+        weights: Of the expiries in the tenor.
+        shifts: Total variance as used, less the expiry's own.
+        per_variance: Points of the value by total variance of the tenor.
+    """
+    return sqrt(sum((w * x * per_variance) ** 2 for w, x in zip(weights, shifts, strict=True)))
 
 
 def quality(*, health: float, n_strikes: int, u: float, venue_count: int) -> float:

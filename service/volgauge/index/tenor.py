@@ -11,7 +11,7 @@ from msgspec import Struct
 from volgauge.domain.index import Flag, Reason
 from volgauge.domain.units import DAYS_PER_YEAR, NANOS_PER_DAY
 from volgauge.index.assemble import flags_of, number, reason_of
-from volgauge.index.band import term_error
+from volgauge.index.band import pooling_error, term_error
 from volgauge.index.eligibility import SHORTEST_NS
 from volgauge.index.maturity import Bracket, Term, find_listed_bracket, find_term, vol_points
 from volgauge.index.quality import is_wide
@@ -20,6 +20,9 @@ from volgauge.kernels import layout as col
 
 SHORTEST_YEARS = SHORTEST_NS / NANOS_PER_DAY / DAYS_PER_YEAR
 """METHODOLOGY rule 9: an expiry is not eligible for `native` in its last two days."""
+
+HALF_TRUST = 0.5
+"""Below it an expiry counts as one that was passed over."""
 
 
 class BookTenor(Struct, frozen=True, gc=False, kw_only=True):
@@ -151,7 +154,7 @@ def _doubt(
     book: BookView, term: Term, tenor_years: float, value: float, per_variance: float
 ) -> float:
     """Root sum of squares of what the term itself may be off by, in points."""
-    if not term.one_sided and not book.carried:
+    if not term.one_sided and not book.carried and book.pooled is None:
         return 0.0
     squares = 0.0
     if term.one_sided:
@@ -162,6 +165,9 @@ def _doubt(
         if row in book.carried:
             deviation = book.memory.deviation(book.surface.expiries[row])
             squares += (weight * deviation * per_variance) ** 2
+    if book.pooled is not None:
+        shifts = (book.pooled[row] - book.variance(row) for row in term.rows)
+        squares += pooling_error(term.weights, shifts, per_variance) ** 2
     return sqrt(squares)
 
 
@@ -186,7 +192,7 @@ def _doubts(book: BookView, term: Term) -> set[Flag]:
 def _doubts_of_expiries(book: BookView, term: Term) -> set[Flag]:
     """What rules 9 and 14 say of the expiries used, and of those passed over."""
     doubts = set()
-    if book.pooled is not None:
+    if book.pooled is not None or book.trusts is not None:
         doubts.add(Flag.CALENDAR)
     if book.carried and not book.carried.keys().isdisjoint(term.rows):
         doubts.add(Flag.CARRIED)
@@ -197,6 +203,8 @@ def _doubts_of_expiries(book: BookView, term: Term) -> set[Flag]:
         out[row] and book.t_years[row] >= SHORTEST_YEARS
         for row in range(term.rows[0] + 1, term.rows[-1])
     ):
+        doubts.add(Flag.SKIPPED_EXPIRY)
+    if book.trusts is not None and min(book.trusts[term.rows[0] : term.rows[-1] + 1]) < HALF_TRUST:
         doubts.add(Flag.SKIPPED_EXPIRY)
     return doubts
 

@@ -12,7 +12,7 @@ import numpy as np
 from volgauge.domain.index import Reason
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.index.assemble import number
-from volgauge.index.calendar import pool
+from volgauge.index.calendar import pool, trust
 from volgauge.index.eligibility import Eligibility
 from volgauge.index.health import FeedHealth
 from volgauge.index.maturity import Bracket, find_bracket
@@ -23,6 +23,8 @@ from volgauge.kernels._jit import F64, I64
 from volgauge.surface.label import book_label
 from volgauge.surface.surface import Surface
 
+Pooling = tuple[list[float] | None, list[float], list[float] | None]
+"""Rule 14: votes of the expiries, their shares by these, pooled variances; None: none needed."""
 FRESH_NS = 2 * NANOS_PER_SECOND
 """How old the last computation of an expiry may be for it to be carried on from there."""
 USED = col.EXT_VARIANCE + 1
@@ -48,8 +50,8 @@ class Results:
     """
 
     __slots__ = (
-        "ask", "bid", "computed", "flags", "forwards", "layout", "parts", "qualified", "reasons",
-        "revisions", "strikes", "strips", "surface", "variance",
+        "ask", "beyond", "bid", "computed", "flags", "forwards", "layout", "parts", "qualified",
+        "reasons", "revisions", "strikes", "strips", "surface", "variance",
     )  # fmt: skip
 
     def __init__(self, surface: Surface, method: int, revisions: list[int]) -> None:
@@ -63,6 +65,8 @@ class Results:
         self.variance: list[float] = columns[col.TOTAL_VARIANCE]
         self.bid: list[float] = columns[col.BID_VARIANCE]
         self.ask: list[float] = columns[col.ASK_VARIANCE]
+        self.beyond: list[float] = surface.values[method, :, col.EXT_VARIANCE].tolist()
+        """(n,) what of the variance rests on the curve beyond the quotes; NaN unknown."""
         self.strips: list[float] = surface.values[col.DVOL, :, col.TOTAL_VARIANCE].tolist()
         """(n,) total variance by the exchange's rule."""
         self.reasons: list[int] = facts[col.REASON]
@@ -83,7 +87,7 @@ class BookMemory:
         self.eligibility = Eligibility()
         self.health = FeedHealth()
         self._results: Results | None = None
-        self._pooled: tuple[Results, list[float], list[float] | None] | None = None
+        self._pooled: tuple[Results, list[float], Pooling] | None = None
         """What was last pooled, by which shares, and what came of it."""
         self._deviations: dict[int, F64] = {}
         """By expiry: its row less what its neighbours gave for it, when it was last computed."""
@@ -103,12 +107,12 @@ class BookMemory:
             known = self._results = Results(surface, method, revisions)
         return known
 
-    def pool(self, results: Results, shares: list[float]) -> list[float] | None:
+    def pool(self, results: Results, shares: list[float]) -> Pooling:
         """Rule 14 on a book of which nothing is carried; found once for the same two objects."""
         known = self._pooled
         if known is None or known[0] is not results or known[1] is not shares:
-            pooled = pool(results.variance, results.bid, results.ask, shares)
-            known = self._pooled = (results, shares, pooled)
+            pooling = _pool(results.variance, results.bid, results.ask, shares, results.beyond)
+            known = self._pooled = (results, shares, pooling)
         return known[2]
 
     def carry(
@@ -182,7 +186,7 @@ class BookView:
     __slots__ = (
         "carried", "computed", "forwards", "health", "held", "is_alive", "is_native", "label",
         "memory", "method", "pooled", "qualified", "reasons", "results", "shares", "sink",
-        "surface", "t_years", "values",
+        "surface", "t_years", "trusts", "values",
     )  # fmt: skip
 
     def __init__(
@@ -232,6 +236,8 @@ class BookView:
         """(n,) total variances as used, when they were pooled."""
         self.shares: list[float] = []
         """(n,) how far each expiry is in; `native` only."""
+        self.trusts: list[float] | None = None
+        """(n,) votes of rule 14, in the shares already; None when every expiry has its own."""
         if self.is_native:
             self._weigh(now_ns)
 
@@ -249,6 +255,11 @@ class BookView:
                 for column in SHIFTED:
                     values[column] += shift
         return values
+
+    def variance(self, row: int) -> float:
+        """Total variance of an expiry before any pooling."""
+        made = self.carried.get(row) if self.carried else None
+        return self.results.variance[row] if made is None else made[col.TOTAL_VARIANCE]
 
     def replaced_variance(self, row: int) -> float | None:
         """The total variance used in place of an expiry's own; None when that was used."""
@@ -269,7 +280,7 @@ class BookView:
     def _weigh(self, now_ns: int) -> None:
         surface, memory, results = self.surface, self.memory, self.results
         qualified = self.qualified
-        self.shares = memory.eligibility.observe(
+        shares = self.shares = memory.eligibility.observe(
             surface.expiries,
             surface.listed,
             qualified,
@@ -278,17 +289,32 @@ class BookView:
         )
         wanted = [
             row
-            for row, share in enumerate(self.shares)
+            for row, share in enumerate(shares)
             if share > 0.0 and not self.computed[row] and row not in self.held
         ]
         self.carried = memory.carry(surface.expiries, self.values, self.computed, wanted, now_ns)
         if not self.carried:
-            self.pooled = memory.pool(results, self.shares)
+            self.trusts, self.shares, self.pooled = memory.pool(results, shares)
             return
         variance, bid, ask = list(results.variance), list(results.bid), list(results.ask)
+        beyond = list(results.beyond)
         for row, made in self.carried.items():
             variance[row], bid[row], ask[row] = made[col.TOTAL_VARIANCE : col.ASK_VARIANCE + 1]
-        self.pooled = pool(variance, bid, ask, self.shares)
+            beyond[row] = made[col.EXT_VARIANCE]
+        self.trusts, self.shares, self.pooled = _pool(variance, bid, ask, shares, beyond)
+
+
+def _pool(
+    variance: list[float],
+    bid: list[float],
+    ask: list[float],
+    shares: list[float],
+    beyond: list[float],
+) -> Pooling:
+    trusts = trust(variance, bid, ask, shares)
+    if trusts is not None:
+        shares = [share * vote for share, vote in zip(shares, trusts, strict=True)]
+    return trusts, shares, pool(variance, bid, ask, shares, beyond)
 
 
 def _neighbours(values: F64, usable: Sequence[bool], row: int) -> Bracket | Reason:

@@ -5,7 +5,7 @@ bit. Elsewhere the processor's and the library's rounding may differ: 1e-9 relat
 """
 
 from collections.abc import Iterator, Sequence
-from math import isfinite, isnan
+from math import isfinite, isnan, sqrt
 from typing import Any, Literal
 
 import msgspec
@@ -17,7 +17,7 @@ from volgauge.domain.instrument import Venue
 from volgauge.domain.units import DAYS_PER_YEAR, parse_instant
 from volgauge.errors import InputError
 from volgauge.index.assemble import expiry_facts, expiry_value
-from volgauge.index.band import error_band
+from volgauge.index.band import error_band, pooling_error
 from volgauge.index.bundle import input_hash, strip_bracket, surface_of
 from volgauge.index.composition import weighted_mean
 from volgauge.index.maturity import vol_points
@@ -303,8 +303,10 @@ def _blend_checks(record: IndexValue, share: _Share, *, exact: bool) -> Iterator
     bid = vol_points(sums[col.BID_VARIANCE], tenor_years)
     ask = vol_points(sums[col.ASK_VARIANCE], tenor_years)
     if not set(_unverified(record)) & {"u"} and bid is not None and ask is not None:
-        extrapolation = sums[col.EXT_VARIANCE] * (record.value / (2.0 * total))
-        again = error_band(bid, ask, extrapolation if isfinite(extrapolation) else 0.0, 0.0)
+        per_variance = record.value / (2.0 * total)
+        extrapolation = sums[col.EXT_VARIANCE] * per_variance
+        doubt = sqrt(_pooling_error(share, METHOD_ROW[record.mode], per_variance) ** 2)
+        again = error_band(bid, ask, extrapolation if isfinite(extrapolation) else 0.0, doubt)
         yield Check("u", is_same(record.u, again, exact=exact), record.u, again)
 
 
@@ -327,6 +329,16 @@ def _sums(share: _Share, method: int) -> list[float]:
         if expiry.weight != 0.0:
             sums = [x + expiry.weight * y for x, y in zip(sums, used, strict=True)]
     return sums
+
+
+def _pooling_error(share: _Share, method: int, per_variance: float) -> float:
+    """What the expiries' contradictions add to u (rule 17)."""
+    own: list[float] = share.surface.values[method, list(share.rows), col.TOTAL_VARIANCE].tolist()
+    shifts = [
+        0.0 if expiry.pooled_variance is None else expiry.pooled_variance - variance
+        for expiry, variance in zip(share.expiries, own, strict=True)
+    ]
+    return pooling_error([expiry.weight for expiry in share.expiries], shifts, per_variance)
 
 
 def _is_carried(record: IndexValue) -> bool:

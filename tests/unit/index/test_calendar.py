@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from volgauge.index.calendar import pool
+from volgauge.index.calendar import CONTRADICTION, pool, trust
 
 WHOLE = [1.0, 1.0, 1.0]
 
@@ -113,3 +113,134 @@ def test_deep_falls_end_up_ascending(variance: list[float]) -> None:
 
     for a, b in pairwise(pooled or variance):
         assert b >= a - 4e-3 * a
+
+
+WILD = [0.002, 0.420, 0.004, 0.010, 0.018, 0.026]
+HALVES = [0.0001, 0.0002, 0.0002, 0.0004, 0.0006, 0.0008]
+"""As on one venue when all volatilities rose by 9 % a second: the second has lost its wings."""
+
+
+def test_one_wild_expiry_loses_its_vote_however_narrow_its_band() -> None:
+    """It contradicts four others, and each of them only it."""
+    bands = banded(WILD, HALVES)
+
+    votes = trust(WILD, *bands, [1.0] * 6)
+
+    assert votes == [1.0, 0.0, 1.0, 1.0, 1.0, 1.0]
+    assert pool(WILD, *bands, votes) is None
+
+
+def test_two_wild_expiries_lose_their_votes() -> None:
+    """Though they do not contradict each other."""
+    variance = [0.002, 0.400, 0.420, 0.010, 0.018, 0.026]
+
+    assert trust(variance, *banded(variance, HALVES), [1.0] * 6) == [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]
+
+
+def test_a_wild_expiry_that_is_too_low_loses_its_vote() -> None:
+    """The fourth contradicts those before it."""
+    variance = [0.005, 0.006, 0.007, 0.0001, 0.018, 0.026]
+
+    votes = trust(variance, *banded(variance, HALVES), [1.0] * 6)
+
+    assert votes == [1.0, 1.0, 1.0, 0.0, 1.0, 1.0]
+
+
+def test_a_wild_expiry_that_is_hardly_in_has_no_vote_either() -> None:
+    """A share that runs down does not make it less contradicted."""
+    shares = [1.0, 0.1, 1.0, 1.0, 1.0, 1.0]
+
+    votes = trust(WILD, *banded(WILD, HALVES), shares)
+
+    assert votes is not None
+    assert votes[1] == 0.0
+
+
+def test_two_that_only_contradict_each_other_keep_their_votes() -> None:
+    """Nobody can tell which one is wrong."""
+    variance = [0.002, 0.015, 0.004, 0.030]
+
+    assert trust(variance, *banded(variance, HALVES[:4]), [1.0] * 4) is None
+
+
+@pytest.mark.parametrize("fall", [1.0, 2.0, CONTRADICTION])
+def test_a_fall_that_noise_can_make_takes_no_vote(fall: float) -> None:
+    """Up to three sums of half bands; it is pooled as ever."""
+    variance = [0.020, 0.020 - 0.002 * fall, 0.020 - 0.002 * fall, 0.040]
+
+    assert trust(variance, *banded(variance, [0.001] * 4), [1.0] * 4) is None
+
+
+def test_a_curve_beyond_its_quotes_weighs_little() -> None:
+    """(0.04 / (1 + 30^2) + 0.017 / 1) / (1 / (1 + 30^2) + 1), in units of the bands."""
+    variance = [0.040, 0.017, 0.060]
+    bands = banded(variance, [0.001] * 3)
+
+    pooled = pool(variance, *bands, WHOLE, [0.030, 0.0, nan])
+
+    weight = 1.0 / (1.0 + 30.0**2)
+    level = (0.040 * weight + 0.017) / (weight + 1.0)
+    assert pooled == pytest.approx([level, level, 0.060], rel=1e-12)
+
+
+@given(
+    st.lists(st.tuples(st.floats(1.0, 1.6), st.floats(0.005, 0.08)), min_size=5, max_size=10),
+    st.integers(0, 9),
+    st.floats(-8.0, 8.0),
+    st.floats(1e-6, 0.05),
+)
+def test_one_wild_expiry_moves_no_other_far(
+    steps: list[tuple[float, float]], which: int, error: float, half: float
+) -> None:
+    """Whatever one expiry says, with a band as narrow as it likes: the others stay near.
+
+    It is heard where it contradicts a single other one, or by no more than twice the fall at which
+    contradictions begin: so none leaves the true variances two expiries on by more than that fall.
+    """
+    variance, level = [], 0.002
+    for step, _ in steps:
+        level *= step
+        variance.append(level)
+    halves = [w * share for w, (_, share) in zip(variance, steps, strict=True)]
+    row = which % len(variance)
+    said = list(variance)
+    said[row] *= 2.0**error
+    halves[row] = said[row] * half
+    bands = banded(said, halves)
+    whole = [1.0] * len(said)
+    votes = trust(said, *bands, whole) or whole
+    pooled = pool(said, *bands, votes) or said
+
+    for other in range(len(variance)):
+        if other != row and votes[other] > 0.0:
+            low, high = max(0, other - 2), min(len(variance) - 1, other + 2)
+            room = 2.0 * CONTRADICTION * (max(halves[low : high + 1]) + halves[other])
+            assert variance[low] - room <= pooled[other] <= variance[high] + room
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.01, 0.1), st.floats(1e-5, 0.01), st.floats(0.01, 1.0)),
+        min_size=3,
+        max_size=8,
+    ),
+    st.integers(0, 7),
+    st.floats(-1e-7, 1e-7),
+)
+def test_votes_are_continuous(
+    rows: list[tuple[float, float, float]], which: int, change: float
+) -> None:
+    """A small change of one variance changes no vote by more than its worth of bands."""
+    variance, half, shares = (list(column) for column in zip(*rows, strict=True))
+    moved = list(variance)
+    moved[which % len(rows)] += change
+    whole = [1.0] * len(rows)
+    before = trust(variance, *banded(variance, half), shares) or whole
+    after = trust(moved, *banded(moved, half), shares) or whole
+    # d c / d w <= 1 / (3 (h_i + h_j)) + the band's own share of w; a vote has n factors, each of
+    # one c and of a difference of two sums of n.
+    narrowest = min(max(h, 1e-3 * w) for w, h in zip(variance, half, strict=True))
+    slope = 3.0 * len(rows) ** 2 / narrowest
+
+    for a, b in zip(before, after, strict=True):
+        assert abs(a - b) <= slope * abs(change) + 1e-12
