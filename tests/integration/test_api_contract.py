@@ -120,7 +120,8 @@ def test_schemathesis_finds_nothing(root: str, tmp_path: Path, record_property: 
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run",
         f"{root}/openapi.json", "--phases", "coverage,fuzzing", "--max-examples", "2",
         "--seed", "1", "--workers", "4", "--checks", "all", "--continue-on-failure",
-        "--request-timeout", "20", "--no-color", *(word for path in ENDLESS for word in ("--exclude-path", path)),
+        "--request-timeout", "20", "--no-color",
+        *(word for path in ENDLESS for word in ("--exclude-path", path)),
     ]  # fmt: skip
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=280.0, check=False, cwd=tmp_path
