@@ -302,7 +302,8 @@ def _band(row: Row) -> str:
 
 
 def _side(value: float | None) -> str:
-    return "" if value is None else "green" if value >= 0.0 else "red"
+    # By what is shown: +0.00 is not red.
+    return "" if value is None else "green" if round(value, 2) >= 0.0 else "red"
 
 
 def _age_style(seconds: float) -> str:

@@ -27,7 +27,7 @@ from volgauge.client import (
 from volgauge.clock import Clock
 from volgauge.domain.analytics import MARKET, CouplingValue
 from volgauge.domain.channels import STREAM_FIELD, Kind, channel_names
-from volgauge.domain.history import CandleSeries
+from volgauge.domain.history import Candle
 from volgauge.domain.index import IndexValue, tenor_label
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import InputError, PublishError
@@ -40,6 +40,7 @@ CONNECT_SECONDS = 3.0
 SILENT_SECONDS = 4.0
 """The stream tells its time every second: without it for this long the connection is dead."""
 BASELINE_EVERY_SECONDS = 60.0
+BASELINE_RETRY_SECONDS = 5.0
 BASELINE_SLACK_NS = 900 * NANOS_PER_SECOND
 """How far from a day ago a candle may lie to stand for it."""
 POLL_SECONDS = 1.0
@@ -141,12 +142,14 @@ class HttpSource:
                 continue
             for asset in tuple(board.headlines):
                 if loop.time() >= due.get(asset, 0.0):
-                    due[asset] = loop.time() + BASELINE_EVERY_SECONDS
                     # Without a history the change is counted from when the watcher began.
+                    due[asset] = loop.time() + BASELINE_RETRY_SECONDS
                     with suppress(aiohttp.ClientError, OSError, msgspec.MsgspecError):
-                        await self._ask_baseline(session, board, asset)
+                        if await self._ask_baseline(session, board, asset):
+                            due[asset] = loop.time() + BASELINE_EVERY_SECONDS
 
-    async def _ask_baseline(self, session: aiohttp.ClientSession, board: Board, asset: str) -> None:
+    async def _ask_baseline(self, session: aiohttp.ClientSession, board: Board, asset: str) -> bool:
+        """Whether there was one."""
         then_ns = self._clock.wall_ns() + board.skew_ns - DAY_NS
         query = {
             "resolution": "60",
@@ -156,12 +159,13 @@ class HttpSource:
         url = f"{self._root}/v1/history/{asset}/{board.tenor}"
         async with session.get(url, params=query) as answer:
             if answer.status != 200:
-                return
-            series = msgspec.json.decode(await answer.read(), type=CandleSeries)
+                return False
+            series = msgspec.json.decode(await answer.read(), type=_Candles)
         if series.candles:
             then = then_ns // NANOS_PER_SECOND
             nearest = min(series.candles, key=lambda candle: abs(candle.opened_s - then))
             board.baselines[asset] = Baseline(nearest.close, nearest.opened_s * NANOS_PER_SECOND)
+        return bool(series.candles)
 
 
 class RedisSource:
@@ -294,6 +298,12 @@ class RedisSource:
 
 class _Clock(Struct):
     now_ns: int
+
+
+class _Candles(Struct):
+    """What is read of a `CandleSeries`."""
+
+    candles: tuple[Candle, ...]
 
 
 _KINDS = {kind.value: kind for kind in Kind}

@@ -24,6 +24,7 @@ REFRESH_SECONDS = 0.25
 SETTLE_SECONDS = 0.5
 """A snapshot is complete when nothing new came for so long."""
 POLL_SECONDS = 0.02
+CANCEL_SECONDS = 0.2
 
 
 class WatchOptions(Struct, frozen=True, kw_only=True):
@@ -109,9 +110,20 @@ async def _watch(source: Source, board: Board, options: WatchOptions, clock: Clo
         result = tasks[0].result() if tasks[0] in done else 0
         return int(result or 0)
     finally:
-        for task in tasks:
+        await _end_all()
+
+
+async def _end_all() -> None:
+    """Cancel until nothing runs.
+
+    redis-py takes a cancellation for a lost connection at times, and a group of tasks cancels
+    its own only once.
+    """
+    this = asyncio.current_task()
+    while others := {task for task in asyncio.all_tasks() if task is not this}:
+        for task in others:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(others, timeout=CANCEL_SECONDS)
 
 
 class _Shown:
