@@ -16,6 +16,7 @@ from volgauge.domain.index import IndexValue, Source
 from volgauge.domain.instrument import Venue
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import VenueError
+from volgauge.index.evidence import EvidenceKeeper
 from volgauge.pipeline import build_pipeline
 from volgauge.settings import IndexSettings, Settings, VenueSettings, VenuesSettings
 from volgauge.simulator.dialects import ClientSession, PingingSession, RoutedDialect
@@ -56,6 +57,7 @@ class Wires:
         options: SimulatorOptions,
         assets: tuple[str, ...],
         index: IndexSettings | None = None,
+        evidence: EvidenceKeeper | None = None,
     ) -> None:
         self.simulator = Simulator(options)
         self.troubles: list[Trouble] = []
@@ -75,7 +77,7 @@ class Wires:
         settings = Settings(
             index=index or IndexSettings(), venues=VenuesSettings(**venues, **disabled)
         )
-        self.engine, self.adapters = build_pipeline(settings, Source.SIMULATED)
+        self.engine, self.adapters = build_pipeline(settings, Source.SIMULATED, evidence=evidence)
         self._lines = {
             name: [_Line(protocol) for protocol in adapter.connections()]
             for name, adapter in self.adapters.items()
