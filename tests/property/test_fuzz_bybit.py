@@ -27,6 +27,7 @@ from fakes.bybit_lab import (
 from fakes.damage import StrictSink, damage
 from fakes.deribit_lab import NOW_NS
 from volgauge.adapters.bybit.adapter import BybitAdapter
+from volgauge.adapters.bybit.plan import cost
 from volgauge.domain.events import AnyEvent, ForwardMark
 from volgauge.errors import CatalogError, ProtocolViolation, RateLimited, VenueUnavailable
 
@@ -127,7 +128,7 @@ def test_damaged_bybit_frames_raise_documented_errors_only(kind: str) -> None:
         protocol.frames_to_send()
         state = protocol._subscriptions
         assert state.active.isdisjoint(state._to_subscribe)
-        assert 0 <= state._characters <= 20_000
+        assert sum(cost(topic) for topic in state.active | state.in_flight.keys()) <= 20_000
 
     assert 0 < refused < CASES // 3
 

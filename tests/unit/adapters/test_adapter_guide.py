@@ -15,7 +15,7 @@ TESTS = PACKAGE.parents[1] / "tests"
 GUIDE = (ADAPTERS / "README.md").read_text()
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
-    for line in GUIDE.partition("## What there is")[2].splitlines()
+    for line in GUIDE.partition("## What there is")[2].partition("\n## ")[0].splitlines()
     if line.startswith("| ") and not line.startswith("| venue")
 ]
 """Venue, channels, role, what they become, evidence."""
@@ -36,10 +36,20 @@ def test_every_venue_has_the_files_of_the_guide(venue: str) -> None:
         if not list(folder.glob(path.replace("NAME", venue)))
     ]
 
-    assert len(files("adapters")) == 8
+    assert len(files("adapters")) == 7
     assert len(files("tests")) == 5
     # Deribit was first: its fuzzing and its sockets have the general names.
     assert [path for path in missing if venue != "deribit"] == []
+
+
+def test_every_shared_module_is_named() -> None:
+    """With what it holds, and no other."""
+    shared = GUIDE.partition("## What two adapters share")[2]
+    named = re.findall(r"^\| `(\w+\.py)` \|", shared, re.MULTILINE)
+
+    assert sorted(named) == sorted(
+        path.name for path in ADAPTERS.glob("*.py") if path.name != "__init__.py"
+    )
 
 
 def test_the_table_has_every_venue() -> None:

@@ -20,10 +20,15 @@ from fakes.deribit_lab import (
     sent,
     settle,
 )
-from volgauge.adapters.deribit.endpoints import MAX_CHANNELS, MAX_REQUEST_BYTES, REQUEST_BURST
+from volgauge.adapters.deribit.endpoints import (
+    MAX_CHANNELS,
+    MAX_REQUEST_BYTES,
+    REQUEST_BURST,
+    REQUEST_SPACING_NS,
+)
 from volgauge.adapters.deribit.plan import cut_request
 from volgauge.adapters.deribit.protocol import DeribitProtocol
-from volgauge.adapters.deribit.subscriptions import Pacer
+from volgauge.adapters.pacing import Pacer
 from volgauge.domain.events import Coverage
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import ProtocolViolation
@@ -136,7 +141,7 @@ def test_long_names_are_cut_by_bytes() -> None:
 
 def test_requests_of_all_connections_share_one_pace() -> None:
     """A burst within the pool of budget, then one in 0.31 s: 3.3 a second."""
-    pacer = Pacer()
+    pacer = Pacer(REQUEST_BURST, REQUEST_SPACING_NS)
     now_ns, turns = NOW_NS, []
     for _ in range(1_000):
         now_ns += 10_000_000

@@ -21,10 +21,15 @@ from fakes.derive_lab import (
     settle,
     spot,
 )
-from volgauge.adapters.derive.endpoints import REQUESTS_PER_WINDOW, WINDOW_NS
+from volgauge.adapters.derive.endpoints import (
+    REQUEST_BURST,
+    REQUEST_REFILL_NS,
+    REQUESTS_PER_WINDOW,
+    WINDOW_NS,
+)
 from volgauge.adapters.derive.plan import instrument_of
 from volgauge.adapters.derive.protocol import DeriveProtocol
-from volgauge.adapters.derive.subscriptions import Pacer
+from volgauge.adapters.pacing import Pacer
 from volgauge.domain.events import Coverage
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_SECOND
 from volgauge.errors import FeedStale, ProtocolViolation, RateLimited, VenueUnavailable
@@ -85,7 +90,7 @@ def test_requests_have_a_hundred_channels() -> None:
 
 def test_requests_keep_the_venues_budget() -> None:
     """In any five seconds fewer than the venue allows an address."""
-    pacer = Pacer()
+    pacer = Pacer(REQUEST_BURST, REQUEST_REFILL_NS)
     turns = []
     for now_ns in range(0, 20 * NANOS_PER_SECOND, NANOS_PER_SECOND // 100):
         while pacer.take(now_ns):

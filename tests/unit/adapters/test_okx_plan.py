@@ -26,7 +26,7 @@ from fakes.okx_lab import (
 from volgauge.adapters.okx.endpoints import REQUEST_ARGS, REQUEST_TIMEOUT_NS
 from volgauge.adapters.okx.messages import Arg
 from volgauge.adapters.okx.plan import cut_request
-from volgauge.adapters.okx.subscriptions import Pacer
+from volgauge.adapters.okx.protocol import new_pacer
 from volgauge.domain.events import Coverage
 from volgauge.domain.units import NANOS_PER_HOUR, NANOS_PER_SECOND
 from volgauge.errors import FeedStale, ProtocolViolation
@@ -148,7 +148,7 @@ def test_big_plan_is_paced() -> None:
 
 def test_pacer_never_passes_480_an_hour() -> None:
     """Greedy for five hours, any window of an hour."""
-    pacer = Pacer()
+    pacer = new_pacer()
     now_ns = NOW_NS
     taken = []
     while now_ns < NOW_NS + 5 * NANOS_PER_HOUR:

@@ -18,7 +18,7 @@ from volgauge.adapters.binance.endpoints import (
     VENUE,
     WS_URL,
 )
-from volgauge.adapters.binance.listing import Changes, Listing, Option
+from volgauge.adapters.binance.listing import Listing, Option
 from volgauge.adapters.binance.messages import UNREADABLE
 from volgauge.adapters.binance.normalize import (
     QUOTE,
@@ -26,12 +26,15 @@ from volgauge.adapters.binance.normalize import (
     read_implied_vol,
     read_row,
     refused,
+    underlying_of,
 )
 from volgauge.adapters.binance.plan import CONNECTIONS, Planner
 from volgauge.adapters.binance.protocol import BinanceProtocol
 from volgauge.adapters.binance.pushes import Hooks, read_mark
-from volgauge.adapters.binance.role import Role
-from volgauge.domain.events import EventSink, InstrumentsExpired, InstrumentsListed, MarkQuote
+from volgauge.adapters.catalog import check_not_lost, require_body
+from volgauge.adapters.listing import tell_changes
+from volgauge.adapters.role import Role
+from volgauge.domain.events import EventSink, MarkQuote
 from volgauge.domain.instrument import Instrument
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import CatalogError, VenueError
@@ -83,7 +86,7 @@ class BinanceAdapter:
                 compression=settings.compression,
             )
             for number, name in enumerate(CONNECTIONS)
-            for role in (Role(name),)
+            for role in (Role[BinanceProtocol](name),)
             for place in ("", SPARE)
         )
         self._counts = self._protocols[-1].counts
@@ -123,11 +126,12 @@ class BinanceAdapter:
                 refusals.append("no_rate")
             else:
                 listed[instrument.name] = instrument
-        self._check_not_lost(listed, now_ns)
+        held = [option.instrument for option in self._listing.options.values()]
+        check_not_lost(VENUE, held, listed.values(), now_ns, underlying_of)
         for reason in refusals:
             self._counts[f"rejected.listing_{reason}"] += 1
         self._listed_ns = {n: at_ns for n, at_ns in self._listed_ns.items() if n in listed}
-        self._apply(self._listing.update(listed), now_ns)
+        tell_changes(self._sink, self._listing.update(listed), VENUE, now_ns)
         self._tell_marks(marks, info.server_time, now_ns)
         self._tell_facts(bodies, now_ns)
         self._schedule(now_ns)
@@ -151,33 +155,6 @@ class BinanceAdapter:
         if listed_ns is not None:
             return msgspec.structs.replace(instrument, listed_ns=listed_ns)
         return instrument
-
-    def _check_not_lost(self, listed: Mapping[str, Instrument], now_ns: int) -> None:
-        """An underlying whose options have not expired cannot have none: that is no listing."""
-        held = {
-            option.instrument.book
-            for option in self._listing.options.values()
-            if option.instrument.expiry_ns > now_ns
-        }
-        lost = sorted(held - {instrument.book for instrument in listed.values()})
-        if lost:
-            names = ", ".join(f"{book.asset}{book.quote_currency}" for book in lost)
-            raise CatalogError(VENUE, f"expected options of {names}, found none")
-
-    def _apply(self, changes: Changes, now_ns: int) -> None:
-        if changes.expired:
-            self._sink.event(
-                InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=changes.expired)
-            )
-        if changes.slots:
-            self._sink.event(
-                InstrumentsListed(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    slots=changes.slots,
-                    instruments=changes.instruments,
-                )
-            )
 
     def _tell_marks(self, marks: Mapping[str, messages.MarkRow], stamp: int, now_ns: int) -> None:
         """Rates of the expiries, and the marks from before the first chain."""
@@ -234,9 +211,9 @@ class BinanceAdapter:
 
     def _expire(self, now_ns: int) -> None:
         """What has expired is gone at that instant, whatever the REST interface does."""
-        expired = self._listing.expire(now_ns)
-        if expired:
-            self._sink.event(InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=expired))
+        changes = self._listing.expire(now_ns)
+        if changes.expired:
+            tell_changes(self._sink, changes, VENUE, now_ns)
             if self._listing.is_loaded:
                 self._plan(now_ns)
 
@@ -255,7 +232,7 @@ class BinanceAdapter:
 
 def _read_info(bodies: Mapping[str, bytes]) -> messages.ExchangeInfo:
     try:
-        return _decode_info(_body(bodies, INFO))
+        return _decode_info(require_body(VENUE, bodies, INFO))
     except UNREADABLE as error:
         raise CatalogError(VENUE, f"{INFO}: {error}") from error
 
@@ -263,7 +240,7 @@ def _read_info(bodies: Mapping[str, bytes]) -> messages.ExchangeInfo:
 def _read_marks(bodies: Mapping[str, bytes], refusals: list[str]) -> dict[str, messages.MarkRow]:
     """The marks by option, those that have a rate."""
     try:
-        rows = _decode_rows(_body(bodies, MARKS))
+        rows = _decode_rows(require_body(VENUE, bodies, MARKS))
     except UNREADABLE as error:
         raise CatalogError(VENUE, f"{MARKS}: {error}") from error
     found = {}
@@ -278,10 +255,3 @@ def _read_marks(bodies: Mapping[str, bytes], refusals: list[str]) -> dict[str, m
         else:
             refusals.append("mark")
     return found
-
-
-def _body(bodies: Mapping[str, bytes], name: str) -> bytes:
-    body = bodies.get(name)
-    if body is None:
-        raise CatalogError(VENUE, f"{name}: no such body")
-    return body

@@ -5,8 +5,8 @@ named.
 """
 
 from typing import Final
-from urllib.parse import urlsplit
 
+from volgauge.adapters.addresses import is_host_of
 from volgauge.adapters.base import ConnectBudget
 from volgauge.domain.instrument import Venue
 from volgauge.domain.units import NANOS_PER_HOUR, NANOS_PER_MINUTE, NANOS_PER_SECOND
@@ -92,15 +92,6 @@ BAN_SECONDS: Final = 600.0
 
 def is_official(ws_url: str, rest_url: str) -> bool:
     """Whether both addresses are Binance's own production hosts over TLS; empty means default."""
-    return _is_official(ws_url or WS_URL, "wss", WS_HOSTS) and _is_official(
+    return is_host_of(ws_url or WS_URL, "wss", WS_HOSTS) and is_host_of(
         rest_url or REST_URL, "https", REST_HOSTS
     )
-
-
-def _is_official(url: str, scheme: str, hosts: frozenset[str]) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    return parts.scheme == scheme and parts.hostname in hosts and port in {None, 443}

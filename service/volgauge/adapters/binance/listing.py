@@ -1,16 +1,12 @@
 """What Binance lists at the moment: names to slots, and what the sessions keep of each option."""
 
-import heapq
 from collections.abc import Mapping
 from math import nan
 
-from msgspec import Struct
-
 from volgauge.adapters.binance.endpoints import GROWTH_NS
 from volgauge.adapters.binance.normalize import growth_factor, read_name, underlying_of
+from volgauge.adapters.listing import NEVER_NS, Changes, Slots
 from volgauge.domain.instrument import Asset, Instrument
-
-NEVER_NS = 2**63 - 1
 
 
 class Expiry:
@@ -72,20 +68,8 @@ class Option:
         """Since when the chain has contradicted the stream; 0 it does not."""
 
 
-class Changes(Struct, frozen=True):
-    """What an update of the listing did; slots and instruments in slot order."""
-
-    expired: tuple[int, ...]
-    slots: tuple[int, ...]
-    instruments: tuple[Instrument, ...]
-
-
 class Listing:
-    """Options by name, in dense slots.
-
-    A new option takes the lowest free slot, options in the order of (asset, currency, expiry,
-    strike, kind). So the same listings give the same slots.
-    """
+    """Options by name."""
 
     def __init__(self) -> None:
         self.is_loaded = False
@@ -95,70 +79,38 @@ class Listing:
         self.underlyings: dict[str, tuple[Asset, str]] = {}
         """`BTCUSDT` to asset and quote currency."""
         self.next_expiry_ns = NEVER_NS
-        self._free: list[int] = []
-        self._used = 0
+        self._slots = Slots()
 
     def update(self, listed: Mapping[str, Instrument]) -> Changes:
         """Take a whole new listing."""
-        stays = {
-            name for name, option in self.options.items() if listed.get(name) == option.instrument
-        }
-        expired = self._release([name for name in self.options if name not in stays])
-        came = sorted((i for name, i in listed.items() if name not in stays), key=order)
-        taken = sorted((self._take(instrument).slot, instrument) for instrument in came)
+        changes = self._slots.update(listed)
         self.is_loaded = True
-        self._renew_derived()
-        return Changes(expired, tuple(slot for slot, _ in taken), tuple(i for _, i in taken))
+        self._follow(changes)
+        return changes
 
-    def expire(self, now_ns: int) -> tuple[int, ...]:
-        """Drop what has reached its expiry; the freed slots."""
-        names = [n for n, o in self.options.items() if o.instrument.expiry_ns <= now_ns]
-        expired = self._release(names)
-        self._renew_derived()
-        return expired
+    def expire(self, now_ns: int) -> Changes:
+        """Drop what has reached its expiry."""
+        changes = self._slots.expire(now_ns)
+        self._follow(changes)
+        return changes
 
     def adopt(self, name: str) -> Option | None:
         """List a contract from its name, where no catalog says what is listed."""
         instrument = read_name(name)
         if instrument is None:
             return None
-        option = self._take(instrument)
-        self._renew_derived()
-        return option
+        self._follow(self._slots.adopt(instrument))
+        return self.options[instrument.name]
 
-    def _take(self, instrument: Instrument) -> Option:
-        if self._free:
-            slot = heapq.heappop(self._free)
-        else:
-            slot = self._used
-            self._used += 1
-        key = (instrument.asset, instrument.quote_currency, instrument.expiry_ns)
-        expiry = self.expiries.setdefault(key, Expiry(*key))
-        option = self.options[instrument.name] = Option(slot, instrument, expiry)
-        return option
-
-    def _release(self, names: list[str]) -> tuple[int, ...]:
-        freed = []
-        for name in names:
-            slot = self.options.pop(name).slot
-            heapq.heappush(self._free, slot)
-            freed.append(slot)
-        return tuple(sorted(freed))
-
-    def _renew_derived(self) -> None:
+    def _follow(self, changes: Changes) -> None:
+        for name in changes.gone:
+            del self.options[name]
+        for slot, instrument in zip(changes.slots, changes.instruments, strict=True):
+            key = (instrument.asset, instrument.quote_currency, instrument.expiry_ns)
+            expiry = self.expiries.setdefault(key, Expiry(*key))
+            self.options[instrument.name] = Option(slot, instrument, expiry)
         instruments = [option.instrument for option in self.options.values()]
         alive = {(i.asset, i.quote_currency, i.expiry_ns) for i in instruments}
         self.expiries = {key: e for key, e in self.expiries.items() if key in alive}
         self.underlyings = {underlying_of(i): (i.asset, i.quote_currency) for i in instruments}
-        self.next_expiry_ns = min((i.expiry_ns for i in instruments), default=NEVER_NS)
-
-
-def order(instrument: Instrument) -> tuple[str, str, int, float, str]:
-    """Options in the order of a chain."""
-    return (
-        instrument.asset,
-        instrument.quote_currency,
-        instrument.expiry_ns,
-        instrument.strike,
-        instrument.kind.value,
-    )
+        self.next_expiry_ns = self._slots.first_expiry_ns

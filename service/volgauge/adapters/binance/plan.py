@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from volgauge.adapters.binance.endpoints import DEPTHS, MAX_STREAMS
 from volgauge.adapters.binance.listing import Expiry, Listing, Option
+from volgauge.adapters.listing import nearest_first
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_SECOND
 
 MARKET = "market"
@@ -45,7 +46,7 @@ class Planner:
         self._place([option for name, option in hot.items() if name not in self._homes])
         plans: dict[str, dict[str, str]] = {name: {} for name in CONNECTIONS}
         plans[MARKET] = _market(listing)
-        for option in sorted(hot.values(), key=_nearest_first):
+        for option in sorted(hot.values(), key=lambda o: nearest_first(o.instrument)):
             name = option.instrument.name
             home = self._homes.get(name)
             if home is not None:
@@ -111,8 +112,3 @@ def _order(expiry: Expiry) -> tuple[int, str, str]:
 
 def _nearest_to_the_money(option: Option) -> tuple[float, str]:
     return (abs(abs(option.delta) - 0.5), option.instrument.name)
-
-
-def _nearest_first(option: Option) -> tuple[int, str, float, str]:
-    instrument = option.instrument
-    return (instrument.expiry_ns, instrument.asset, instrument.strike, instrument.kind.value)

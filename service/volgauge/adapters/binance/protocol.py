@@ -18,13 +18,15 @@ from volgauge.adapters.binance.endpoints import (
     REQUEST_SPACING_NS,
     VENUE,
 )
-from volgauge.adapters.binance.listing import NEVER_NS, Listing, Option
+from volgauge.adapters.binance.listing import Listing, Option
 from volgauge.adapters.binance.messages import UNREADABLE
 from volgauge.adapters.binance.plan import CHAIN, INDICES, MARKET, SYMBOLS, Plan
 from volgauge.adapters.binance.pushes import SHOWN_BYTES, Hooks, Pushes, decode
-from volgauge.adapters.binance.role import Role, Session
-from volgauge.adapters.binance.subscriptions import SUBSCRIBE, Subscriptions
-from volgauge.domain.events import Coverage, EventSink, FeedDown, FeedUp, Gap
+from volgauge.adapters.binance.subscriptions import SUBSCRIBE, UNSUBSCRIBE, Requests
+from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.role import Role
+from volgauge.adapters.subscriptions import Subscriptions, tell_coverage
+from volgauge.domain.events import EventSink, FeedDown, FeedUp, Gap
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import FeedStale, ProtocolViolation, RateLimited
 
@@ -63,7 +65,7 @@ class BinanceProtocol:
     def __init__(
         self,
         connection: str,
-        role: Role,
+        role: "Role[BinanceProtocol]",
         base_url: str,
         listing: Listing,
         sink: EventSink,
@@ -84,7 +86,8 @@ class BinanceProtocol:
         self.is_open = False
         self.next_timeout_ns: int | None = None
         self.counts: Counter[str] = Counter()
-        self.subscriptions = Subscriptions()
+        self.subscriptions = Subscriptions[str, str](SUBSCRIBE, UNSUBSCRIBE)
+        self._requests = Requests(self.subscriptions)
         self._role = role
         self._listing = listing
         self._sink = sink
@@ -122,6 +125,11 @@ class BinanceProtocol:
     def is_lead(self) -> bool:
         """Speaks for its connection."""
         return self._role.lead is self
+
+    @property
+    def is_settled(self) -> bool:
+        """Everything that was to be requested is, and answered or given up."""
+        return self.subscriptions.is_settled
 
     def start(self, now_ns: int) -> None:
         """Begin a session: the venue remembers nothing of the one before."""
@@ -173,7 +181,7 @@ class BinanceProtocol:
             self._hooks.expire(now_ns)
         if self.state in CLOSED:
             return
-        deadline_ns = self.subscriptions.deadline_ns
+        deadline_ns = self._requests.deadline_ns
         if deadline_ns is not None and deadline_ns <= now_ns:
             self.counts["request_unanswered"] += 1
             raise FeedStale(VENUE, f"{self.connection}: a request is not answered")
@@ -309,7 +317,7 @@ class BinanceProtocol:
             raise ProtocolViolation(VENUE, f"request refused, {refusal.code} {refusal.msg}"[:300])
         batch = None
         if isinstance(number, int):
-            batch = self.subscriptions.settle(number, accepted=refusal is None)
+            batch = self._requests.settle(number, accepted=refusal is None)
         if batch is None:
             self.counts["ignored.answer"] += 1
         elif refusal is not None:
@@ -318,10 +326,10 @@ class BinanceProtocol:
         elif batch.method == SUBSCRIBE:
             self._settled_ns = received_ns
             self._chains |= dict.fromkeys(
-                (s for s in batch.streams if s.endswith(CHAIN)), received_ns
+                (s for s in batch.channels if s.endswith(CHAIN)), received_ns
             )
         else:
-            self._chains = {s: n for s, n in self._chains.items() if s not in batch.streams}
+            self._chains = {s: n for s, n in self._chains.items() if s not in batch.channels}
         self._work(received_ns)
 
     def _chain_is_silent(self, stream: str, now_ns: int) -> None:
@@ -378,7 +386,7 @@ class BinanceProtocol:
             slots = tuple(sorted(option.slot for option in options))
             self._sink.event(Gap(venue=VENUE, received_ns=now_ns, slots=slots, reason=reason))
 
-    def _tell_down(self, heir: Session | None, now_ns: int, reason: str) -> None:
+    def _tell_down(self, heir: "BinanceProtocol | None", now_ns: int, reason: str) -> None:
         """Say what is lost with the chains, unless the next session has them already."""
         if heir is not None and heir.state is State.LIVE:
             return
@@ -401,31 +409,24 @@ class BinanceProtocol:
         subscriptions = self.subscriptions
         has_room = True
         if not subscriptions.is_idle and self._free_ns <= now_ns:
-            taken = subscriptions.next_batch(now_ns)
+            taken = self._requests.take(now_ns)
             if taken is None:
                 has_room = False
             else:
                 number, batch = taken
-                request = messages.Request(batch.method, batch.streams, number)
+                request = messages.Request(batch.method, batch.channels, number)
                 self._outbox.append(msgspec.json.encode(request))
                 self._free_ns = now_ns + REQUEST_SPACING_NS
         self._role.try_complete()
-        coverage = subscriptions.take_coverage(self._silent) if self.is_lead else None
-        if coverage is not None:
-            requested, accepted = coverage
-            self._sink.event(
-                Coverage(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    connection=self._role.name,
-                    requested=requested,
-                    accepted=accepted,
-                )
-            )
+        if self.is_lead and subscriptions.is_settled:
+            wanted = [stream for stream, about in subscriptions.plan.items() if about]
+            coverage = subscriptions.take_coverage(wanted, self._silent)
+            tell_coverage(self._sink, coverage, VENUE, self._role.name, now_ns)
         due = [self._stale_ns(), self._listing.next_expiry_ns, self._handover_ns]
         due += [self._chain_due_ns(stream) for stream in self._chains]
-        if subscriptions.deadline_ns is not None:
-            due.append(subscriptions.deadline_ns)
+        deadline_ns = self._requests.deadline_ns
+        if deadline_ns is not None:
+            due.append(deadline_ns)
         if not subscriptions.is_idle and has_room:
             due.append(self._free_ns)
         self.next_timeout_ns = min(due)
@@ -445,6 +446,7 @@ class BinanceProtocol:
 
     def _forget_session(self) -> None:
         self.subscriptions.restart()
+        self._requests.restart()
         self._outbox.clear()
         self._chains.clear()
         self._renewed_ns.clear()

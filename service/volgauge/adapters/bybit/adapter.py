@@ -1,6 +1,6 @@
 """Bybit as one venue: the listings, and eight websockets that share them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.bybit import messages, perpetuals
@@ -19,22 +19,22 @@ from volgauge.adapters.bybit.endpoints import (
     VENUE,
     WS_URL,
 )
-from volgauge.adapters.bybit.listing import NEVER_NS, Listing, Option
+from volgauge.adapters.bybit.listing import Listing, Option
 from volgauge.adapters.bybit.normalize import read_implied_vol, read_row, refused_by_status
 from volgauge.adapters.bybit.plan import CONNECTIONS, Planner
 from volgauge.adapters.bybit.protocol import BybitProtocol
 from volgauge.adapters.bybit.pushes import Hooks
+from volgauge.adapters.catalog import check_not_lost
+from volgauge.adapters.listing import NEVER_NS, tell_changes
 from volgauge.domain.events import (
     EventSink,
-    InstrumentsExpired,
-    InstrumentsListed,
     MarkQuote,
     OpenInterest,
     VenueState,
 )
 from volgauge.domain.instrument import Instrument
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
-from volgauge.errors import CatalogError, VenueError
+from volgauge.errors import VenueError
 from volgauge.settings import VenueSettings
 
 
@@ -142,38 +142,16 @@ class BybitAdapter:
                 refusals.append("asset")
             else:
                 listed[instrument.name] = instrument
-        self._check_not_lost(listed.values(), now_ns)
+        held = [option.instrument for option in self._listing.options.values()]
+        check_not_lost(VENUE, held, listed.values(), now_ns, lambda option: option.asset)
         self._launch_ns = min(launch for launch in launches if launch > now_ns)
         return listed, refusals
-
-    def _check_not_lost(self, listed: Iterable[Instrument], now_ns: int) -> None:
-        """A coin whose options have not expired cannot have none: such a body is no listing."""
-        held = {
-            option.instrument.asset
-            for option in self._listing.options.values()
-            if option.instrument.expiry_ns > now_ns
-        }
-        lost = held - {instrument.asset for instrument in listed}
-        if lost:
-            raise CatalogError(VENUE, f"expected options of {', '.join(sorted(lost))}, found none")
 
     def _apply(self, listed: Mapping[str, Instrument], now_ns: int) -> None:
         if self._listing.next_expiry_ns <= now_ns:
             self._roll_ns = now_ns
         changes = self._listing.update(listed)
-        if changes.expired:
-            self._sink.event(
-                InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=changes.expired)
-            )
-        if changes.slots:
-            self._sink.event(
-                InstrumentsListed(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    slots=changes.slots,
-                    instruments=changes.instruments,
-                )
-            )
+        tell_changes(self._sink, changes, VENUE, now_ns)
         self._schedule(now_ns)
         self._plan(changes.renewed, now_ns)
 
@@ -239,12 +217,12 @@ class BybitAdapter:
 
     def _expire(self, now_ns: int) -> None:
         """What has expired is gone at that instant, whatever the REST interface does."""
-        expired = self._listing.expire(now_ns)
-        if not expired:
+        changes = self._listing.expire(now_ns)
+        if not changes.expired:
             return
         self._roll_ns = now_ns
         self.catalog_due_ns = min(self.catalog_due_ns, now_ns + LISTING_DELAY_NS)
-        self._sink.event(InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=expired))
+        tell_changes(self._sink, changes, VENUE, now_ns)
         if self._listing.is_loaded:
             self._plan(frozenset(), now_ns)
 

@@ -16,6 +16,7 @@ from volgauge.adapters.bybit.endpoints import (
 )
 from volgauge.adapters.bybit.messages import UNREADABLE
 from volgauge.adapters.bybit.normalize import refused
+from volgauge.adapters.catalog import require_body
 from volgauge.errors import CatalogError
 
 STATUS = "status"
@@ -94,13 +95,11 @@ class Catalog:
             raise CatalogError(VENUE, f"more than {MAX_PAGES} pages")
         self._cursors = {}
         for request in expected:
-            body = bodies.get(request.name)
             owner, _, kind = request.name.partition(".")
             if request.is_optional:
-                self.perpetuals[owner, kind] = body
+                self.perpetuals[owner, kind] = bodies.get(request.name)
                 continue
-            if body is None:
-                raise CatalogError(VENUE, f"{request.name}: no such body")
+            body = require_body(VENUE, bodies, request.name)
             if kind == "options":
                 self._take_options(owner, body)
             elif kind == "tickers":

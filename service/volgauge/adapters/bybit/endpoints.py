@@ -4,8 +4,8 @@ Pages are of bybit-exchange.github.io/docs/v5 unless another source is named.
 """
 
 from typing import Final
-from urllib.parse import urlsplit
 
+from volgauge.adapters.addresses import is_host_of
 from volgauge.adapters.base import ConnectBudget
 from volgauge.domain.instrument import Venue
 from volgauge.domain.units import NANOS_PER_MINUTE, NANOS_PER_SECOND
@@ -110,15 +110,6 @@ ALREADY_SUBSCRIBED: Final = "already subscribed"
 
 def is_official(ws_url: str, rest_url: str) -> bool:
     """Whether both addresses are Bybit's own production hosts over TLS; empty means default."""
-    return _is_official(ws_url or WS_URL, "wss", OFFICIAL_WS_HOSTS) and _is_official(
+    return is_host_of(ws_url or WS_URL, "wss", OFFICIAL_WS_HOSTS) and is_host_of(
         rest_url or REST_URL, "https", OFFICIAL_REST_HOSTS
     )
-
-
-def _is_official(url: str, scheme: str, hosts: frozenset[str]) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    return parts.scheme == scheme and parts.hostname in hosts and port in {None, 443}

@@ -1,16 +1,12 @@
 """What Bybit lists at the moment: names to slots, and what the sessions keep of each option."""
 
-import heapq
 from collections.abc import Mapping
-
-from msgspec import Struct
 
 from volgauge.adapters.bybit.ladder import Ladder
 from volgauge.adapters.bybit.messages import Push
 from volgauge.adapters.bybit.normalize import read_name
+from volgauge.adapters.listing import NEVER_NS, Changes, Slots
 from volgauge.domain.instrument import Asset, Instrument
-
-NEVER_NS = 2**63 - 1
 
 
 class Coin:
@@ -54,97 +50,48 @@ class Option:
         """Its receipt."""
 
 
-class Changes(Struct, frozen=True):
-    """What an update of the listing did; slots and instruments in slot order."""
-
-    expired: tuple[int, ...]
-    slots: tuple[int, ...]
-    instruments: tuple[Instrument, ...]
-    renewed: frozenset[str]
-    """Names that stay listed with new terms: their quotes must be sent again."""
-
-
 class Listing:
-    """Options by name, in dense slots.
-
-    A new option takes the lowest free slot, options in the order of (asset, currency, expiry,
-    strike, kind). So the same listings give the same slots.
-    """
+    """Options by name."""
 
     def __init__(self) -> None:
         self.is_loaded = False
         """A catalog has been read. Until then contracts are adopted by their names (replays)."""
         self.options: dict[str, Option] = {}
         self.next_expiry_ns = NEVER_NS
+        self._slots = Slots()
         self._expiries: dict[tuple[Asset, str, int], Expiry] = {}
         self._coins: dict[tuple[Asset, str], Coin] = {}
-        self._free: list[int] = []
-        self._used = 0
 
     def update(self, listed: Mapping[str, Instrument]) -> Changes:
         """Take a whole new listing."""
-        stays = {
-            name for name, option in self.options.items() if listed.get(name) == option.instrument
-        }
-        renewed = frozenset(name for name in self.options if name in listed and name not in stays)
-        expired = self._release([name for name in self.options if name not in stays])
-        came = sorted((i for name, i in listed.items() if name not in stays), key=order)
-        taken = sorted((self._take(instrument).slot, instrument) for instrument in came)
+        changes = self._slots.update(listed)
         self.is_loaded = True
-        self._find_next_expiry()
-        return Changes(
-            expired, tuple(slot for slot, _ in taken), tuple(i for _, i in taken), renewed
-        )
+        self._follow(changes)
+        return changes
 
-    def expire(self, now_ns: int) -> tuple[int, ...]:
-        """Drop what has reached its expiry; the freed slots."""
-        names = [n for n, o in self.options.items() if o.instrument.expiry_ns <= now_ns]
-        expired = self._release(names)
-        self._find_next_expiry()
-        return expired
+    def expire(self, now_ns: int) -> Changes:
+        """Drop what has reached its expiry."""
+        changes = self._slots.expire(now_ns)
+        self._follow(changes)
+        return changes
 
     def adopt(self, name: str) -> Option | None:
         """List a contract from its name, where no catalog says what is listed."""
         instrument = read_name(name)
         if instrument is None:
             return None
-        option = self._take(instrument)
-        self._find_next_expiry()
-        return option
+        self._follow(self._slots.adopt(instrument))
+        return self.options[instrument.name]
 
-    def _take(self, instrument: Instrument) -> Option:
-        if self._free:
-            slot = heapq.heappop(self._free)
-        else:
-            slot = self._used
-            self._used += 1
-        asset, quote = instrument.asset, instrument.quote_currency
-        coin = self._coins.setdefault((asset, quote), Coin(asset, quote))
-        key = (asset, quote, instrument.expiry_ns)
-        expiry = self._expiries.setdefault(key, Expiry(coin, instrument.expiry_ns))
-        option = self.options[instrument.name] = Option(slot, instrument, expiry)
-        return option
-
-    def _release(self, names: list[str]) -> tuple[int, ...]:
-        freed = []
-        for name in names:
-            slot = self.options.pop(name).slot
-            heapq.heappush(self._free, slot)
-            freed.append(slot)
-        return tuple(sorted(freed))
-
-    def _find_next_expiry(self) -> None:
+    def _follow(self, changes: Changes) -> None:
+        for name in changes.gone:
+            del self.options[name]
+        for slot, instrument in zip(changes.slots, changes.instruments, strict=True):
+            asset, quote = instrument.asset, instrument.quote_currency
+            coin = self._coins.setdefault((asset, quote), Coin(asset, quote))
+            key = (asset, quote, instrument.expiry_ns)
+            expiry = self._expiries.setdefault(key, Expiry(coin, instrument.expiry_ns))
+            self.options[instrument.name] = Option(slot, instrument, expiry)
         alive = {id(option.expiry) for option in self.options.values()}
         self._expiries = {k: e for k, e in self._expiries.items() if id(e) in alive}
-        self.next_expiry_ns = min((e.expiry_ns for e in self._expiries.values()), default=NEVER_NS)
-
-
-def order(instrument: Instrument) -> tuple[str, str, int, float, str]:
-    """Options in the order of a chain."""
-    return (
-        instrument.asset,
-        instrument.quote_currency,
-        instrument.expiry_ns,
-        instrument.strike,
-        instrument.kind.value,
-    )
+        self.next_expiry_ns = self._slots.first_expiry_ns

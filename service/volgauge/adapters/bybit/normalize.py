@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 from math import inf, nan
 
+from volgauge.adapters import catalog
 from volgauge.adapters.bybit.endpoints import (
     BAN_SECONDS,
     COMING_STATUS,
@@ -139,11 +140,7 @@ def refused_by_status(status: int, body: bytes) -> VenueError:
     """What an HTTP status means for us ("Rate Limit")."""
     if status == 403 and TOO_FREQUENT in body.lower():
         return RateLimited(VENUE, "HTTP 403, access too frequent", BAN_SECONDS)
-    if status == 429:
-        return RateLimited(VENUE, "HTTP 429")
-    if status >= 500:
-        return VenueUnavailable(VENUE, f"HTTP {status}")
-    return CatalogError(VENUE, f"HTTP {status}")
+    return catalog.refused_by_status(VENUE, status)
 
 
 def is_finite(value: float | None) -> bool:

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 
 from volgauge.adapters.bybit.endpoints import BOOK_DEPTH, MAX_TOPICS, USED_CHARACTERS
 from volgauge.adapters.bybit.listing import Listing, Option
+from volgauge.adapters.listing import nearest_first
 from volgauge.domain.units import NANOS_PER_DAY
 
 HOT = ("hot-1", "hot-2")
@@ -55,7 +56,7 @@ class Planner:
 
         Books that do not fit are left out: their tickers quote them.
         """
-        options = sorted(listing.options.values(), key=_nearest_first)
+        options = sorted(listing.options.values(), key=lambda o: nearest_first(o.instrument))
         horizon_ns = now_ns + round(hot_days * NANOS_PER_DAY)
         hot = [option for option in options if option.expiry.expiry_ns <= horizon_ns]
         pulse = _pulse(options)
@@ -133,14 +134,3 @@ def _pulse(options: list[Option]) -> str | None:
         return None
     nearest = [option for option in options if option.expiry is options[0].expiry]
     return TICKERS + nearest[len(nearest) // 2].instrument.name
-
-
-def _nearest_first(option: Option) -> tuple[int, str, str, float, str]:
-    terms = option.instrument
-    return (
-        terms.expiry_ns,
-        terms.asset,
-        terms.quote_currency,
-        terms.strike,
-        terms.kind.value,
-    )

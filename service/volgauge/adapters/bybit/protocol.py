@@ -19,12 +19,14 @@ from volgauge.adapters.bybit.endpoints import (
     TOO_FREQUENT,
     VENUE,
 )
-from volgauge.adapters.bybit.listing import NEVER_NS, Listing, Option
+from volgauge.adapters.bybit.listing import Listing, Option
 from volgauge.adapters.bybit.messages import UNREADABLE
 from volgauge.adapters.bybit.plan import BOOKS, TICKERS, Plan
 from volgauge.adapters.bybit.pushes import Hooks, Pushes, decode, decode_push
-from volgauge.adapters.bybit.subscriptions import SUBSCRIBE, UNSUBSCRIBE, Batch, Subscriptions
-from volgauge.domain.events import Coverage, EventSink, FeedDown, FeedUp
+from volgauge.adapters.bybit.subscriptions import SUBSCRIBE, UNSUBSCRIBE, take_request
+from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage
+from volgauge.domain.events import EventSink, FeedDown, FeedUp
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import FeedStale, RateLimited
 
@@ -71,7 +73,7 @@ class BybitProtocol:
         self._sink = sink
         self._hooks = hooks
         self._reconnect_after_ns = round(reconnect_after_seconds * NANOS_PER_SECOND)
-        self._subscriptions = Subscriptions()
+        self._subscriptions = Subscriptions[str, Option | None](SUBSCRIBE, UNSUBSCRIBE)
         self._pushes = Pushes(
             listing, sink, self.counts, hooks, self._renew_later, with_depth=with_depth
         )
@@ -295,9 +297,12 @@ class BybitProtocol:
                 self._subscriptions.repeat(topic)
 
     def _settle(self, topic: str, *, accepted: bool) -> None:
-        if self._subscriptions.asked(topic) == SUBSCRIBE and not accepted:
+        if self._subscriptions.in_flight[topic] == SUBSCRIBE and not accepted:
             self.counts["topics_refused"] += 1
-        self._subscriptions.settle(topic, accepted=accepted)
+        if accepted:
+            self._subscriptions.accept(topic)
+        else:
+            self._subscriptions.refuse(topic)
 
     def _give_up(self, pending: Pending) -> None:
         """A request was not answered in time.
@@ -311,10 +316,10 @@ class BybitProtocol:
         for topic in sorted(pending.topics):
             self._settle(topic, accepted=False)
 
-    def _request(self, batch: Batch, now_ns: int) -> None:
-        self._send(batch.op, batch.topics)
+    def _request(self, batch: Batch[str], now_ns: int) -> None:
+        self._send(batch.method, batch.channels)
         deadline_ns = now_ns + REQUEST_TIMEOUT_NS
-        self._pending[str(self._last_id)] = Pending(batch.op, set(batch.topics), deadline_ns)
+        self._pending[str(self._last_id)] = Pending(batch.method, set(batch.channels), deadline_ns)
 
     def _send(self, op: str, topics: tuple[str, ...]) -> None:
         self._last_id += 1
@@ -326,7 +331,7 @@ class BybitProtocol:
         subscriptions = self._subscriptions
         is_stuck = False
         if not subscriptions.is_idle and self._free_ns <= now_ns:
-            batch = subscriptions.next_batch()
+            batch = take_request(subscriptions)
             if batch is None:
                 # Until something is unsubscribed the connection holds no more.
                 is_stuck = True
@@ -335,18 +340,10 @@ class BybitProtocol:
                 self._request(batch, now_ns)
         if subscriptions.uncovered_count:
             self.counts["topics_uncovered"] = subscriptions.uncovered_count
-        coverage = subscriptions.take_coverage()
-        if coverage is not None:
-            requested, accepted = coverage
-            self._sink.event(
-                Coverage(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    connection=self.connection,
-                    requested=requested,
-                    accepted=accepted,
-                )
-            )
+        # Every option has one.
+        tickers = [topic for topic in subscriptions.plan if topic.startswith(TICKERS)]
+        coverage = subscriptions.take_coverage(tickers)
+        tell_coverage(self._sink, coverage, VENUE, self.connection, now_ns)
         due = [
             self._stale_ns(),
             self._listing.next_expiry_ns,

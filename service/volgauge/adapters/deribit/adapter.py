@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from volgauge.adapters.base import RestRequest
+from volgauge.adapters.catalog import check_not_lost, refused_by_status, require_body
 from volgauge.adapters.deribit import messages, perpetuals, plan
 from volgauge.adapters.deribit.endpoints import (
     CATALOG_CURRENCIES,
@@ -12,6 +13,8 @@ from volgauge.adapters.deribit.endpoints import (
     LINEAR_CURRENCY,
     LISTING_DELAY_NS,
     MIN_REFRESH_NS,
+    REQUEST_BURST,
+    REQUEST_SPACING_NS,
     REST_URL,
     VENUE,
     WS_URL,
@@ -20,9 +23,10 @@ from volgauge.adapters.deribit.listing import Listing
 from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.adapters.deribit.normalize import Contract, Future, read_row, to_error
 from volgauge.adapters.deribit.protocol import DeribitProtocol, Hooks
-from volgauge.adapters.deribit.subscriptions import Pacer
 from volgauge.adapters.facts import is_amount, tell_volume
-from volgauge.domain.events import EventSink, InstrumentsExpired, InstrumentsListed, OpenInterest
+from volgauge.adapters.listing import tell_changes
+from volgauge.adapters.pacing import Pacer
+from volgauge.domain.events import EventSink, OpenInterest
 from volgauge.domain.instrument import Asset, Instrument
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import CatalogError, RateLimited, VenueError, VenueUnavailable
@@ -51,7 +55,7 @@ class DeribitAdapter:
         self._sink = sink
         self._listing = Listing()
         self._catalog_ns = 0
-        pacer = Pacer()
+        pacer = Pacer(REQUEST_BURST, REQUEST_SPACING_NS)
         hooks = Hooks(self._listing_changed, self._expire)
         self._protocols = tuple(
             DeribitProtocol(
@@ -94,11 +98,7 @@ class DeribitAdapter:
             if isinstance(mapped, RateLimited | VenueUnavailable):
                 return mapped
             return CatalogError(VENUE, f"HTTP {status}: {error.code} {error.message}")
-        if status == 429:
-            return RateLimited(VENUE, "HTTP 429")
-        if status >= 500:
-            return VenueUnavailable(VENUE, f"HTTP {status}")
-        return CatalogError(VENUE, f"HTTP {status}")
+        return refused_by_status(VENUE, status)
 
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
         """Read the listings: emit what came and what went, renew every connection's plan.
@@ -121,7 +121,13 @@ class DeribitAdapter:
                     summaries.append(_decode_summary(row))
                 except UNREADABLE:
                     refused.append("summary")
-        self._check_not_lost(options, now_ns)
+        check_not_lost(
+            VENUE,
+            self._listing.instruments.values(),
+            [o.terms for o in options.values() if isinstance(o.terms, Instrument)],
+            now_ns,
+            lambda option: option.asset,
+        )
         for reason in refused:
             self._counts[f"rejected.listing_{reason}"] += 1
         self._apply(options, futures, now_ns)
@@ -146,11 +152,8 @@ class DeribitAdapter:
         ]
 
     def _rows(self, bodies: Mapping[str, bytes], name: str) -> list[msgspec.Raw]:
-        body = bodies.get(name)
-        if body is None:
-            raise CatalogError(VENUE, f"{name}: no such body")
         try:
-            answer = _decode_list(body)
+            answer = _decode_list(require_body(VENUE, bodies, name))
         except UNREADABLE as error:
             raise CatalogError(VENUE, f"{name}: {error}") from error
         if answer.result is None:
@@ -201,18 +204,7 @@ class DeribitAdapter:
             and (terms.asset, terms.quote_currency, terms.expiry_ns) in expiries
         }
         changes = self._listing.update(instruments, wanted, indices)
-        send = self._sink.event
-        if changes.expired:
-            send(InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=changes.expired))
-        if changes.slots:
-            send(
-                InstrumentsListed(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    slots=changes.slots,
-                    instruments=changes.instruments,
-                )
-            )
+        tell_changes(self._sink, changes, VENUE, now_ns)
         self._schedule(now_ns)
         self._plan(changes.renewed, now_ns)
 
@@ -244,13 +236,6 @@ class DeribitAdapter:
         if traded:
             self._sink.event(tell_volume(VENUE, traded, now_ns))
 
-    def _check_not_lost(self, options: Mapping[str, Contract], now_ns: int) -> None:
-        """An asset whose options have not expired cannot have none: such a body is no listing."""
-        held = {i.asset for i in self._listing.instruments.values() if i.expiry_ns > now_ns}
-        lost = held - {contract.terms.asset for contract in options.values()}
-        if lost:
-            raise CatalogError(VENUE, f"expected options of {', '.join(sorted(lost))}, found none")
-
     def _plan(self, renewed: frozenset[str], now_ns: int) -> None:
         plans = plan.make_plans(
             self._listing,
@@ -274,8 +259,8 @@ class DeribitAdapter:
 
     def _expire(self, now_ns: int) -> None:
         """What has expired is gone at that instant, whatever the REST interface does."""
-        expired = self._listing.expire(now_ns)
-        if expired:
-            self._sink.event(InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=expired))
+        changes = self._listing.expire(now_ns)
+        if changes.expired:
+            tell_changes(self._sink, changes, VENUE, now_ns)
             if self._listing.is_loaded:
                 self._plan(frozenset(), now_ns)

@@ -61,6 +61,12 @@ def cut_request(channels: Iterable[str]) -> list[str]:
     return taken
 
 
+def instrument_of(channel: str) -> str:
+    """The instrument that a channel is about; "" for the channels of an index or a class."""
+    topic, _, rest = channel.partition(".")
+    return rest.partition(".")[0] if topic in {"quote", "book", "ticker"} else ""
+
+
 def _market(listing: Listing) -> dict[str, bool]:
     channels = {f"deribit_price_index.{index}": True for index in sorted(listing.indices)}
     channels |= {f"quote.{name}": True for name in sorted(listing.futures)}

@@ -1,4 +1,8 @@
-"""One websocket session with Deribit as a pure state machine."""
+"""One websocket session with Deribit as a pure state machine.
+
+The venue acknowledges in another order and drops bad channels silently: what was requested but
+not acknowledged is requested once more, then counted.
+"""
 
 from collections import Counter
 from collections.abc import Callable
@@ -15,23 +19,20 @@ from volgauge.adapters.deribit.endpoints import (
     REQUEST_TIMEOUT_NS,
     VENUE,
 )
-from volgauge.adapters.deribit.listing import NEVER_NS, Listing
+from volgauge.adapters.deribit.listing import Listing
 from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.adapters.deribit.normalize import to_error
 from volgauge.adapters.deribit.notifications import Notifications
-from volgauge.adapters.deribit.plan import MARKET, Plan
-from volgauge.adapters.deribit.subscriptions import (
-    UNSUBSCRIBE,
-    Batch,
-    Pacer,
-    Subscriptions,
-    instrument_of,
-)
-from volgauge.domain.events import Coverage, EventSink, FeedDown, FeedUp
+from volgauge.adapters.deribit.plan import MARKET, Plan, cut_request, instrument_of
+from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.pacing import Pacer
+from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage
+from volgauge.domain.events import EventSink, FeedDown, FeedUp
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import FeedStale, ProtocolViolation
 
 NOT_A_QUOTE = (KeyError, *UNREADABLE)
+SUBSCRIBE, UNSUBSCRIBE = "public/subscribe", "public/unsubscribe"
 STATUS, TEST = "public/status", "public/test"
 OPTIONAL_METHODS = frozenset({STATUS, TEST})
 """A session can live without their answer."""
@@ -47,7 +48,7 @@ class Pending(Struct, frozen=True):
     """A request that is not answered yet."""
 
     method: str
-    batch: Batch | None
+    batch: Batch[str] | None
     deadline_ns: int
 
 
@@ -90,7 +91,7 @@ class DeribitProtocol:
         self._hooks = hooks
         self._reconnect_after_ns = round(reconnect_after_seconds * NANOS_PER_SECOND)
         self._notifications = Notifications(listing, sink, self.counts, hooks.listing_changed)
-        self._subscriptions = Subscriptions()
+        self._subscriptions = Subscriptions[str, bool](SUBSCRIBE, UNSUBSCRIBE)
         self._pending: dict[int, Pending] = {}
         self._outbox: list[bytes] = []
         self._last_id = 0
@@ -192,7 +193,8 @@ class DeribitProtocol:
     def set_plan(self, plan: Plan, renewed: frozenset[str], now_ns: int) -> None:
         """Follow a new plan: subscribe what came, drop what went, renew what changed."""
         was_watching = "platform_state" in self._subscriptions.plan
-        self._subscriptions.follow(plan, renewed)
+        again = {name for name in self._subscriptions.active if instrument_of(name) in renewed}
+        self._subscriptions.follow(plan, again)
         if self.state is State.IDLE:
             return
         if "platform_state" in plan and not was_watching:
@@ -262,14 +264,14 @@ class DeribitProtocol:
         batch = pending.batch
         if batch is None:
             return
-        self._subscriptions.settle(batch, accepted)
+        self._subscriptions.settle(batch.channels, accepted)
         self.counts["channels_uncovered"] = self._subscriptions.uncovered_count
         if batch.method == UNSUBSCRIBE:
             for channel in batch.channels:
                 self._notifications.forget_book(channel)
 
     def _request(
-        self, method: str, params: dict[str, object], batch: Batch | None, now_ns: int
+        self, method: str, params: dict[str, object], batch: Batch[str] | None, now_ns: int
     ) -> None:
         self._last_id += 1
         self._pending[self._last_id] = Pending(method, batch, now_ns + REQUEST_TIMEOUT_NS)
@@ -279,20 +281,11 @@ class DeribitProtocol:
         """Send the next subscription request if its turn has come; set the next deadline."""
         subscriptions = self._subscriptions
         if not subscriptions.is_idle and self._pacer.take(now_ns):
-            batch = subscriptions.next_batch()
+            batch = subscriptions.next_batch(cut_request)
             self._request(batch.method, {"channels": batch.channels}, batch, now_ns)
-        coverage = subscriptions.take_coverage()
-        if coverage is not None:
-            requested, accepted = coverage
-            self._sink.event(
-                Coverage(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    connection=self.connection,
-                    requested=requested,
-                    accepted=accepted,
-                )
-            )
+        wanted = [channel for channel, has_prices in subscriptions.plan.items() if has_prices]
+        coverage = subscriptions.take_coverage(wanted)
+        tell_coverage(self._sink, coverage, VENUE, self.connection, now_ns)
         due = [self._stale_ns(), self._listing.next_expiry_ns]
         due += [pending.deadline_ns for pending in self._pending.values()]
         if not subscriptions.is_idle:

@@ -1,27 +1,31 @@
 """Derive as one venue: the listings, and two websockets that share them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from volgauge.adapters.base import RestRequest
+from volgauge.adapters.catalog import check_not_lost
 from volgauge.adapters.derive import perpetuals, plan
 from volgauge.adapters.derive.catalog import Catalog, refused
 from volgauge.adapters.derive.endpoints import (
     LAUNCH_DELAY_NS,
     LISTING_DELAY_NS,
+    REQUEST_BURST,
+    REQUEST_REFILL_NS,
     REST_URL,
     ROLL_NS,
     ROLL_SPACING_NS,
     VENUE,
     WS_URL,
 )
-from volgauge.adapters.derive.listing import NEVER_NS, Listing
+from volgauge.adapters.derive.listing import Listing
 from volgauge.adapters.derive.normalize import read_row, read_seconds
 from volgauge.adapters.derive.protocol import DeriveProtocol
-from volgauge.adapters.derive.subscriptions import Pacer
-from volgauge.domain.events import EventSink, InstrumentsExpired, InstrumentsListed, VenueState
+from volgauge.adapters.listing import NEVER_NS, tell_changes
+from volgauge.adapters.pacing import Pacer
+from volgauge.domain.events import EventSink, VenueState
 from volgauge.domain.instrument import Instrument
 from volgauge.domain.units import NANOS_PER_SECOND
-from volgauge.errors import CatalogError, VenueError
+from volgauge.errors import VenueError
 from volgauge.settings import VenueSettings
 
 
@@ -50,7 +54,7 @@ class DeriveAdapter:
         self._end_ns = NEVER_NS
         """The next expiry, also of options that are not traded any more in their last minute."""
         self._in_maintenance = False
-        pacer = Pacer()
+        pacer = Pacer(REQUEST_BURST, REQUEST_REFILL_NS)
         self._protocols = tuple(
             DeriveProtocol(
                 connection,
@@ -125,38 +129,16 @@ class DeriveAdapter:
             else:
                 listed[instrument.name] = instrument
                 ends.append(instrument.expiry_ns)
-        self._check_not_lost(listed.values(), now_ns)
+        held = [option.instrument for option in self._listing.options.values()]
+        check_not_lost(VENUE, held, listed.values(), now_ns, lambda option: option.asset)
         if self._end_ns <= now_ns:
             self._roll_ns = now_ns
         self._launch_ns, self._end_ns = min(launches), min(ends)
         return listed, refusals
 
-    def _check_not_lost(self, listed: Iterable[Instrument], now_ns: int) -> None:
-        """A coin whose options have not expired cannot have none: such a body is no listing."""
-        held = {
-            option.instrument.asset
-            for option in self._listing.options.values()
-            if option.instrument.expiry_ns > now_ns
-        }
-        lost = held - {instrument.asset for instrument in listed}
-        if lost:
-            raise CatalogError(VENUE, f"expected options of {', '.join(sorted(lost))}, found none")
-
     def _apply(self, listed: Mapping[str, Instrument], now_ns: int) -> None:
         changes = self._listing.update(listed)
-        if changes.expired:
-            self._sink.event(
-                InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=changes.expired)
-            )
-        if changes.slots:
-            self._sink.event(
-                InstrumentsListed(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    slots=changes.slots,
-                    instruments=changes.instruments,
-                )
-            )
+        tell_changes(self._sink, changes, VENUE, now_ns)
         self._schedule(now_ns)
         self._plan(changes.renewed, now_ns)
 
@@ -179,12 +161,12 @@ class DeriveAdapter:
 
     def _expire(self, now_ns: int) -> None:
         """What has expired is gone at that instant, whatever the REST interface does."""
-        expired = self._listing.expire(now_ns)
-        if not expired:
+        changes = self._listing.expire(now_ns)
+        if not changes.expired:
             return
         self._roll_ns = now_ns
         self.catalog_due_ns = min(self.catalog_due_ns, now_ns + LISTING_DELAY_NS)
-        self._sink.event(InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=expired))
+        tell_changes(self._sink, changes, VENUE, now_ns)
         if self._listing.is_loaded:
             self._plan(frozenset(), now_ns)
 

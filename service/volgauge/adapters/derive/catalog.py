@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from volgauge.adapters.base import RestRequest
+from volgauge.adapters.catalog import refused_by_status, require_body
 from volgauge.adapters.derive import messages
 from volgauge.adapters.derive.endpoints import MAX_PAGES, PAGE_ROWS, SEVERE, VENUE
 from volgauge.adapters.derive.messages import UNREADABLE
@@ -13,9 +14,7 @@ from volgauge.adapters.derive.perpetuals import PERPETUALS
 from volgauge.errors import (
     CatalogError,
     ProtocolViolation,
-    RateLimited,
     VenueError,
-    VenueUnavailable,
 )
 
 INCIDENTS = "incidents"
@@ -125,11 +124,7 @@ def refused(status: int, body: bytes) -> VenueError:
         error = None
     if error is not None:
         return _to_catalog_error(error, f"HTTP {status}")
-    if status == 429:
-        return RateLimited(VENUE, "HTTP 429")
-    if status >= 500:
-        return VenueUnavailable(VENUE, f"HTTP {status}")
-    return CatalogError(VENUE, f"HTTP {status}")
+    return refused_by_status(VENUE, status)
 
 
 def _name(coin: str, page: int) -> str:
@@ -137,10 +132,7 @@ def _name(coin: str, page: int) -> str:
 
 
 def _read_body(bodies: Mapping[str, bytes], name: str) -> messages.Body:
-    body = bodies.get(name)
-    if body is None:
-        raise CatalogError(VENUE, f"{name}: no such body")
-    return _decode_body(body)
+    return _decode_body(require_body(VENUE, bodies, name))
 
 
 def _read_page(bodies: Mapping[str, bytes], name: str) -> messages.Page:

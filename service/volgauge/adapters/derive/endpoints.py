@@ -4,8 +4,8 @@ Pages are of docs.derive.xyz/reference unless another source is named.
 """
 
 from typing import Final
-from urllib.parse import urlsplit
 
+from volgauge.adapters.addresses import is_host_of
 from volgauge.domain.instrument import Venue
 from volgauge.domain.units import NANOS_PER_MINUTE, NANOS_PER_SECOND
 
@@ -80,13 +80,6 @@ ACCEPTED: Final = "ok"
 
 def is_official(ws_url: str, rest_url: str) -> bool:
     """Whether both addresses are Derive's own production hosts over TLS; empty means default."""
-    return _is_official(ws_url or WS_URL, "wss") and _is_official(rest_url or REST_URL, "https")
-
-
-def _is_official(url: str, scheme: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    return parts.scheme == scheme and parts.hostname in OFFICIAL_HOSTS and port in {None, 443}
+    return is_host_of(ws_url or WS_URL, "wss", OFFICIAL_HOSTS) and is_host_of(
+        rest_url or REST_URL, "https", OFFICIAL_HOSTS
+    )

@@ -1,9 +1,11 @@
-"""Which channels go on which connection; pure functions."""
+"""Which channels go on which connection, and how they are cut into requests; pure functions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 
-from volgauge.adapters.derive.endpoints import HOT_INTERVAL, WING_INTERVAL
+from volgauge.adapters.derive.endpoints import HOT_INTERVAL, REQUEST_CHANNELS, WING_INTERVAL
 from volgauge.adapters.derive.listing import Listing, Option
+from volgauge.adapters.listing import nearest_first
 from volgauge.domain.units import NANOS_PER_DAY
 
 HOT, WINGS = "hot", "wings"
@@ -28,7 +30,7 @@ def make_plans(listing: Listing, *, hot_days: float, now_ns: int) -> dict[str, P
     for channels, known in ((plans[HOT], coins), (plans[WINGS], coins[:1])):
         channels.update({SPOTS + coin: None for coin in known})
     horizon_ns = now_ns + round(hot_days * NANOS_PER_DAY)
-    for option in sorted(listing.options.values(), key=_nearest_first):
+    for option in sorted(listing.options.values(), key=lambda o: nearest_first(o.instrument)):
         name = option.instrument.name
         if option.instrument.expiry_ns > horizon_ns:
             plans[WINGS][f"{TICKERS}{name}.{WING_INTERVAL}"] = option
@@ -37,19 +39,13 @@ def make_plans(listing: Listing, *, hot_days: float, now_ns: int) -> dict[str, P
     return dict(plans)
 
 
+def cut_request(channels: Iterable[str]) -> list[str]:
+    """As many channels, from the first, as one request may carry."""
+    return list(islice(channels, REQUEST_CHANNELS))
+
+
 def instrument_of(channel: str) -> str:
     """The option that a channel is about; "" for the channel of a coin."""
     if not channel.startswith(TICKERS):
         return ""
     return channel.removeprefix(TICKERS).rpartition(".")[0]
-
-
-def _nearest_first(option: Option) -> tuple[int, str, str, float, str]:
-    terms = option.instrument
-    return (
-        terms.expiry_ns,
-        terms.asset,
-        terms.quote_currency,
-        terms.strike,
-        terms.kind.value,
-    )

@@ -1,4 +1,8 @@
-"""One websocket session with Derive as a pure state machine."""
+"""One websocket session with Derive as a pure state machine.
+
+The answer to a request has a status for each channel. What is refused, or not named at all, is
+requested once more, then counted.
+"""
 
 from collections import Counter
 from collections.abc import Callable
@@ -17,17 +21,20 @@ from volgauge.adapters.derive.endpoints import (
     REQUEST_TIMEOUT_NS,
     VENUE,
 )
-from volgauge.adapters.derive.listing import NEVER_NS, Listing, Option
+from volgauge.adapters.derive.listing import Listing, Option
 from volgauge.adapters.derive.messages import UNREADABLE
 from volgauge.adapters.derive.normalize import to_error
-from volgauge.adapters.derive.plan import Plan
+from volgauge.adapters.derive.plan import Plan, cut_request, instrument_of
 from volgauge.adapters.derive.pushes import SHOWN_BYTES, Pushes, decode
-from volgauge.adapters.derive.subscriptions import SUBSCRIBE, Batch, Pacer, Subscriptions
-from volgauge.domain.events import Coverage, EventSink, FeedDown, FeedUp
+from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.pacing import Pacer
+from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage
+from volgauge.domain.events import EventSink, FeedDown, FeedUp
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import FeedStale, ProtocolViolation, RateLimited, VenueUnavailable
 
 NOT_HOT = (KeyError, *UNREADABLE)
+SUBSCRIBE, UNSUBSCRIBE = "subscribe", "unsubscribe"
 TIME = "public/get_time"
 """Asked as a ping."""
 
@@ -40,7 +47,7 @@ class Pending(Struct, frozen=True):
     """A request that is not answered yet."""
 
     method: str
-    batch: Batch | None
+    batch: Batch[str] | None
     deadline_ns: int
 
 
@@ -74,7 +81,7 @@ class DeriveProtocol:
         self._expire = expire
         """Tells the adapter that the listing's next expiry has come (now)."""
         self._reconnect_after_ns = round(reconnect_after_seconds * NANOS_PER_SECOND)
-        self._subscriptions = Subscriptions()
+        self._subscriptions = Subscriptions[str, Option | None](SUBSCRIBE, UNSUBSCRIBE)
         self._pushes = Pushes(listing, sink, self.counts)
         self._pending: dict[int, Pending] = {}
         self._outbox: list[bytes] = []
@@ -168,7 +175,8 @@ class DeriveProtocol:
 
     def set_plan(self, plan: Plan, renewed: frozenset[str], now_ns: int) -> None:
         """Follow a new plan: subscribe what came, drop what went, renew what changed."""
-        self._subscriptions.follow(plan, renewed)
+        again = {name for name in self._subscriptions.active if instrument_of(name) in renewed}
+        self._subscriptions.follow(plan, again)
         if self.state is State.IDLE:
             return
         if self.state is State.LIVE:
@@ -230,17 +238,17 @@ class DeriveProtocol:
             raise mapped
         self.counts[f"request_refused.{error.code}"] += 1
 
-    def _settle(self, batch: Batch, accepted: frozenset[str]) -> None:
+    def _settle(self, batch: Batch[str], accepted: frozenset[str]) -> None:
         if batch.method == SUBSCRIBE:
             refused = sum(channel not in accepted for channel in batch.channels)
             if refused:
                 self.counts["channels_refused"] += refused
-        self._subscriptions.settle(batch, accepted)
+        self._subscriptions.settle(batch.channels, accepted)
         if self._subscriptions.uncovered_count:
             self.counts["channels_uncovered"] = self._subscriptions.uncovered_count
 
     def _request(
-        self, method: str, params: dict[str, object], batch: Batch | None, now_ns: int
+        self, method: str, params: dict[str, object], batch: Batch[str] | None, now_ns: int
     ) -> None:
         self._last_id += 1
         self._pending[self._last_id] = Pending(method, batch, now_ns + REQUEST_TIMEOUT_NS)
@@ -250,20 +258,11 @@ class DeriveProtocol:
         """Send the next subscription request if its turn has come; set the next deadline."""
         subscriptions = self._subscriptions
         if not subscriptions.is_idle and self._pacer.take(now_ns):
-            batch = subscriptions.next_batch()
+            batch = subscriptions.next_batch(cut_request)
             self._request(batch.method, {"channels": batch.channels}, batch, now_ns)
-        coverage = subscriptions.take_coverage()
-        if coverage is not None:
-            requested, accepted = coverage
-            self._sink.event(
-                Coverage(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    connection=self.connection,
-                    requested=requested,
-                    accepted=accepted,
-                )
-            )
+        wanted = [channel for channel, option in subscriptions.plan.items() if option is not None]
+        coverage = subscriptions.take_coverage(wanted)
+        tell_coverage(self._sink, coverage, VENUE, self.connection, now_ns)
         due = [
             self._stale_ns(),
             self._listing.next_expiry_ns,

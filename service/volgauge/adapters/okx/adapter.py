@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import msgspec
 
 from volgauge.adapters.base import RestRequest
+from volgauge.adapters.catalog import check_not_lost, refused_by_status, require_body
+from volgauge.adapters.listing import Changes, tell_changes
 from volgauge.adapters.okx import messages, perpetuals, plan
 from volgauge.adapters.okx.endpoints import (
     CATALOG_TYPE,
@@ -17,10 +19,11 @@ from volgauge.adapters.okx.endpoints import (
     VENUE,
     WS_URL,
 )
-from volgauge.adapters.okx.listing import Changes, Listing
+from volgauge.adapters.okx.listing import Listing
 from volgauge.adapters.okx.messages import UNREADABLE
 from volgauge.adapters.okx.normalize import (
     Ticks,
+    family_of,
     read_family,
     read_number,
     read_row,
@@ -29,16 +32,14 @@ from volgauge.adapters.okx.normalize import (
 )
 from volgauge.adapters.okx.notifications import Maintenance
 from volgauge.adapters.okx.protocol import Hooks, OkxProtocol
-from volgauge.adapters.okx.role import Role
-from volgauge.domain.events import EventSink, InstrumentsExpired, InstrumentsListed, OpenInterest
+from volgauge.adapters.role import Role
+from volgauge.domain.events import EventSink, OpenInterest
 from volgauge.domain.instrument import Instrument
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import (
     CatalogError,
     ProtocolViolation,
-    RateLimited,
     VenueError,
-    VenueUnavailable,
 )
 from volgauge.settings import VenueSettings
 
@@ -75,7 +76,7 @@ class OkxAdapter:
         self._families: tuple[str, ...] = ()
         hooks = Hooks(self._listing_changed, self._expire)
         ongoing: set[Maintenance] = set()
-        roles = [Role(name) for name in plan.CONNECTIONS]
+        roles = [Role[OkxProtocol](name) for name in plan.CONNECTIONS]
         self._protocols = tuple(
             OkxProtocol(
                 role.name + place,
@@ -110,11 +111,7 @@ class OkxAdapter:
         try:
             answer = _decode_body(body)
         except UNREADABLE:
-            if status == 429:
-                return RateLimited(VENUE, "HTTP 429")
-            if status >= 500:
-                return VenueUnavailable(VENUE, f"HTTP {status}")
-            return CatalogError(VENUE, f"HTTP {status}")
+            return refused_by_status(VENUE, status)
         return _refusal(answer, f"HTTP {status}")
 
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
@@ -143,7 +140,8 @@ class OkxAdapter:
                 self._read(row, ticks[family], now_ns, options, refused)
             for row in _rows(bodies, f"{family}.interest"):
                 _read_interest(row, amounts, refused)
-        self._check_not_lost(options, now_ns)
+        held = self._listing.instruments.values()
+        check_not_lost(VENUE, held, options.values(), now_ns, family_of)
         self._families = families
         for reason in refused:
             self._counts[f"rejected.listing_{reason}"] += 1
@@ -212,18 +210,7 @@ class OkxAdapter:
         amounts: Mapping[str, float],
         now_ns: int,
     ) -> None:
-        send = self._sink.event
-        if changes.expired:
-            send(InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=changes.expired))
-        if changes.slots:
-            send(
-                InstrumentsListed(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    slots=changes.slots,
-                    instruments=changes.instruments,
-                )
-            )
+        tell_changes(self._sink, changes, VENUE, now_ns)
         slots = self._listing.slots
         known = sorted(
             (slots[name], amount * options[name].contract_size)
@@ -231,7 +218,7 @@ class OkxAdapter:
             if name in slots
         )
         if known:
-            send(
+            self._sink.event(
                 OpenInterest(
                     venue=VENUE,
                     received_ns=now_ns,
@@ -251,14 +238,6 @@ class OkxAdapter:
         assets = {asset for asset, _ in listing.families.values()}
         for state in perpetuals.read_perpetuals(bodies, assets, now_ns, counts):
             self._sink.event(state)
-
-    def _check_not_lost(self, options: Mapping[str, Instrument], now_ns: int) -> None:
-        """A book whose options have not expired cannot have none: such a body is no listing."""
-        held = {i.book for i in self._listing.instruments.values() if i.expiry_ns > now_ns}
-        lost = sorted(held - {instrument.book for instrument in options.values()})
-        if lost:
-            names = ", ".join(f"{book.asset}-{book.quote_currency}" for book in lost)
-            raise CatalogError(VENUE, f"expected options of {names}, found none")
 
     def _plan(self, renewed: frozenset[str], now_ns: int) -> None:
         self._listing.sort_by_delta()
@@ -284,19 +263,16 @@ class OkxAdapter:
 
     def _expire(self, now_ns: int) -> None:
         """What has expired is gone at that instant, whatever the REST interface does."""
-        expired = self._listing.expire(now_ns)
-        if expired:
-            self._sink.event(InstrumentsExpired(venue=VENUE, received_ns=now_ns, slots=expired))
+        changes = self._listing.expire(now_ns)
+        if changes.expired:
+            tell_changes(self._sink, changes, VENUE, now_ns)
             if self._listing.is_loaded:
                 self._plan(frozenset(), now_ns)
 
 
 def _read_body(bodies: Mapping[str, bytes], name: str) -> messages.Body:
-    body = bodies.get(name)
-    if body is None:
-        raise CatalogError(VENUE, f"{name}: no such body")
     try:
-        return _decode_body(body)
+        return _decode_body(require_body(VENUE, bodies, name))
     except UNREADABLE as error:
         raise CatalogError(VENUE, f"{name}: {error}") from error
 

@@ -4,8 +4,8 @@ Pages are of www.okx.com/docs-v5 unless another source is named.
 """
 
 from typing import Final
-from urllib.parse import urlsplit
 
+from volgauge.adapters.addresses import is_host_of
 from volgauge.adapters.base import ConnectBudget
 from volgauge.domain.instrument import Venue
 
@@ -17,7 +17,6 @@ WS_HOSTS: Final = frozenset({"ws.okx.com", "wseea.okx.com", "wsus.okx.com"})
 """Production hosts, of the EEA and of the US too; `wspap.okx.com` is demo trading."""
 WS_PORTS: Final = frozenset({None, 443, 8443})
 REST_HOSTS: Final = frozenset({"www.okx.com"})
-REST_PORTS: Final = frozenset({None, 443})
 
 MAX_FRAME_BYTES: Final = 8 * 1024 * 1024
 """One `opt-summary` push of a family has been seen with 600 KB."""
@@ -93,17 +92,6 @@ canceled ones no longer."""
 
 def is_official(ws_url: str, rest_url: str) -> bool:
     """Whether both addresses are OKX's own production hosts over TLS; empty means default."""
-    return _is_official(ws_url or WS_URL, "wss", WS_HOSTS, WS_PORTS) and _is_official(
-        rest_url or REST_URL, "https", REST_HOSTS, REST_PORTS
+    return is_host_of(ws_url or WS_URL, "wss", WS_HOSTS, WS_PORTS) and is_host_of(
+        rest_url or REST_URL, "https", REST_HOSTS
     )
-
-
-def _is_official(
-    url: str, scheme: str, hosts: frozenset[str], ports: frozenset[int | None]
-) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    return parts.scheme == scheme and parts.hostname in hosts and port in ports

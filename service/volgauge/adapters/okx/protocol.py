@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from volgauge.adapters.base import State
+from volgauge.adapters.listing import NEVER_NS
 from volgauge.adapters.okx import messages, normalize
 from volgauge.adapters.okx.endpoints import (
     CHANNEL_REFUSED,
@@ -15,17 +16,22 @@ from volgauge.adapters.okx.endpoints import (
     PING,
     PING_NS,
     PONG,
+    REQUEST_BURST,
+    REQUEST_REFILL_NS,
+    REQUEST_SPACING_NS,
     REQUEST_TIMEOUT_NS,
     VENUE,
 )
-from volgauge.adapters.okx.listing import NEVER_NS, Listing
+from volgauge.adapters.okx.listing import Listing
 from volgauge.adapters.okx.messages import UNREADABLE, Arg
 from volgauge.adapters.okx.normalize import to_error
 from volgauge.adapters.okx.notifications import Maintenance, Notifications
 from volgauge.adapters.okx.plan import MARKET, STATUS, Plan
-from volgauge.adapters.okx.role import Role, Session
-from volgauge.adapters.okx.subscriptions import UNSUBSCRIBE, Pacer, Subscriptions
-from volgauge.domain.events import Coverage, EventSink, FeedDown, FeedUp
+from volgauge.adapters.okx.subscriptions import SUBSCRIBE, UNSUBSCRIBE, Requests
+from volgauge.adapters.pacing import Pacer
+from volgauge.adapters.role import Role
+from volgauge.adapters.subscriptions import Subscriptions, tell_coverage
+from volgauge.domain.events import EventSink, FeedDown, FeedUp
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import FeedStale, ProtocolViolation
 
@@ -37,6 +43,11 @@ SHOWN_BYTES = 200
 
 _decode_hot = msgspec.json.Decoder(messages.TopFrame, strict=False).decode
 _decode_frame = msgspec.json.Decoder(messages.Frame).decode
+
+
+def new_pacer() -> Pacer:
+    """One for each session, as the venue counts: never more than its hourly limit in any hour."""
+    return Pacer(REQUEST_BURST, REQUEST_REFILL_NS, REQUEST_SPACING_NS)
 
 
 class Hooks(Struct, frozen=True):
@@ -56,7 +67,7 @@ class OkxProtocol:
     def __init__(
         self,
         connection: str,
-        role: Role,
+        role: "Role[OkxProtocol]",
         url: str,
         listing: Listing,
         sink: EventSink,
@@ -70,11 +81,12 @@ class OkxProtocol:
         self.url = url
         self.max_frame_bytes = MAX_FRAME_BYTES
         self.compression = compression
-        self.state = role.join(self)
+        self.state = State.IDLE if role.join(self) else State.SPARE
         self.is_open = False
         self.next_timeout_ns: int | None = None
         self.counts: Counter[str] = Counter()
-        self.subscriptions = Subscriptions()
+        self.subscriptions = Subscriptions[Arg, bool](SUBSCRIBE, UNSUBSCRIBE)
+        self._requests = Requests(self.subscriptions)
         self._role = role
         self._listing = listing
         self._sink = sink
@@ -83,7 +95,7 @@ class OkxProtocol:
         self._notifications = Notifications(
             listing, sink, self.counts, ongoing, hooks.listing_changed
         )
-        self._pacer = Pacer()
+        self._pacer = new_pacer()
         self._outbox: list[bytes] = []
         self._last_data_ns = 0
         self._ping_ns = NEVER_NS
@@ -101,10 +113,15 @@ class OkxProtocol:
         """Of the connection as the plan and the engine know it."""
         return self._role.name
 
+    @property
+    def is_settled(self) -> bool:
+        """Everything that was to be requested is, and answered or given up."""
+        return self.subscriptions.is_settled
+
     def start(self, now_ns: int) -> None:
         """Begin a session: the venue remembers nothing of the one before."""
         self._forget_session()
-        self._pacer = Pacer()
+        self._pacer = new_pacer()
         self.is_open = True
         self.state = State.SUBSCRIBING
         self._last_data_ns = now_ns
@@ -159,11 +176,11 @@ class OkxProtocol:
             self._hooks.expire(now_ns)
         if self.state in CLOSED:
             return
-        late = self.subscriptions.give_up(now_ns)
+        late = self._requests.give_up(now_ns)
         if late:
             self.counts["request_unanswered"] += late
             self.counts["channels_uncovered"] = self.subscriptions.uncovered_count
-            if not self.subscriptions.has_answered:
+            if not self._requests.has_answered:
                 raise FeedStale(VENUE, f"{self.connection}: no request is answered")
         if self._pong_ns <= now_ns:
             raise FeedStale(VENUE, f"{self.connection}: a ping is not answered")
@@ -200,7 +217,8 @@ class OkxProtocol:
 
     def set_plan(self, plan: Plan, renewed: frozenset[str], now_ns: int) -> None:
         """Follow a new plan: subscribe what came, drop what went, renew what changed."""
-        self.subscriptions.follow(plan, renewed)
+        again = {arg for arg in self.subscriptions.active if arg.inst_id in renewed}
+        self.subscriptions.follow(plan, again)
         if self.state not in CLOSED:
             self._work(now_ns)
 
@@ -229,12 +247,17 @@ class OkxProtocol:
         self._last_data_ns = received_ns
         if self.state is not State.LIVE:
             self._begin(received_ns)
-        if arg.channel.startswith("books") and self._role.is_superseded(self, arg):
+        if arg.channel.startswith("books") and self._is_superseded(arg):
             self.counts["ignored.superseded"] += 1
             return
         if not self._notifications.take(arg, message.action, message.data, received_ns):
             self.subscriptions.renew(arg)
             self._work(received_ns)
+
+    def _is_superseded(self, arg: Arg) -> bool:
+        """The heir delivers this channel already; updates of both would mix two sequences."""
+        role = self._role
+        return role.heir is not None and role.lead is self and arg in role.heir.subscriptions.active
 
     def _begin(self, received_ns: int) -> None:
         """The first data of the session came."""
@@ -246,7 +269,7 @@ class OkxProtocol:
                 self._notifications.begin_session(received_ns)
         self._work(received_ns)
 
-    def _tell_down(self, heir: Session | None, now_ns: int, reason: str) -> None:
+    def _tell_down(self, heir: "OkxProtocol | None", now_ns: int, reason: str) -> None:
         """Say what is lost with the lead; an heir that delivers speaks for the rest at once."""
         slots = self._fed_slots(heir)
         goes_on = heir is not None and heir.state is State.LIVE
@@ -272,14 +295,14 @@ class OkxProtocol:
         match answer.event:
             case "subscribe" | "unsubscribe" as method:
                 arg = answer.arg
-                if arg is None or not self.subscriptions.acknowledge(method, arg):
+                if arg is None or not self._requests.acknowledge(method, arg):
                     self.counts["ignored.answer"] += 1
                 elif method == UNSUBSCRIBE:
                     self._notifications.forget_book(arg)
             case "error" if answer.code in CHANNEL_REFUSED:
                 self.counts[f"request_refused.{answer.code}"] += 1
                 named = answer.arg or normalize.read_refused(answer.msg)
-                if named is None or not self.subscriptions.refuse(named):
+                if named is None or not self._requests.refuse(named):
                     # Whatever it was about stays unanswered, and is settled when that is overdue.
                     self.counts["ignored.refusal"] += 1
                 self.counts["channels_uncovered"] = self.subscriptions.uncovered_count
@@ -297,24 +320,17 @@ class OkxProtocol:
         """Send the next subscription request if its turn has come; set the next deadline."""
         subscriptions = self.subscriptions
         if not subscriptions.is_idle and self._pacer.take(now_ns):
-            batch = subscriptions.next_batch(now_ns)
-            self._outbox.append(msgspec.json.encode(messages.Request(batch.method, batch.args)))
+            batch = self._requests.take(now_ns)
+            self._outbox.append(msgspec.json.encode(messages.Request(batch.method, batch.channels)))
         self._role.try_complete()
-        coverage = subscriptions.take_coverage() if self._role.lead is self else None
-        if coverage is not None:
-            requested, accepted = coverage
-            self._sink.event(
-                Coverage(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    connection=self._role.name,
-                    requested=requested,
-                    accepted=accepted,
-                )
-            )
+        if self._role.lead is self:
+            wanted = [arg for arg, has_prices in subscriptions.plan.items() if has_prices]
+            coverage = subscriptions.take_coverage(wanted)
+            tell_coverage(self._sink, coverage, VENUE, self._role.name, now_ns)
         due = [self._stale_ns(), self._listing.next_expiry_ns, self._ping_ns, self._pong_ns]
-        if subscriptions.deadline_ns is not None:
-            due.append(subscriptions.deadline_ns)
+        deadline_ns = self._requests.deadline_ns
+        if deadline_ns is not None:
+            due.append(deadline_ns)
         if not subscriptions.is_idle:
             due.append(self._pacer.free_ns)
         self.next_timeout_ns = min(due)
@@ -325,7 +341,7 @@ class OkxProtocol:
             return NEVER_NS
         return self._last_data_ns + self._reconnect_after_ns
 
-    def _fed_slots(self, heir: Session | None) -> tuple[int, ...]:
+    def _fed_slots(self, heir: "OkxProtocol | None") -> tuple[int, ...]:
         """What this connection fed and the heir does not."""
         slots = self._listing.slots
         if not self._listing.is_loaded:
@@ -336,6 +352,7 @@ class OkxProtocol:
 
     def _forget_session(self) -> None:
         self.subscriptions.restart()
+        self._requests.restart()
         self._notifications.end_session()
         self._outbox.clear()
         self._ping_ns = self._pong_ns = NEVER_NS

@@ -1,15 +1,15 @@
-"""Which of two sessions speaks for one connection of the plan, and how they change places.
+"""Which of two sessions speaks for one connection of a plan, and how they change places.
 
-The venue closes every connection after 24 hours. So every connection has a spare that stays closed
-until shortly before; then it opens and subscribes everything, and when all of it is answered and
-data flow it takes the lead: only then the old one is the spare. What both deliver meanwhile is told
-apart by the venue's own times. The engine hears of one connection throughout.
+Where a venue closes a connection and lets the next one be opened first, every connection has a
+spare that stays closed until then. It opens, subscribes everything, and when all of it is answered
+and data flow it takes the lead: only then the old one is the spare. The engine is told of one
+connection throughout. When to begin, and how what both deliver meanwhile is told apart, is the
+venue's.
 """
 
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from volgauge.adapters.base import State
-from volgauge.adapters.binance.subscriptions import Subscriptions
 
 
 class Session(Protocol):
@@ -18,33 +18,41 @@ class Session(Protocol):
     state: State
     is_open: bool
     """A socket is open; that of a spare may not be closed yet."""
-    subscriptions: Subscriptions
+
+    @property
+    def is_settled(self) -> bool:
+        """Everything that was to be requested is, and answered or given up."""
+        ...
 
     def stand_by(self) -> None:
         """Become the spare: deliver nothing any more."""
         ...
 
 
-class Role:
+S = TypeVar("S", bound=Session)
+
+
+class Role(Generic[S]):
     """One connection of the plan."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.lead: Session | None = None
-        self.heir: Session | None = None
+        self.lead: S | None = None
+        self.heir: S | None = None
         """The session that will take over; None outside a hand-over."""
-        self._spare: Session | None = None
+        self._spare: S | None = None
 
-    def join(self, session: Session) -> None:
-        """Take a session in, the first as the lead."""
+    def join(self, session: S) -> bool:
+        """Take a session in, the first as the lead; whether it leads."""
         if self.lead is None:
             self.lead = session
-        elif self._spare is None:
+            return True
+        if self._spare is None:
             self._spare = session
-        else:
-            raise AssertionError("expected two sessions of a role, received a third")
+            return False
+        raise AssertionError("expected two sessions of a role, received a third")
 
-    def begin(self, session: Session) -> bool:
+    def begin(self, session: S) -> bool:
         """Call the spare because the lead will be closed; False when it cannot be."""
         spare = self._spare
         if session is not self.lead or self.heir is not None or spare is None or spare.is_open:
@@ -53,7 +61,7 @@ class Role:
         self.heir, self._spare = spare, None
         return True
 
-    def dismiss(self, session: Session) -> None:
+    def dismiss(self, session: S) -> None:
         """Nothing is left to take over: an heir is the spare again."""
         if session is self.heir:
             self._spare, self.heir = session, None
@@ -61,17 +69,17 @@ class Role:
     def try_complete(self) -> None:
         """Let the heir lead if it has everything."""
         heir = self.heir
-        if heir is not None and heir.state is State.LIVE and heir.subscriptions.is_settled:
+        if heir is not None and heir.state is State.LIVE and heir.is_settled:
             self._succeed(heir)
 
-    def lead_is_lost(self) -> Session | None:
+    def lead_is_lost(self) -> S | None:
         """The lead has ended: the heir, if there is one, leads as it is; returned then."""
         heir = self.heir
         if heir is not None:
             self._succeed(heir)
         return heir
 
-    def _succeed(self, heir: Session) -> None:
+    def _succeed(self, heir: S) -> None:
         if self.lead is not None:
             self.lead.stand_by()
         self._spare, self.lead, self.heir = self.lead, heir, None

@@ -1,0 +1,52 @@
+"""What every catalog has: bodies that may be missing, refusals by HTTP status alone."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from volgauge.domain.instrument import Instrument, Venue
+from volgauge.errors import CatalogError, RateLimited, VenueError, VenueUnavailable
+
+
+def require_body(venue: Venue, bodies: Mapping[str, bytes], name: str) -> bytes:
+    """A body that a listing cannot do without.
+
+    Raises:
+        CatalogError: It is missing.
+    """
+    body = bodies.get(name)
+    if body is None:
+        raise CatalogError(venue, f"{name}: no such body")
+    return body
+
+
+def refused_by_status(venue: Venue, status: int) -> VenueError:
+    """What an HTTP status means where the body tells nothing more."""
+    if status == 429:
+        return RateLimited(venue, "HTTP 429")
+    if status >= 500:
+        return VenueUnavailable(venue, f"HTTP {status}")
+    return CatalogError(venue, f"HTTP {status}")
+
+
+def check_not_lost(
+    venue: Venue,
+    held: Iterable[Instrument],
+    listed: Iterable[Instrument],
+    now_ns: int,
+    group_of: Callable[[Instrument], str],
+) -> None:
+    """Options that have not expired cannot all be gone: such a body is no listing.
+
+    Args:
+        venue: Whose.
+        held: What was listed before.
+        listed: What is said to be listed now.
+        now_ns: The instant.
+        group_of: The venue's word for what must not lose all its options at once.
+
+    Raises:
+        CatalogError: A group has none any more.
+    """
+    alive = {group_of(instrument) for instrument in held if instrument.expiry_ns > now_ns}
+    lost = alive - {group_of(instrument) for instrument in listed}
+    if lost:
+        raise CatalogError(venue, f"expected options of {', '.join(sorted(lost))}, found none")

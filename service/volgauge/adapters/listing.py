@@ -1,0 +1,124 @@
+"""What a venue lists, in dense slots: what every adapter's listing rests on.
+
+What a session keeps of an option, and what else is derived from a listing, is the venue's.
+"""
+
+import heapq
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from volgauge.domain.events import EventSink, InstrumentsExpired, InstrumentsListed
+from volgauge.domain.instrument import Instrument, Venue
+
+NEVER_NS = 2**63 - 1
+
+
+class Changes(Struct, frozen=True):
+    """What an update of the listing did; slots and instruments in slot order."""
+
+    expired: tuple[int, ...]
+    slots: tuple[int, ...]
+    instruments: tuple[Instrument, ...]
+    gone: tuple[str, ...]
+    """Names of what was in the expired slots, those with new terms too."""
+    renewed: frozenset[str]
+    """Names that stay listed with new terms: their quotes must be sent again."""
+
+
+class Slots:
+    """Options by name and by slot.
+
+    Slots are dense: a new option takes the lowest free one, options in the order of `chain_order`.
+    So the same listings give the same slots.
+    """
+
+    def __init__(self) -> None:
+        self.of: dict[str, int] = {}
+        """Name to slot."""
+        self.instruments: dict[int, Instrument] = {}
+        self._free: list[int] = []
+        self._used = 0
+
+    @property
+    def first_expiry_ns(self) -> int:
+        """When the next option expires."""
+        return min((i.expiry_ns for i in self.instruments.values()), default=NEVER_NS)
+
+    def update(self, listed: Mapping[str, Instrument]) -> Changes:
+        """Take a whole new listing."""
+        terms = self.instruments
+        stays = {name for name, slot in self.of.items() if listed.get(name) == terms[slot]}
+        renewed = frozenset(name for name in self.of if name in listed and name not in stays)
+        gone = tuple(name for name in self.of if name not in stays)
+        expired = self._release(gone)
+        came = sorted((i for name, i in listed.items() if name not in stays), key=chain_order)
+        # The lowest free slot first, so the slots ascend.
+        taken = tuple(self._take(instrument) for instrument in came)
+        return Changes(expired, taken, tuple(came), gone, renewed)
+
+    def expire(self, now_ns: int) -> Changes:
+        """Drop what has reached its expiry."""
+        terms = self.instruments
+        gone = tuple(name for name, slot in self.of.items() if terms[slot].expiry_ns <= now_ns)
+        return Changes(self._release(gone), (), (), gone, frozenset())
+
+    def adopt(self, instrument: Instrument) -> Changes:
+        """List one option more."""
+        return Changes((), (self._take(instrument),), (instrument,), (), frozenset())
+
+    def _take(self, instrument: Instrument) -> int:
+        if self._free:
+            slot = heapq.heappop(self._free)
+        else:
+            slot = self._used
+            self._used += 1
+        self.of[instrument.name] = slot
+        self.instruments[slot] = instrument
+        return slot
+
+    def _release(self, names: Iterable[str]) -> tuple[int, ...]:
+        freed = []
+        for name in names:
+            slot = self.of.pop(name)
+            del self.instruments[slot]
+            heapq.heappush(self._free, slot)
+            freed.append(slot)
+        return tuple(sorted(freed))
+
+
+def chain_order(instrument: Instrument) -> tuple[str, str, int, float, str]:
+    """Options in the order of a chain: asset, currency, expiry, strike, kind."""
+    return (
+        instrument.asset,
+        instrument.quote_currency,
+        instrument.expiry_ns,
+        instrument.strike,
+        instrument.kind.value,
+    )
+
+
+def nearest_first(instrument: Instrument) -> tuple[int, str, str, float, str]:
+    """Options in the order in which they matter: expiry, asset, currency, strike, kind."""
+    return (
+        instrument.expiry_ns,
+        instrument.asset,
+        instrument.quote_currency,
+        instrument.strike,
+        instrument.kind.value,
+    )
+
+
+def tell_changes(sink: EventSink, changes: Changes, venue: Venue, received_ns: int) -> None:
+    """Say what went, then what came."""
+    if changes.expired:
+        sink.event(InstrumentsExpired(venue=venue, received_ns=received_ns, slots=changes.expired))
+    if changes.slots:
+        sink.event(
+            InstrumentsListed(
+                venue=venue,
+                received_ns=received_ns,
+                slots=changes.slots,
+                instruments=changes.instruments,
+            )
+        )
