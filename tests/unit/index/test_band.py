@@ -4,7 +4,7 @@ from math import exp, log, sqrt
 
 import pytest
 
-from volgauge.index.band import error_band, quality, term_error
+from volgauge.index.band import error_band, pooling_error, quality, term_error
 
 
 def test_the_band_is_the_root_of_the_sum_of_squares() -> None:
@@ -23,6 +23,13 @@ def test_a_perfect_market_leaves_the_least_error() -> None:
 def test_a_lone_expiry_widens_by_the_slope_of_the_term_structure(ratio: float) -> None:
     """5 % of the value for a factor e of time; the same on both sides."""
     assert term_error(50.0, ratio) == pytest.approx(50.0 * 0.05 * log(1.5), rel=1e-12)
+
+
+def test_expiries_that_were_moved_to_meet_widen_the_band() -> None:
+    """0.8 of 0.003 and 0.2 of -0.001 in variance, 600 points each: hypot(1.44, 0.12)."""
+    found = pooling_error((0.8, 0.2), (0.003, -0.001), 600.0)
+
+    assert found == pytest.approx(sqrt(1.44**2 + 0.12**2), rel=1e-12)
 
 
 def test_quality_is_a_product() -> None:
