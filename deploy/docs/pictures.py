@@ -67,8 +67,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="only these")
     arguments = parser.parse_args()
     if CHROMIUM is None:
-        print("no Chromium is installed: apt-get install chromium", file=sys.stderr)
-        return 1
+        return _tell("no Chromium is installed: apt-get install chromium")
     with ExitStack() as stack:
         root = arguments.url
         if root is None:
@@ -90,7 +89,7 @@ def _wait_until_warm(root: str, seconds: float) -> None:
         time.sleep(1.0)
     with urllib.request.urlopen(f"{root}/v1/index/BTC/30d", timeout=10.0) as answer:  # noqa: S310 - loopback
         status = json.load(answer)["status"]
-    print(f"warm after {seconds:g} s: {status}", flush=True)
+    _tell(f"warm after {seconds:g} s: {status}")
 
 
 def _take(browser: Browser, root: str, picture: Picture, out: Path) -> bool:
@@ -119,7 +118,7 @@ def _take(browser: Browser, root: str, picture: Picture, out: Path) -> bool:
         page.screenshot(path=path)
     profile.close()
     size = path.stat().st_size
-    print(f"{path.name}: {size / 1000:.0f} kB", *complaints, flush=True)
+    _tell(" ".join([f"{path.name}: {size / 1000:.0f} kB", *complaints]))
     return not complaints and size <= MOST_BYTES
 
 
@@ -132,6 +131,12 @@ def _ask_why(page: Page) -> None:
         "() => document.querySelector('#move-head').textContent.includes('points')",
         timeout=60_000,
     )
+
+
+def _tell(line: str) -> int:
+    """Say how it goes; the exit code if it cannot go on."""
+    sys.stderr.write(f"{line}\n")
+    return 1
 
 
 if __name__ == "__main__":
