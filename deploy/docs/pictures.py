@@ -28,6 +28,7 @@ RATE = "500"
 ALONE = """names => {
   for (const panel of document.querySelectorAll("main > section"))
     if (!names.includes(panel.id)) panel.style.display = "none";
+  document.querySelector("header").style.display = "none";  // it sticks to what is scrolled
   dispatchEvent(new Event("resize"));
 }"""
 
@@ -52,7 +53,7 @@ ALBUM = (
     Picture("coupling", ("panel-coupling",), width=1120),
     Picture("scaling", ("panel-regime", "panel-realized"), width=1120),
     Picture("surface", ("panel-term", "panel-surface", "panel-smile"), width=1600),
-    Picture("why", ("panel-index", "panel-why"), width=1120),
+    Picture("why", ("panel-index", "panel-why"), width=1050),
 )
 
 
