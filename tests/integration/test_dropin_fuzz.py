@@ -48,8 +48,8 @@ async def test_no_query_is_an_internal_error(tmp_path: Path) -> None:
                 body = json.loads(await response.read())
             statuses.add(response.status)
 
-            assert response.status in {200, 400, 404}, (url, body)
+            assert response.status in {200, 400, 404, 414}, (url, body)
             if response.status != 200:
                 assert "error" in body or body["s"] == "error", (url, body)
 
-    assert statuses == {200, 400, 404}
+    assert {200, 400, 404} <= statuses

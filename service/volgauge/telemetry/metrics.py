@@ -401,6 +401,11 @@ _FAMILY_OF_FACT = {
     "gaps": "volgauge_book_gaps_total",
 }
 """First word of a key in a feed's counts to the metric it belongs to."""
+_FROM_ZERO = tuple(
+    (key, 0)
+    for key in ("frames", "gaps", "reconnects.closed", "reconnects.feed_stale", "reconnects.lost")
+)
+"""Shown from the start: a counter that comes with its first event hides it from `increase`."""
 _WITH_REASON = {family.name for family in FAMILIES if "reason" in family.labels}
 
 
@@ -620,9 +625,7 @@ class Metrics(Collector):
         facts: Counter[tuple[str, ...]] = Counter()
         for feed in self._feeds:
             states.setdefault(feed.venue, Counter())[feed.state.value] += 1
-            for name in ("volgauge_feed_frames_total", "volgauge_book_gaps_total"):
-                facts[name, feed.venue] += 0
-            for key, count in list(feed.counts.items()):
+            for key, count in [*_FROM_ZERO, *feed.counts.items()]:
                 facts[self._classify(feed.venue, key)] += count
         for (name, *labels), count in facts.items():
             scrape.add(name, count, *labels)
