@@ -120,9 +120,10 @@ class Player:
                 continue
             first = place
             while place < count and due[place] <= now_ns and place - first < burst:
-                self.apply(operations[place], max(now_ns, self.newest_ns))
+                # At the instant of our twin: what it asked for and when is what was answered.
+                self.apply(operations[place], operations[place].at_ns)
                 place += 1
-            self.newest_ns = max(now_ns, self.newest_ns)
+            self.newest_ns = max(now_ns, self.newest_ns, operations[place - 1].at_ns)
             self.flush(self.newest_ns)
             flushes += 1
             done_ns = clock() + offset_ns
