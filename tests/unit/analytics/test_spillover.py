@@ -75,7 +75,7 @@ def test_the_fit_is_that_of_statsmodels(seed: int, n: int) -> None:
 
     assert fit is not None
     assert fit[0] == pytest.approx(reference.coefs, rel=1e-8, abs=1e-10)
-    assert fit[1] == pytest.approx(np.asarray(reference.sigma_u), rel=1e-8, abs=1e-18)
+    assert fit[1] == pytest.approx(np.asarray(reference.sigma_u), rel=1e-8, abs=1e-14)
 
 
 @pytest.mark.parametrize("n", [2, 3, 4])
@@ -125,7 +125,7 @@ def test_around_gaps_only_whole_neighbourhoods_count() -> None:
     for i, result in enumerate(results):
         expected = result.params[1:].reshape(2, 3)
         assert fit[0][:, i, :] == pytest.approx(expected, rel=1e-7, abs=1e-9)
-    assert fit[1] == pytest.approx(residuals @ residuals.T / (len(rows) - 7), rel=1e-8, abs=1e-18)
+    assert fit[1] == pytest.approx(residuals @ residuals.T / (len(rows) - 7), rel=1e-8, abs=1e-14)
     assert compute_spillover(job_of(levels)).n_observations == len(rows)
 
 
