@@ -52,7 +52,7 @@ class Report(Struct):
 
     def add(self, name: str, value: float, unit: str, note: str = "") -> None:
         """Note a figure."""
-        self.rows.append(Row(name, value, unit, note))
+        self.rows.append(Row(name, float(value), unit, note))  # a numpy scalar has no JSON
 
     def gate(
         self,
@@ -67,7 +67,7 @@ class Report(Struct):
         """Note a figure that must hold; a `hard` one holds in a quick run to the letter too."""
         if quick and not hard:
             limit = limit / QUICK_SLACK if kind == "at least" else limit * QUICK_SLACK
-        self.gates.append(Gate(name, value, kind, limit))
+        self.gates.append(Gate(name, float(value), kind, limit))
 
     def skip(self, reason: str) -> None:
         """Note what was not measured."""

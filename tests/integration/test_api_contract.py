@@ -119,7 +119,9 @@ def test_schemathesis_finds_nothing(root: str, tmp_path: Path, record_property: 
     command = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run",
         f"{root}/openapi.json", "--phases", "coverage,fuzzing", "--max-examples", "2",
-        "--seed", "1", "--workers", "4", "--checks", "all", "--continue-on-failure",
+        # One worker: two threads in ast.parse at once break its depth count in Python 3.11
+        # (python/cpython#106905), and a generator then ends in a SystemError.
+        "--seed", "1", "--workers", "1", "--checks", "all", "--continue-on-failure",
         "--request-timeout", "20", "--no-color",
         *(word for path in ENDLESS for word in ("--exclude-path", path)),
     ]  # fmt: skip
