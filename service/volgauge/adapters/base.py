@@ -7,8 +7,8 @@ names, and do nothing else; a replay drives the same objects from files.
 
 import enum
 from collections import Counter
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -140,4 +140,20 @@ class VenueAdapter(Protocol):
 
     def connections(self) -> tuple[VenueProtocol, ...]:
         """The websockets to hold open; constant over the adapter's life."""
+        ...
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """An adapter whose listings are long: it reads them in pieces before they take effect.
+
+    A venue of a few hundred options needs none of it.
+    """
+
+    def read_ahead(self, bodies: Mapping[str, bytes], now_ns: int) -> Iterator[None]:
+        """Read bodies ahead, a piece (less than a millisecond) at each step; nothing changes.
+
+        `on_catalog` with the same objects does the same without it, only not as fast. So a
+        recording holds nothing of it.
+        """
         ...

@@ -26,6 +26,9 @@ class Changes(Struct, frozen=True):
     """Names that stay listed with new terms: their quotes must be sent again."""
 
 
+NO_CHANGES = Changes((), (), (), (), frozenset())
+
+
 class Slots:
     """Options by name and by slot.
 
@@ -49,6 +52,8 @@ class Slots:
         """Take a whole new listing."""
         terms = self.instruments
         stays = {name for name, slot in self.of.items() if listed.get(name) == terms[slot]}
+        if len(stays) == len(self.of) == len(listed):
+            return NO_CHANGES
         renewed = frozenset(name for name in self.of if name in listed and name not in stays)
         gone = tuple(name for name in self.of if name not in stays)
         expired = self._release(gone)

@@ -36,7 +36,7 @@ class BookKey(Struct, frozen=True, order=True):
     quote_currency: str
 
 
-class Instrument(Struct, frozen=True, kw_only=True):
+class Instrument(Struct, frozen=True, kw_only=True, gc=False):
     """One listed European option, in the venue's own premium unit."""
 
     venue: Venue

@@ -2,12 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import aiohttp
 import structlog
 
-from volgauge.adapters.base import RestRequest, VenueAdapter
+from volgauge.adapters.base import ReadsAhead, RestRequest, VenueAdapter
 from volgauge.clock import Clock
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import CatalogError, RateLimited, VenueError, VenueUnavailable
@@ -58,6 +58,7 @@ async def run_catalog(
                 continue
             try:
                 bodies = await _fetch(session, adapter, clock.wall_ns(), resting)
+                await _read_ahead(adapter, bodies, clock.wall_ns())
                 now_ns = clock.wall_ns()
                 if recorder is not None:
                     for name, body in bodies.items():
@@ -81,6 +82,14 @@ async def run_catalog(
                     log.info("catalog.refreshed", venue=adapter.venue)
                 has_failed = False
                 flush()
+
+
+async def _read_ahead(adapter: VenueAdapter, bodies: Mapping[str, bytes], now_ns: int) -> None:
+    """Do in pieces what the listing does not have to do at its instant."""
+    if isinstance(adapter, ReadsAhead):
+        for _ in adapter.read_ahead(bodies, now_ns):
+            # The feeds have their turn.
+            await asyncio.sleep(0)
 
 
 async def _fetch(

@@ -1,6 +1,6 @@
 """Binance as one venue: the listings, and websockets of two routes that share them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import isnan
 
 import msgspec
@@ -32,7 +32,8 @@ from volgauge.adapters.binance.plan import CONNECTIONS, Planner
 from volgauge.adapters.binance.protocol import BinanceProtocol
 from volgauge.adapters.binance.pushes import Hooks, read_mark
 from volgauge.adapters.catalog import check_not_lost, require_body
-from volgauge.adapters.listing import tell_changes
+from volgauge.adapters.listing import NEVER_NS, tell_changes
+from volgauge.adapters.reader import RowReader
 from volgauge.adapters.role import Role
 from volgauge.domain.events import EventSink, MarkQuote
 from volgauge.domain.instrument import Instrument
@@ -46,8 +47,8 @@ SPARE = "-spare"
 """Ends the name of a connection's spare."""
 
 _decode_info = msgspec.json.Decoder(messages.ExchangeInfo).decode
+_decode_time = msgspec.json.Decoder(messages.ServerTime).decode
 _decode_instrument = msgspec.json.Decoder(messages.InstrumentRow, strict=False).decode
-_decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_mark = msgspec.json.Decoder(messages.MarkRow, strict=False).decode
 
 
@@ -68,6 +69,9 @@ class BinanceAdapter:
         self._settings = settings
         self._sink = sink
         self._listing = Listing()
+        self._rows = RowReader(_split_info, _read_instrument, remembers=True)
+        self._marks = RowReader(perpetuals.split_rows, _read_mark, remembers=False)
+        self._volumes = RowReader(perpetuals.split_rows, perpetuals.read_volume, remembers=False)
         self._planner = Planner(settings.depth_levels)
         self._catalog_ns = 0
         self._listed_ns: dict[str, int] = {}
@@ -107,6 +111,17 @@ class BinanceAdapter:
         """What a refused catalog request means."""
         return refused(status, body)
 
+    def read_ahead(self, bodies: Mapping[str, bytes], now_ns: int) -> Iterator[None]:
+        """Read the bodies of `on_catalog` ahead, a piece at each step."""
+        readers: dict[str, Callable[[str, bytes, int], Iterator[None]]] = {
+            INFO: self._rows.ahead,
+            MARKS: self._marks.ahead,
+            perpetuals.VOLUMES: self._volumes.ahead,
+        }
+        for name, body in bodies.items():
+            if name in readers:
+                yield from readers[name](name, body, now_ns)
+
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
         """Read the listings: emit what came and what went, renew every connection's plan.
 
@@ -114,11 +129,12 @@ class BinanceAdapter:
             CatalogError: A body cannot be read; nothing has changed then.
         """
         refusals: list[str] = []
-        info = _read_info(bodies)
-        marks = _read_marks(bodies, refusals)
+        body = require_body(VENUE, bodies, INFO)
+        rows = self._rows.take(INFO, body, now_ns)
+        marks = self._read_marks(bodies, refusals, now_ns)
         listed: dict[str, Instrument] = {}
-        for row in info.option_symbols:
-            instrument = self._read(row, now_ns)
+        for row in rows:
+            instrument = self._admit(row)
             if isinstance(instrument, str):
                 refusals.append(instrument)
             elif instrument.name not in marks and instrument.name not in self._listing.options:
@@ -128,11 +144,12 @@ class BinanceAdapter:
                 listed[instrument.name] = instrument
         held = [option.instrument for option in self._listing.options.values()]
         check_not_lost(VENUE, held, listed.values(), now_ns, underlying_of)
+        self._rows.turn()
         for reason in refusals:
             self._counts[f"rejected.listing_{reason}"] += 1
         self._listed_ns = {n: at_ns for n, at_ns in self._listed_ns.items() if n in listed}
         tell_changes(self._sink, self._listing.update(listed), VENUE, now_ns)
-        self._tell_marks(marks, info.server_time, now_ns)
+        self._tell_marks(marks, body, now_ns)
         self._tell_facts(bodies, now_ns)
         self._schedule(now_ns)
         self._plan(now_ns)
@@ -141,12 +158,8 @@ class BinanceAdapter:
         """The websockets to hold open: market and its spare, then those of the hot options."""
         return self._protocols
 
-    def _read(self, raw: msgspec.Raw, now_ns: int) -> Instrument | str:
-        try:
-            row = _decode_instrument(raw)
-        except UNREADABLE:
-            return "schema"
-        instrument = read_row(row, now_ns)
+    def _admit(self, instrument: Instrument | str) -> Instrument | str:
+        """With what we know of it beside the listing; or why it is not for us."""
         if isinstance(instrument, str):
             return instrument
         if self._settings.assets and instrument.asset not in self._settings.assets:
@@ -156,7 +169,16 @@ class BinanceAdapter:
             return msgspec.structs.replace(instrument, listed_ns=listed_ns)
         return instrument
 
-    def _tell_marks(self, marks: Mapping[str, messages.MarkRow], stamp: int, now_ns: int) -> None:
+    def _read_marks(
+        self, bodies: Mapping[str, bytes], refusals: list[str], now_ns: int
+    ) -> dict[str, messages.MarkRow]:
+        """The marks by option, those that have a rate."""
+        rows = self._marks.take(MARKS, require_body(VENUE, bodies, MARKS), now_ns)
+        found = {row.symbol: row for row in rows if row is not None}
+        refusals += ["mark"] * rows.count(None)
+        return found
+
+    def _tell_marks(self, marks: Mapping[str, messages.MarkRow], info: bytes, now_ns: int) -> None:
         """Rates of the expiries, and the marks from before the first chain."""
         options = self._listing.options
         known = [(options[name], row) for name, row in marks.items() if name in options]
@@ -175,7 +197,7 @@ class BinanceAdapter:
                     slots=tuple(option.slot for option, _ in fresh),
                     prices=tuple(read_mark(option, row.mark_price) for option, row in fresh),
                     implied_vols=tuple(read_implied_vol(row.mark_vol) for _, row in fresh),
-                    exchange_ns=stamp * NANOS_PER_MILLI,
+                    exchange_ns=_server_time(info) * NANOS_PER_MILLI,
                 )
             )
 
@@ -183,7 +205,7 @@ class BinanceAdapter:
         """Volumes and perpetuals."""
         listing, counts = self._listing, self._counts
         body = bodies.get(perpetuals.VOLUMES)
-        volume = perpetuals.read_volumes(body, listing.options, now_ns, counts)
+        volume = perpetuals.read_volumes(body, self._volumes, listing.options, now_ns, counts)
         if volume is not None:
             self._sink.event(volume)
         for state in perpetuals.read_perpetuals(bodies, listing.underlyings, now_ns, counts):
@@ -230,28 +252,31 @@ class BinanceAdapter:
         return any(p.is_market and p.is_lead and p.state is State.LIVE for p in self._protocols)
 
 
-def _read_info(bodies: Mapping[str, bytes]) -> messages.ExchangeInfo:
+def _split_info(name: str, body: bytes) -> list[msgspec.Raw]:
     try:
-        return _decode_info(require_body(VENUE, bodies, INFO))
+        return _decode_info(body).option_symbols
     except UNREADABLE as error:
-        raise CatalogError(VENUE, f"{INFO}: {error}") from error
+        raise CatalogError(VENUE, f"{name}: {error}") from error
 
 
-def _read_marks(bodies: Mapping[str, bytes], refusals: list[str]) -> dict[str, messages.MarkRow]:
-    """The marks by option, those that have a rate."""
+def _server_time(body: bytes) -> int:
+    """Milliseconds by the venue, of a body that has been read."""
+    return _decode_time(body).server_time
+
+
+def _read_instrument(row: msgspec.Raw, now_ns: int) -> tuple[Instrument | str, int]:
+    """An option is what it is until it expires; one refused now may be taken later."""
     try:
-        rows = _decode_rows(require_body(VENUE, bodies, MARKS))
-    except UNREADABLE as error:
-        raise CatalogError(VENUE, f"{MARKS}: {error}") from error
-    found = {}
-    for raw in rows:
-        try:
-            row = _decode_mark(raw)
-        except UNREADABLE:
-            refusals.append("mark")
-            continue
-        if is_rate(row.risk_free_interest):
-            found[row.symbol] = row
-        else:
-            refusals.append("mark")
-    return found
+        instrument = read_row(_decode_instrument(row), now_ns)
+    except UNREADABLE:
+        return "schema", 0
+    return (instrument, 0) if isinstance(instrument, str) else (instrument, instrument.expiry_ns)
+
+
+def _read_mark(row: msgspec.Raw, _now_ns: int) -> tuple[messages.MarkRow | None, int]:
+    """A mark that has a rate; None for any other."""
+    try:
+        mark = _decode_mark(row)
+    except UNREADABLE:
+        return None, NEVER_NS
+    return mark if is_rate(mark.risk_free_interest) else None, NEVER_NS

@@ -151,6 +151,13 @@ class ExchangeInfo(Struct, frozen=True, gc=False, rename="camel"):
 
     option_symbols: list[Raw]
     server_time: Stamp = 0
+    """Of a body whose time makes no sense nothing is believed."""
+
+
+class ServerTime(Struct, frozen=True, gc=False, rename="camel"):
+    """When the same was answered."""
+
+    server_time: Stamp = 0
 
 
 class MarkRow(Struct, frozen=True, gc=False, rename="camel"):

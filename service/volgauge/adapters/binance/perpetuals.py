@@ -22,13 +22,18 @@ from volgauge.adapters.binance.endpoints import (
 from volgauge.adapters.binance.listing import Option
 from volgauge.adapters.binance.messages import UNREADABLE
 from volgauge.adapters.facts import is_amount, read_number, tell_perpetual, tell_volume
+from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.reader import RowReader
 from volgauge.domain.events import PerpetualState, TradedVolume
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_MILLI
+from volgauge.errors import CatalogError, VenueError
 
 VOLUMES, FUNDING_INFO = "ticker", "funding_info"
 """Bodies of the catalog; further ones are `{symbol}.funding` and `{symbol}.interest`."""
 
+Volume = tuple[str, float | None] | None
+"""Name of an option and its contracts; None: the row cannot be read."""
 T = TypeVar("T")
 
 _decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -69,16 +74,31 @@ def futures_root(rest_url: str) -> str:
 
 
 def read_volumes(
-    body: bytes | None, options: Mapping[str, Option], received_ns: int, counts: Counter[str]
+    body: bytes | None,
+    reader: RowReader[Volume],
+    options: Mapping[str, Option],
+    received_ns: int,
+    counts: Counter[str],
 ) -> TradedVolume | None:
     """Volumes of the options that are listed: contracts times their coins.
 
-    What makes no sense is counted as `rejected.volume`, a body as `rejected.volume_body` or
-    `missing.volume`.
+    What makes no sense is counted as `rejected.volume`, a row as `rejected.volume_row`, a body as
+    `rejected.volume_body` or `missing.volume`.
     """
+    if body is None:
+        counts["missing.volume"] += 1
+        return None
+    try:
+        rows = reader.take(VOLUMES, body, received_ns)
+    except VenueError:
+        counts["rejected.volume_body"] += 1
+        return None
     amounts: dict[int, float] = {}
-    for row in _rows(body, _decode_volume, "volume", counts):
-        option, contracts = options.get(row.symbol), read_number(row.volume)
+    for row in rows:
+        if row is None:
+            counts["rejected.volume_row"] += 1
+            continue
+        option, contracts = options.get(row[0]), row[1]
         if option is None or contracts is None:
             continue
         if is_amount(contracts * option.unit):
@@ -86,6 +106,27 @@ def read_volumes(
         else:
             counts["rejected.volume"] += 1
     return tell_volume(VENUE, amounts, received_ns) if amounts else None
+
+
+def split_rows(name: str, body: bytes) -> list[msgspec.Raw]:
+    """The rows of a body that is nothing else.
+
+    Raises:
+        CatalogError: It is something else.
+    """
+    try:
+        return _decode_rows(body)
+    except UNREADABLE as error:
+        raise CatalogError(VENUE, f"{name}: {error}") from error
+
+
+def read_volume(row: msgspec.Raw, _now_ns: int) -> tuple[Volume, int]:
+    """One row of `ticker`, for a RowReader."""
+    try:
+        volume = _decode_volume(row)
+    except UNREADABLE:
+        return None, NEVER_NS
+    return (volume.symbol, read_number(volume.volume)), NEVER_NS
 
 
 def read_perpetuals(

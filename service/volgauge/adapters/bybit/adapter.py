@@ -1,6 +1,6 @@
 """Bybit as one venue: the listings, and eight websockets that share them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.bybit import messages, perpetuals
@@ -20,7 +20,7 @@ from volgauge.adapters.bybit.endpoints import (
     WS_URL,
 )
 from volgauge.adapters.bybit.listing import Listing, Option
-from volgauge.adapters.bybit.normalize import read_implied_vol, read_row, refused_by_status
+from volgauge.adapters.bybit.normalize import read_implied_vol, refused_by_status
 from volgauge.adapters.bybit.plan import CONNECTIONS, Planner
 from volgauge.adapters.bybit.protocol import BybitProtocol
 from volgauge.adapters.bybit.pushes import Hooks
@@ -90,6 +90,10 @@ class BybitAdapter:
         self._catalog.clear()
         return refused_by_status(status, body)
 
+    def read_ahead(self, bodies: Mapping[str, bytes], now_ns: int) -> Iterator[None]:
+        """Read the bodies of `on_catalog` ahead, a piece at each step."""
+        return self._catalog.ahead(bodies, now_ns)
+
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
         """Read the listings: emit what came and what went, renew every connection's plan.
 
@@ -103,7 +107,7 @@ class BybitAdapter:
         """
         catalog = self._catalog
         try:
-            catalog.take(bodies, self._coins())
+            catalog.take(bodies, self._coins(), now_ns)
             if not catalog.is_complete:
                 self.catalog_due_ns = now_ns
                 return
@@ -113,6 +117,7 @@ class BybitAdapter:
             catalog.clear()
             raise
         self._tell_maintenance(now_ns)
+        catalog.turn()
         for reason in refusals:
             self._counts[f"rejected.listing_{reason}"] += 1
         self._apply(listed, now_ns)
@@ -132,12 +137,15 @@ class BybitAdapter:
         listed: dict[str, Instrument] = {}
         refusals = list(self._catalog.refusals)
         launches = [NEVER_NS]
-        for row in self._catalog.instruments:
-            instrument = read_row(row, now_ns)
-            if isinstance(instrument, str):
-                refusals.append(instrument)
-                if instrument == "coming" and row.launch_time is not None:
-                    launches.append(row.launch_time * NANOS_PER_MILLI)
+        for instrument in self._catalog.instruments:
+            if not isinstance(instrument, Instrument):
+                reason, launch_ns = instrument
+                refusals.append(reason)
+                if launch_ns is not None:
+                    launches.append(launch_ns)
+            elif instrument.expiry_ns <= now_ns:
+                # Of a page that was fetched before.
+                refusals.append("expired")
             elif self._settings.assets and instrument.asset not in self._settings.assets:
                 refusals.append("asset")
             else:

@@ -1,6 +1,6 @@
 """Reads the bodies of a listing, which may come in several pages, over several fetches."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 import msgspec
@@ -15,13 +15,20 @@ from volgauge.adapters.bybit.endpoints import (
     VENUE,
 )
 from volgauge.adapters.bybit.messages import UNREADABLE
-from volgauge.adapters.bybit.normalize import refused
+from volgauge.adapters.bybit.normalize import read_row, refused
 from volgauge.adapters.catalog import require_body
-from volgauge.errors import CatalogError
+from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.reader import RowReader
+from volgauge.domain.instrument import Instrument
+from volgauge.domain.units import NANOS_PER_MILLI
+from volgauge.errors import CatalogError, VenueError
 
 STATUS = "status"
+Launch = tuple[str, int | None]
+"""Why an option is not for us, and when it is launched if that is to come, ns."""
 
 _decode_body = msgspec.json.Decoder(messages.Body).decode
+_decode_cursor = msgspec.json.Decoder(messages.Cursor).decode
 _decode_page = msgspec.json.Decoder(messages.Page).decode
 _decode_instrument = msgspec.json.Decoder(messages.InstrumentRow, strict=False).decode
 _decode_ticker = msgspec.json.Decoder(messages.TickerRow, strict=False).decode
@@ -38,11 +45,17 @@ class Catalog:
 
     def __init__(self, coins: Iterable[str]) -> None:
         self._coins = tuple(coins) or (ALL_COINS,)
+        self._rows = RowReader(_split, _read_instrument, remembers=True)
+        self._ticker_rows = RowReader(_split, _read_ticker, remembers=False)
         self.clear()
+
+    def turn(self) -> None:
+        """A whole listing was taken: what it does not say any more is forgotten."""
+        self._rows.turn()
 
     def clear(self) -> None:
         """Begin anew."""
-        self.instruments: list[messages.InstrumentRow] = []
+        self.instruments: list[Instrument | Launch] = []
         self.tickers: list[messages.TickerRow] = []
         self.stamp = 0
         """Milliseconds by the venue, of the newest body of tickers."""
@@ -81,7 +94,16 @@ class Catalog:
             *perpetuals.requests(tickers),
         )
 
-    def take(self, bodies: Mapping[str, bytes], known_coins: Iterable[str]) -> None:
+    def ahead(self, bodies: Mapping[str, bytes], now_ns: int) -> Iterator[None]:
+        """Read the bodies of `take` ahead, a piece at each step."""
+        for name, body in bodies.items():
+            kind = name.partition(".")[2]
+            if kind == "options":
+                yield from self._rows.ahead(name, body, now_ns)
+            elif kind == "tickers":
+                yield from self._ticker_rows.ahead(name, body, now_ns)
+
+    def take(self, bodies: Mapping[str, bytes], known_coins: Iterable[str], now_ns: int) -> None:
         """Read what was fetched.
 
         Raises:
@@ -101,50 +123,35 @@ class Catalog:
                 continue
             body = require_body(VENUE, bodies, request.name)
             if kind == "options":
-                self._take_options(owner, body)
+                self._take_options(owner, body, now_ns)
             elif kind == "tickers":
-                self._take_tickers(body)
+                self._take_tickers(request.name, body, now_ns)
             else:
                 self._take_status(body)
 
-    def _take_options(self, coin: str, body: bytes) -> None:
-        try:
-            answer = _decode_body(body)
-        except UNREADABLE as error:
-            raise CatalogError(VENUE, f"{coin}.options: {error}") from error
-        if answer.ret_code:
-            raise refused(answer.ret_code, answer.ret_msg)
-        try:
-            page = _decode_page(answer.result)
-        except UNREADABLE as error:
-            raise CatalogError(VENUE, f"{coin}.options: {error}") from error
-        for row in page.list:
-            try:
-                self.instruments.append(_decode_instrument(row))
-            except UNREADABLE:
-                self.refusals.append("schema")
-        cursor = page.next_page_cursor
-        if cursor and page.list:
+    def _take_options(self, coin: str, body: bytes, now_ns: int) -> None:
+        name = f"{coin}.options"
+        rows = self._rows.take(name, body, now_ns)
+        self.instruments += rows
+        cursor = _decode_cursor(_decode_body(body).result).next_page_cursor
+        if cursor and rows:
             if len(cursor) > MAX_CURSOR:
-                raise CatalogError(VENUE, f"{coin}.options: cursor of {len(cursor)} characters")
+                raise CatalogError(VENUE, f"{name}: cursor of {len(cursor)} characters")
             self._cursors[coin] = cursor
 
-    def _take_tickers(self, body: bytes) -> None:
+    def _take_tickers(self, name: str, body: bytes, now_ns: int) -> None:
         """Marks and open interest, which the websocket brings too: without them we live."""
         try:
-            answer = _decode_body(body)
-            rows = _decode_page(answer.result).list if not answer.ret_code else []
-        except UNREADABLE:
+            rows = self._ticker_rows.take(name, body, now_ns)
+        except VenueError:
             self.refusals.append("tickers")
             return
-        if answer.ret_code:
-            self.refusals.append("tickers")
-        self.stamp = max(self.stamp, answer.time)
+        self.stamp = max(self.stamp, _decode_body(body).time)
         for row in rows:
-            try:
-                self.tickers.append(_decode_ticker(row))
-            except UNREADABLE:
+            if row is None:
                 self.refusals.append("ticker")
+            else:
+                self.tickers.append(row)
 
     def _take_status(self, body: bytes) -> None:
         try:
@@ -172,3 +179,33 @@ def _options(coin: str, cursor: str) -> RestRequest:
         # The venue's cursors come percent-encoded already.
         path += f"&cursor={quote(cursor, safe='%')}"
     return RestRequest(f"{coin}.options", path)
+
+
+def _split(name: str, body: bytes) -> list[msgspec.Raw]:
+    try:
+        answer = _decode_body(body)
+        if not answer.ret_code:
+            return _decode_page(answer.result).list
+    except UNREADABLE as error:
+        raise CatalogError(VENUE, f"{name}: {error}") from error
+    raise refused(answer.ret_code, answer.ret_msg)
+
+
+def _read_instrument(raw: msgspec.Raw, now_ns: int) -> tuple[Instrument | Launch, int]:
+    """An option is what it is until it expires; one refused now may be taken later."""
+    try:
+        row = _decode_instrument(raw)
+    except UNREADABLE:
+        return ("schema", None), 0
+    instrument = read_row(row, now_ns)
+    if isinstance(instrument, Instrument):
+        return instrument, instrument.expiry_ns
+    launch = row.launch_time if instrument == "coming" else None
+    return (instrument, None if launch is None else launch * NANOS_PER_MILLI), 0
+
+
+def _read_ticker(raw: msgspec.Raw, _now_ns: int) -> tuple[messages.TickerRow | None, int]:
+    try:
+        return _decode_ticker(raw), NEVER_NS
+    except UNREADABLE:
+        return None, NEVER_NS

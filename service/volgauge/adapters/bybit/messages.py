@@ -141,6 +141,12 @@ class Page(Struct, frozen=True, gc=False, rename="camel"):
     next_page_cursor: str | None = None
 
 
+class Cursor(Struct, frozen=True, gc=False, rename="camel"):
+    """Of a page, how it goes on."""
+
+    next_page_cursor: str | None = None
+
+
 class PriceFilter(Struct, frozen=True, gc=False, rename="camel"):
     """Of an instrument."""
 

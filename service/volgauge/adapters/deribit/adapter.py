@@ -1,6 +1,6 @@
 """Deribit as one venue: the listings, and three websockets that share them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -24,8 +24,9 @@ from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.adapters.deribit.normalize import Contract, Future, read_row, to_error
 from volgauge.adapters.deribit.protocol import DeribitProtocol, Hooks
 from volgauge.adapters.facts import is_amount, tell_volume
-from volgauge.adapters.listing import tell_changes
+from volgauge.adapters.listing import NEVER_NS, tell_changes
 from volgauge.adapters.pacing import Pacer
+from volgauge.adapters.reader import RowReader
 from volgauge.domain.events import EventSink, OpenInterest
 from volgauge.domain.instrument import Asset, Instrument
 from volgauge.domain.units import NANOS_PER_SECOND
@@ -54,6 +55,8 @@ class DeribitAdapter:
         self._settings = settings
         self._sink = sink
         self._listing = Listing()
+        self._contracts = RowReader(_split, _read_contract, remembers=True)
+        self._summaries = RowReader(_split, _read_summary, remembers=False)
         self._catalog_ns = 0
         pacer = Pacer(REQUEST_BURST, REQUEST_SPACING_NS)
         hooks = Hooks(self._listing_changed, self._expire)
@@ -100,6 +103,15 @@ class DeribitAdapter:
             return CatalogError(VENUE, f"HTTP {status}: {error.code} {error.message}")
         return refused_by_status(VENUE, status)
 
+    def read_ahead(self, bodies: Mapping[str, bytes], now_ns: int) -> Iterator[None]:
+        """Read the bodies of `on_catalog` ahead, a piece at each step."""
+        for name, body in bodies.items():
+            kind = name.partition(".")[2]
+            if kind in {"option", "future"}:
+                yield from self._contracts.ahead(name, body, now_ns)
+            elif kind == "summary":
+                yield from self._summaries.ahead(name, body, now_ns)
+
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
         """Read the listings: emit what came and what went, renew every connection's plan.
 
@@ -112,15 +124,15 @@ class DeribitAdapter:
         refused: list[str] = []
         for currency in self._currencies():
             for kind in ("option", "future"):
-                for row in self._rows(bodies, f"{currency}.{kind}"):
-                    reason = self._read(row, now_ns, options, futures)
-                    if reason is not None:
-                        refused.append(reason)
-            for row in self._rows(bodies, f"{currency}.summary"):
-                try:
-                    summaries.append(_decode_summary(row))
-                except UNREADABLE:
+                name = f"{currency}.{kind}"
+                for row in self._contracts.take(name, _body(bodies, name), now_ns):
+                    self._sort_in(row, options, futures, refused)
+            name = f"{currency}.summary"
+            for summary in self._summaries.take(name, _body(bodies, name), now_ns):
+                if summary is None:
                     refused.append("summary")
+                else:
+                    summaries.append(summary)
         check_not_lost(
             VENUE,
             self._listing.instruments.values(),
@@ -128,11 +140,12 @@ class DeribitAdapter:
             now_ns,
             lambda option: option.asset,
         )
+        self._contracts.turn()
         for reason in refused:
             self._counts[f"rejected.listing_{reason}"] += 1
         self._apply(options, futures, now_ns)
         self._tell_amounts(summaries, now_ns)
-        assets = {instrument.asset for instrument in self._listing.instruments.values()}
+        assets = {asset for asset, _ in self._listing.indices.values()}
         for currency in self._currencies():
             body = bodies.get(f"{currency}.perpetual")
             for state in perpetuals.read_summaries(body, assets, now_ns, self._counts):
@@ -151,36 +164,22 @@ class DeribitAdapter:
             if not assets or currency in assets or currency == LINEAR_CURRENCY
         ]
 
-    def _rows(self, bodies: Mapping[str, bytes], name: str) -> list[msgspec.Raw]:
-        try:
-            answer = _decode_list(require_body(VENUE, bodies, name))
-        except UNREADABLE as error:
-            raise CatalogError(VENUE, f"{name}: {error}") from error
-        if answer.result is None:
-            raise CatalogError(VENUE, f"{name}: {answer.error}")
-        return answer.result
-
-    def _read(
+    def _sort_in(
         self,
-        row: msgspec.Raw,
-        now_ns: int,
+        contract: Contract | str,
         options: dict[str, Contract],
         futures: dict[str, Contract],
-    ) -> str | None:
-        """Sort one row in; the reason when it is not for us."""
-        try:
-            contract = read_row(_decode_row(row), now_ns)
-        except UNREADABLE:
-            return "schema"
+        refused: list[str],
+    ) -> None:
+        """Take one row in, or the reason why it is not for us."""
         if isinstance(contract, str):
-            return contract
-        if self._settings.assets and contract.terms.asset not in self._settings.assets:
-            return "asset"
-        if isinstance(contract.terms, Future):
+            refused.append(contract)
+        elif self._settings.assets and contract.terms.asset not in self._settings.assets:
+            refused.append("asset")
+        elif isinstance(contract.terms, Future):
             futures[contract.name] = contract
         else:
             options[contract.name] = contract
-        return None
 
     def _apply(
         self,
@@ -264,3 +263,33 @@ class DeribitAdapter:
             tell_changes(self._sink, changes, VENUE, now_ns)
             if self._listing.is_loaded:
                 self._plan(frozenset(), now_ns)
+
+
+def _body(bodies: Mapping[str, bytes], name: str) -> bytes:
+    return require_body(VENUE, bodies, name)
+
+
+def _split(name: str, body: bytes) -> list[msgspec.Raw]:
+    try:
+        answer = _decode_list(body)
+    except UNREADABLE as error:
+        raise CatalogError(VENUE, f"{name}: {error}") from error
+    if answer.result is None:
+        raise CatalogError(VENUE, f"{name}: {answer.error}")
+    return answer.result
+
+
+def _read_contract(row: msgspec.Raw, now_ns: int) -> tuple[Contract | str, int]:
+    """A contract is what it is until it expires; what is refused now may be taken later."""
+    try:
+        contract = read_row(_decode_row(row), now_ns)
+    except UNREADABLE:
+        return "schema", 0
+    return (contract, 0) if isinstance(contract, str) else (contract, contract.terms.expiry_ns)
+
+
+def _read_summary(row: msgspec.Raw, _now_ns: int) -> tuple[messages.SummaryRow | None, int]:
+    try:
+        return _decode_summary(row), NEVER_NS
+    except UNREADABLE:
+        return None, NEVER_NS

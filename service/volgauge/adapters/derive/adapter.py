@@ -1,6 +1,6 @@
 """Derive as one venue: the listings, and two websockets that share them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.catalog import check_not_lost
@@ -18,7 +18,6 @@ from volgauge.adapters.derive.endpoints import (
     WS_URL,
 )
 from volgauge.adapters.derive.listing import Listing
-from volgauge.adapters.derive.normalize import read_row, read_seconds
 from volgauge.adapters.derive.protocol import DeriveProtocol
 from volgauge.adapters.listing import NEVER_NS, tell_changes
 from volgauge.adapters.pacing import Pacer
@@ -78,6 +77,10 @@ class DeriveAdapter:
         """What a refused catalog request means."""
         return refused(status, body)
 
+    def read_ahead(self, bodies: Mapping[str, bytes], now_ns: int) -> Iterator[None]:
+        """Read the bodies of `on_catalog` ahead, a piece at each step."""
+        return self._catalog.ahead(bodies, now_ns)
+
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
         """Read the listings: emit what came and what went, renew every connection's plan.
 
@@ -92,13 +95,14 @@ class DeriveAdapter:
         catalog = self._catalog
         held = frozenset(self._listing.coins)
         try:
-            is_whole = catalog.take(bodies, held)
+            is_whole = catalog.take(bodies, held, now_ns)
         finally:
             self._tell_maintenance(now_ns)
         if not is_whole:
             self.catalog_due_ns = now_ns
             return
         listed, refusals = self._read(now_ns)
+        catalog.turn()
         for reason in refusals:
             self._counts[f"rejected.listing_{reason}"] += 1
         self._apply(listed, now_ns)
@@ -116,19 +120,17 @@ class DeriveAdapter:
         refusals = list(self._catalog.refusals)
         launches, ends = [NEVER_NS], [NEVER_NS]
         for row in self._catalog.rows:
-            instrument = read_row(row, now_ns)
-            if isinstance(instrument, str):
-                refusals.append(instrument)
-                launch_ns = read_seconds(row.scheduled_activation)
-                if instrument == "coming" and launch_ns is not None:
-                    launches.append(launch_ns)
-                elif instrument == "inactive" and row.option_details is not None:
-                    ends.append(row.option_details.expiry * NANOS_PER_SECOND)
-            elif self._settings.assets and instrument.asset not in self._settings.assets:
+            if not isinstance(row, Instrument):
+                refusals.append(row.reason)
+                if row.launch_ns is not None:
+                    launches.append(row.launch_ns)
+                if row.end_ns is not None:
+                    ends.append(row.end_ns)
+            elif self._settings.assets and row.asset not in self._settings.assets:
                 refusals.append("asset")
             else:
-                listed[instrument.name] = instrument
-                ends.append(instrument.expiry_ns)
+                listed[row.name] = row
+                ends.append(row.expiry_ns)
         held = [option.instrument for option in self._listing.options.values()]
         check_not_lost(VENUE, held, listed.values(), now_ns, lambda option: option.asset)
         if self._end_ns <= now_ns:

@@ -1,16 +1,21 @@
 """Reads the bodies of a listing, which comes in pages, and of the incidents."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
+from msgspec import Struct
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.catalog import refused_by_status, require_body
 from volgauge.adapters.derive import messages
 from volgauge.adapters.derive.endpoints import MAX_PAGES, PAGE_ROWS, SEVERE, VENUE
 from volgauge.adapters.derive.messages import UNREADABLE
-from volgauge.adapters.derive.normalize import to_error
+from volgauge.adapters.derive.normalize import read_row, read_seconds, to_error
 from volgauge.adapters.derive.perpetuals import PERPETUALS
+from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.reader import RowReader
+from volgauge.domain.instrument import Instrument
+from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import (
     CatalogError,
     ProtocolViolation,
@@ -20,6 +25,17 @@ from volgauge.errors import (
 INCIDENTS = "incidents"
 ALL = "all"
 """Stands for the coins where none is named."""
+
+
+class Refused(Struct, frozen=True, gc=False):
+    """An option that is not for us."""
+
+    reason: str
+    launch_ns: int | None = None
+    """When it is launched, if that is to come."""
+    end_ns: int | None = None
+    """When it expires, if it is not traded any more until then."""
+
 
 _decode_body = msgspec.json.Decoder(messages.Body).decode
 _decode_page = msgspec.json.Decoder(messages.Page).decode
@@ -37,9 +53,10 @@ class Catalog:
     def __init__(self, coins: Iterable[str]) -> None:
         self._pages = dict.fromkeys(tuple(coins) or (ALL,), 1)
         """Coin to its pages, as far as known."""
-        self.rows: list[messages.InstrumentRow] = []
+        self.rows: list[Instrument | Refused] = []
         self.refusals: list[str] = []
-        """Why rows and bodies were left out."""
+        """Why bodies were left out."""
+        self._reader = RowReader(_split, _read_instrument, remembers=True)
         self.is_severe: bool | None = None
         """An incident stops us from using the venue; None while that is not known."""
 
@@ -55,12 +72,23 @@ class Catalog:
             ]
         return (*requests, PERPETUALS)
 
-    def take(self, bodies: Mapping[str, bytes], held: frozenset[str]) -> bool:
+    def ahead(self, bodies: Mapping[str, bytes], now_ns: int) -> Iterator[None]:
+        """Read the bodies of `take` ahead, a piece at each step."""
+        for name, body in bodies.items():
+            if ".options." in name:
+                yield from self._reader.ahead(name, body, now_ns)
+
+    def turn(self) -> None:
+        """A whole listing was taken: what it does not say any more is forgotten."""
+        self._reader.turn()
+
+    def take(self, bodies: Mapping[str, bytes], held: frozenset[str], now_ns: int) -> bool:
         """Read what was fetched; False when pages are missing, which are asked for next.
 
         Args:
             bodies: By the names of `requests`.
             held: Coins whose options we hold; the venue must know them.
+            now_ns: The instant.
 
         Raises:
             CatalogError: A listing cannot be read or is not whole, or a body is missing.
@@ -72,7 +100,7 @@ class Catalog:
         is_whole = True
         for coin, pages in list(self._pages.items()):
             try:
-                is_whole &= self._take_coin(bodies, coin, pages)
+                is_whole &= self._take_coin(bodies, coin, pages, now_ns)
             except CatalogError:
                 # One that does not exist (yet); the others do.
                 if len(self._pages) == 1 or coin in held or _refusal_of(bodies, coin) is None:
@@ -80,12 +108,13 @@ class Catalog:
                 self.refusals.append("currency")
         return is_whole
 
-    def _take_coin(self, bodies: Mapping[str, bytes], coin: str, asked: int) -> bool:
-        names: set[bytes] = set()
+    def _take_coin(self, bodies: Mapping[str, bytes], coin: str, asked: int, now_ns: int) -> bool:
+        seen: set[bytes] = set()
         count = 0
-        rows: list[messages.InstrumentRow] = []
+        rows: list[Instrument | Refused] = []
         for page in range(1, asked + 1):
-            part = _read_page(bodies, _name(coin, page))
+            name = _name(coin, page)
+            part = _read_page(name, require_body(VENUE, bodies, name))
             count, pages = part.pagination.count, max(1, part.pagination.num_pages)
             if pages > MAX_PAGES:
                 raise CatalogError(VENUE, f"{coin}: {pages} pages, more than {MAX_PAGES}")
@@ -93,15 +122,12 @@ class Catalog:
             if pages > asked:
                 return False
             # Above the last page the venue repeats the last one.
-            for raw in part.instruments if page <= pages else ():
-                names.add(bytes(raw))
-                try:
-                    rows.append(_decode_row(raw))
-                except UNREADABLE:
-                    self.refusals.append("schema")
-        if len(names) != count:
+            if page <= pages:
+                seen.update(map(bytes, part.instruments))
+                rows += self._reader.take(name, bodies[name], now_ns)
+        if len(seen) != count:
             # Something came or went between two pages.
-            raise CatalogError(VENUE, f"{coin}: expected {count} rows, received {len(names)}")
+            raise CatalogError(VENUE, f"{coin}: expected {count} rows, received {len(seen)}")
         self.rows += rows
         return True
 
@@ -135,14 +161,35 @@ def _read_body(bodies: Mapping[str, bytes], name: str) -> messages.Body:
     return _decode_body(require_body(VENUE, bodies, name))
 
 
-def _read_page(bodies: Mapping[str, bytes], name: str) -> messages.Page:
+def _read_page(name: str, body: bytes) -> messages.Page:
     try:
-        body = _read_body(bodies, name)
-        if body.error is not None:
-            raise _to_catalog_error(body.error, name)
-        return _decode_page(body.result)
+        answer = _decode_body(body)
+        if answer.error is not None:
+            raise _to_catalog_error(answer.error, name)
+        return _decode_page(answer.result)
     except UNREADABLE as error:
         raise CatalogError(VENUE, f"{name}: {error}") from error
+
+
+def _split(name: str, body: bytes) -> list[msgspec.Raw]:
+    return _read_page(name, body).instruments
+
+
+def _read_instrument(raw: msgspec.Raw, now_ns: int) -> tuple[Instrument | Refused, int]:
+    """An option is what it is until it ends; one refused now may be taken later."""
+    try:
+        row = _decode_row(raw)
+    except UNREADABLE:
+        return Refused("schema"), 0
+    found = read_row(row, now_ns)
+    if isinstance(found, Instrument):
+        ends_ns = read_seconds(row.scheduled_deactivation)
+        return found, min(found.expiry_ns, NEVER_NS if ends_ns is None else ends_ns)
+    if found == "coming":
+        return Refused(found, launch_ns=read_seconds(row.scheduled_activation)), 0
+    if found == "inactive" and row.option_details is not None:
+        return Refused(found, end_ns=row.option_details.expiry * NANOS_PER_SECOND), 0
+    return Refused(found), 0
 
 
 def _refusal_of(bodies: Mapping[str, bytes], coin: str) -> messages.Error | None:

@@ -1,12 +1,12 @@
 """OKX as one venue: the listings, and three websockets, each with a spare, that share them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.catalog import check_not_lost, refused_by_status, require_body
-from volgauge.adapters.listing import Changes, tell_changes
+from volgauge.adapters.listing import NEVER_NS, Changes, tell_changes
 from volgauge.adapters.okx import messages, perpetuals, plan
 from volgauge.adapters.okx.endpoints import (
     CATALOG_TYPE,
@@ -32,6 +32,7 @@ from volgauge.adapters.okx.normalize import (
 )
 from volgauge.adapters.okx.notifications import Maintenance
 from volgauge.adapters.okx.protocol import Hooks, OkxProtocol
+from volgauge.adapters.reader import RowReader
 from volgauge.adapters.role import Role
 from volgauge.domain.events import EventSink, OpenInterest
 from volgauge.domain.instrument import Instrument
@@ -74,6 +75,10 @@ class OkxAdapter:
         self._listing = Listing()
         self._catalog_ns = 0
         self._families: tuple[str, ...] = ()
+        self._readers: dict[str, tuple[Ticks | None, RowReader[Instrument | str]]] = {}
+        """By family, for as long as it has these price steps."""
+        self._interests = RowReader(_split, _read_interest, remembers=False)
+        self._volumes = RowReader(perpetuals.split_volumes, perpetuals.read_volume, remembers=False)
         hooks = Hooks(self._listing_changed, self._expire)
         ongoing: set[Maintenance] = set()
         roles = [Role[OkxProtocol](name) for name in plan.CONNECTIONS]
@@ -114,6 +119,21 @@ class OkxAdapter:
             return refused_by_status(VENUE, status)
         return _refusal(answer, f"HTTP {status}")
 
+    def read_ahead(self, bodies: Mapping[str, bytes], now_ns: int) -> Iterator[None]:
+        """Read the bodies of `on_catalog` ahead, a piece at each step."""
+        try:
+            ticks = self._read_bands(bodies)
+        except VenueError:
+            return
+        for name, body in bodies.items():
+            family, _, kind = name.partition(".")
+            if kind == "option" and family in ticks:
+                yield from self._reader(family, ticks[family]).ahead(name, body, now_ns)
+            elif kind == "interest":
+                yield from self._interests.ahead(name, body, now_ns)
+            elif kind == "tickers":
+                yield from self._volumes.ahead(name, body, now_ns)
+
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
         """Read the listings: emit what came and what went, renew every connection's plan.
 
@@ -136,13 +156,23 @@ class OkxAdapter:
             if self._is_refused(bodies, family, families):
                 refused.append("family")
                 continue
-            for row in _rows(bodies, f"{family}.option"):
-                self._read(row, ticks[family], now_ns, options, refused)
-            for row in _rows(bodies, f"{family}.interest"):
-                _read_interest(row, amounts, refused)
+            name = f"{family}.option"
+            reader = self._reader(family, ticks[family])
+            for instrument in reader.take(name, require_body(VENUE, bodies, name), now_ns):
+                self._sort_in(instrument, options, refused)
+            name = f"{family}.interest"
+            body = require_body(VENUE, bodies, name)
+            for interest in self._interests.take(name, body, now_ns):
+                if interest is None:
+                    refused.append("interest")
+                else:
+                    amounts[interest[0]] = interest[1]
         held = self._listing.instruments.values()
         check_not_lost(VENUE, held, options.values(), now_ns, family_of)
         self._families = families
+        self._readers = {f: known for f, known in self._readers.items() if f in families}
+        for _, reader in self._readers.values():
+            reader.turn()
         for reason in refused:
             self._counts[f"rejected.listing_{reason}"] += 1
         self._apply(self._listing.update(options), options, amounts, now_ns)
@@ -182,20 +212,17 @@ class OkxAdapter:
         answer = _read_body(bodies, f"{family}.option")
         return answer.code != OK and isinstance(_refusal(answer, family), CatalogError)
 
-    def _read(
-        self,
-        row: msgspec.Raw,
-        ticks: Ticks | None,
-        now_ns: int,
-        options: dict[str, Instrument],
-        refused: list[str],
+    def _reader(self, family: str, ticks: Ticks | None) -> RowReader[Instrument | str]:
+        """What a row means depends on the price steps of its family too."""
+        known = self._readers.get(family)
+        if known is None or known[0] != ticks:
+            known = self._readers[family] = (ticks, _instrument_reader(ticks))
+        return known[1]
+
+    def _sort_in(
+        self, instrument: Instrument | str, options: dict[str, Instrument], refused: list[str]
     ) -> None:
         """Take one option in, or say why not."""
-        try:
-            instrument = read_row(_decode_row(row), ticks, now_ns)
-        except UNREADABLE:
-            refused.append("schema")
-            return
         if isinstance(instrument, str):
             refused.append(instrument)
         elif self._settings.assets and instrument.asset not in self._settings.assets:
@@ -232,7 +259,9 @@ class OkxAdapter:
     def _tell_facts(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
         """Volumes and perpetuals."""
         listing, counts = self._listing, self._counts
-        volume = perpetuals.read_volumes(bodies, listing.families, listing.routes, now_ns, counts)
+        volume = perpetuals.read_volumes(
+            bodies, self._volumes, listing.families, listing.routes, now_ns, counts
+        )
         if volume is not None:
             self._sink.event(volume)
         assets = {asset for asset, _ in listing.families.values()}
@@ -271,14 +300,22 @@ class OkxAdapter:
 
 
 def _read_body(bodies: Mapping[str, bytes], name: str) -> messages.Body:
+    return _decode(name, require_body(VENUE, bodies, name))
+
+
+def _decode(name: str, body: bytes) -> messages.Body:
     try:
-        return _decode_body(require_body(VENUE, bodies, name))
+        return _decode_body(body)
     except UNREADABLE as error:
         raise CatalogError(VENUE, f"{name}: {error}") from error
 
 
 def _rows(bodies: Mapping[str, bytes], name: str) -> list[msgspec.Raw]:
-    answer = _read_body(bodies, name)
+    return _split(name, require_body(VENUE, bodies, name))
+
+
+def _split(name: str, body: bytes) -> list[msgspec.Raw]:
+    answer = _decode(name, body)
     if answer.code != OK:
         raise _refusal(answer, name)
     return answer.data
@@ -292,15 +329,25 @@ def _refusal(answer: messages.Body, where: str) -> VenueError:
     return mapped
 
 
-def _read_interest(row: msgspec.Raw, amounts: dict[str, float], refused: list[str]) -> None:
-    """Contracts outstanding of one option."""
+def _instrument_reader(ticks: Ticks | None) -> RowReader[Instrument | str]:
+    def read(row: msgspec.Raw, now_ns: int) -> tuple[Instrument | str, int]:
+        """An option is what it is until it expires; one refused now may be taken later."""
+        try:
+            instrument = read_row(_decode_row(row), ticks, now_ns)
+        except UNREADABLE:
+            return "schema", 0
+        if isinstance(instrument, str):
+            return instrument, 0
+        return instrument, instrument.expiry_ns
+
+    return RowReader(_split, read, remembers=True)
+
+
+def _read_interest(row: msgspec.Raw, _now_ns: int) -> tuple[tuple[str, float] | None, int]:
+    """Contracts outstanding of one option; None where that cannot be read."""
     try:
         interest = _decode_interest(row)
     except UNREADABLE:
-        refused.append("interest")
-        return
+        return None, NEVER_NS
     contracts = read_number(interest.oi)
-    if contracts >= 0.0:
-        amounts[interest.inst_id] = contracts
-    else:
-        refused.append("interest")
+    return (interest.inst_id, contracts) if contracts >= 0.0 else None, NEVER_NS

@@ -12,15 +12,20 @@ import msgspec
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.facts import is_amount, read_number, tell_perpetual, tell_volume
+from volgauge.adapters.listing import NEVER_NS
 from volgauge.adapters.okx import messages
 from volgauge.adapters.okx.endpoints import OK, SWAP_CURRENCIES, VENUE
 from volgauge.adapters.okx.messages import UNREADABLE
 from volgauge.adapters.okx.normalize import read_millis
+from volgauge.adapters.reader import RowReader
 from volgauge.domain.events import PerpetualState, TradedVolume
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_HOUR, NANOS_PER_MILLI
+from volgauge.errors import CatalogError, VenueError
 
 INTEREST = "swap.interest"
+Volume = tuple[str, float | None] | None
+"""Name of an option and its contracts of 24 hours; None: the row cannot be read."""
 
 T = TypeVar("T")
 
@@ -49,6 +54,7 @@ def requests(families: Iterable[str], assets: Iterable[Asset]) -> tuple[RestRequ
 
 def read_volumes(
     bodies: Mapping[str, bytes],
+    reader: RowReader[Volume],
     families: Iterable[str],
     routes: Mapping[str, tuple[int, float]],
     received_ns: int,
@@ -56,22 +62,58 @@ def read_volumes(
 ) -> TradedVolume | None:
     """Volume of the options that are listed: contracts of 24 hours times the contract size.
 
-    What makes no sense is counted as `rejected.volume`, a body as `rejected.volume_body` or
-    `missing.volume`.
+    What makes no sense is counted as `rejected.volume`, a row as `rejected.volume_row`, a body as
+    `rejected.volume_body` or `missing.volume`.
     """
     amounts: dict[int, float] = {}
     for family in families:
-        body = bodies.get(f"{family}.tickers")
-        for row in _rows(body, _decode_volume, "volume", counts):
-            contracts = read_number(row.vol_24h)
-            if row.inst_id not in routes or contracts is None:
+        name = f"{family}.tickers"
+        body = bodies.get(name)
+        if body is None:
+            counts["missing.volume"] += 1
+            continue
+        try:
+            rows = reader.take(name, body, received_ns)
+        except VenueError:
+            counts["rejected.volume_body"] += 1
+            continue
+        for row in rows:
+            if row is None:
+                counts["rejected.volume_row"] += 1
                 continue
-            slot, size = routes[row.inst_id]
+            route, contracts = routes.get(row[0]), row[1]
+            if route is None or contracts is None:
+                continue
+            slot, size = route
             if is_amount(contracts * size):
                 amounts[slot] = contracts * size
             else:
                 counts["rejected.volume"] += 1
     return tell_volume(VENUE, amounts, received_ns) if amounts else None
+
+
+def split_volumes(name: str, body: bytes) -> list[msgspec.Raw]:
+    """The rows of `{family}.tickers`.
+
+    Raises:
+        CatalogError: There are none: the body cannot be read, or is a refusal.
+    """
+    try:
+        answer = _decode_body(body)
+    except UNREADABLE as error:
+        raise CatalogError(VENUE, f"{name}: {error}") from error
+    if answer.code != OK:
+        raise CatalogError(VENUE, f"{name}: {answer.code}")
+    return answer.data
+
+
+def read_volume(row: msgspec.Raw, _now_ns: int) -> tuple[Volume, int]:
+    """One row of `{family}.tickers`, for a RowReader."""
+    try:
+        volume = _decode_volume(row)
+    except UNREADABLE:
+        return None, NEVER_NS
+    return (volume.inst_id, read_number(volume.vol_24h)), NEVER_NS
 
 
 def read_perpetuals(
