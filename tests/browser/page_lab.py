@@ -28,6 +28,8 @@ from volgauge.surface.surface import Surface
 
 TENORS = {"7d": -2.0, "14d": -1.2, "30d": 0.0, "60d": 0.8, "90d": 1.4, "180d": 2.0}
 """Constant tenors and how far their readings lie from the 30-day one."""
+PARTS = {"30d.bid": -0.8, "30d.ask": 0.8, "30d.deribit": 0.3, "30d.okx:USDC": -0.3}
+"""Of the headline, likewise."""
 RESOLUTIONS = (1, 60, 3_600, 86_400)
 
 
@@ -75,8 +77,9 @@ class Stage:
         return {"asset": query.asset, "series": query.series, "candles": candles}
 
     async def held(self, asset: str) -> dict[str, tuple[int, ...]]:
-        """Every tenor at every resolution, of BTC and ETH alone."""
-        return dict.fromkeys(TENORS, self.resolutions) if asset in {"BTC", "ETH"} else {}
+        """Every tenor and part at every resolution, of BTC and ETH alone."""
+        kept = [*TENORS, *PARTS]
+        return dict.fromkeys(kept, self.resolutions) if asset in {"BTC", "ETH"} else {}
 
     def books(self, asset: str) -> list[tuple[str, Surface]]:
         """The one option book of the market."""
@@ -126,7 +129,7 @@ def market_lab() -> Lab:
 
 def wave(series: str, at: int, step: int) -> float:
     """The made-up past of a series."""
-    return 52.0 + TENORS[series] + sin(at / step / 9)
+    return 52.0 + {**TENORS, **PARTS}[series] + sin(at / step / 9)
 
 
 def everything(seq: int, *, assets: tuple[str, ...] = ("BTC", "ETH")) -> list[Record]:

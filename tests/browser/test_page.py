@@ -95,6 +95,48 @@ async def test_every_panel_draws_and_nothing_complains(browser: Browser) -> None
         assert await shown.complaints() == []
 
 
+OLDER_HALF = """async (toggle) => {
+    const { paint, venueColour } = await import("/page/theme.js");
+    const brush = new OffscreenCanvas(1, 1).getContext("2d");
+    brush.fillStyle = toggle === "#show-band" ? paint().area : venueColour("okx:USDC");
+    brush.fillRect(0, 0, 1, 1);
+    const wanted = brush.getImageData(0, 0, 1, 1).data;
+    const all = [...document.querySelectorAll("#chart canvas")];
+    const [{ width, height }] = all.sort((a, b) => b.width - a.width);
+    let found = 0;
+    for (const canvas of all.filter((one) => one.width === width)) {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, width / 2, height);
+        for (let i = 0; i < data.length; i += 4) {
+            found += wanted.every((value, part) => Math.abs(value - data[i + part]) < 12);
+        }
+    }
+    return found;
+}"""
+"""Points in the colour of the band or of a venue, in the older half of the chart."""
+
+
+@pytest.mark.parametrize("toggle", ["#show-band", "#show-venues"])
+async def test_the_band_and_the_venues_reach_back_before_the_page(
+    browser: Browser, toggle: str
+) -> None:
+    """What is stored of them is drawn where this page saw nothing, and goes when switched off."""
+    async with on_stage(lab=market_lab()) as stage:
+        stage.run(0.3)
+        shown = await open_page(browser, stage.url, 1280, 900, hash="#BTC")
+        await shown.page.click('[data-frame="1m"]')
+        await shown.shows("#chart-note", "Stored candles, band and venues")
+        is_on = await shown.page.get_attribute(toggle, "aria-pressed") == "true"
+        seen = {}
+        for state in (is_on, not is_on):
+            await asyncio.sleep(0.8)
+            seen[state] = await shown.page.evaluate(OLDER_HALF, toggle)
+            await shown.page.click(toggle)
+
+        assert seen[True] > 100
+        assert seen[False] < seen[True] / 10
+        assert await shown.complaints() == []
+
+
 async def test_a_reading_that_is_missing_says_why(browser: Browser) -> None:
     """A dash, never a number, and the reason of the record beside it."""
     async with on_stage() as stage:

@@ -10,10 +10,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from fakes.records import index_value
 from volgauge.domain.history import RESOLUTIONS_SECONDS, Candle, CandleSeries
-from volgauge.domain.index import Source, Status
+from volgauge.domain.index import Source, Status, VenueValue
+from volgauge.domain.instrument import Venue
 from volgauge.history import keeper as keeping
 from volgauge.history.keeper import HistoryKeeper
 from volgauge.history.store import HistoryStore, NoHistory
@@ -22,6 +24,8 @@ from volgauge.settings import HistorySettings
 SECOND = 1_000_000_000
 DAY = 86_400
 START = 20_000 * DAY
+BOOKS = len(index_value(1).venues)
+"""Of a record, each with minutes of its own."""
 
 
 @asynccontextmanager
@@ -84,6 +88,36 @@ async def test_the_headline_has_seconds_the_others_minutes(tmp_path: Path) -> No
     )
     expected = (Candle(START, 50.0, 51.0, 49.0, 49.0), Candle(START + 60, 52.0, 52.0, 52.0, 52.0))
     assert [found.candles for found in minutes] == [expected, expected]
+
+
+async def test_the_headline_s_band_and_books_are_kept_beside_it(tmp_path: Path) -> None:
+    """Edges by second, books by minute; none where the record repeats, or the book has none."""
+    okx = VenueValue(value=50.4, weight=0.0, state="out")
+    gone = VenueValue(value=None, weight=0.0, state="down")
+    first = replace(
+        index_value(1, value=50.0, status=Status.OK, computed_ns=START * SECOND),
+        bid=49.5,
+        ask=50.5,
+        venues={Venue("okx"): okx, Venue("deribit:USDC"): gone},
+    )
+    async with keeping_in(tmp_path / "h.db") as keeper:
+        keeper.take(first)
+        keeper.take(replace(first, bid=49.6, computed_ns=(START + 1) * SECOND))
+        halted = replace(first, status=Status.HALTED, computed_ns=(START + 2) * SECOND)
+        keeper.take(halted)
+        keeper.take(replace(halted, computed_ns=(START + 61) * SECOND))
+        keeper.take(replace(first, tenor_days=7.0, computed_ns=(START + 62) * SECOND))
+        await keeper.write()
+        found = {
+            series: (await candles(keeper, seconds, series)).candles
+            for series, seconds in (("30d.bid", 1), ("30d.ask", 60), ("30d.okx", 60))
+        }
+        held = await keeper.held("BTC")
+
+    assert [(c.opened_s - START, c.close) for c in found["30d.bid"]] == [(0, 49.5), (1, 49.6)]
+    assert found["30d.ask"] == (Candle(START, 50.5, 50.5, 50.5, 50.5),)
+    assert found["30d.okx"] == (Candle(START, 50.4, 50.4, 50.4, 50.4),)
+    assert set(held) == {"30d", "30d.bid", "30d.ask", "30d.okx"}
 
 
 @pytest.mark.parametrize("seconds", RESOLUTIONS_SECONDS)
@@ -179,7 +213,7 @@ async def test_old_candles_are_forgotten_by_resolution(tmp_path: Path) -> None:
     assert kept[60][0].opened_s == START + 7200 - 3600
     assert kept[300][0].opened_s == START
     assert len(other.candles) == 360
-    assert pruned == 357 + 60
+    assert pruned == 3 * (357 + 60) + BOOKS * 60
 
 
 @pytest.mark.parametrize(
@@ -269,7 +303,7 @@ async def test_what_waits_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyP
         found = await candles(keeper, 1)
 
     assert [one.opened_s - START for one in found.candles] == list(range(15, 25))
-    assert keeper.stats.lost == 15
+    assert keeper.stats.lost == 3 * 15  # the value and the two edges of its band
 
 
 async def test_a_stop_during_a_write_loses_nothing(

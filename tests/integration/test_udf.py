@@ -51,6 +51,7 @@ async def test_every_tenor_of_every_asset_is_a_symbol(tmp_path: Path) -> None:
         lab.hub.offer(record_now(50.0, tenor_days=7.0))
         await lab.keeper.fill({("SOL", "90d", 60): flat(2, seconds=60)})
         await lab.keeper.fill({("SOL", "price", 60): flat(2, seconds=60)})
+        await lab.keeper.fill({("SOL", "30d.bid", 60): flat(2, seconds=60)})
         found = await answer(lab, "/udf/search?query=&type=&exchange=&limit=30")
         ours = await answer(lab, "/udf/search?query=sol&limit=30")
         words = await answer(lab, "/udf/search?query=btc+7-day")

@@ -7,7 +7,16 @@ from collections.abc import Mapping
 import structlog
 from msgspec import Struct
 
-from volgauge.domain.history import RESOLUTIONS_SECONDS, Candle, CandleSeries, observed
+from volgauge.domain.history import (
+    ASK,
+    BID,
+    RESOLUTIONS_SECONDS,
+    Candle,
+    CandleSeries,
+    observed,
+    part_of,
+    parts,
+)
 from volgauge.domain.index import IndexValue, Source, SurfaceValue, tenor_label
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.history.candles import PRICE, CandleBuilder
@@ -15,6 +24,7 @@ from volgauge.history.store import HistoryStore
 from volgauge.settings import HistorySettings
 
 HEADLINE_RESOLUTION_SECONDS = 1
+"""Of the headline and of its band."""
 RESOLUTION_SECONDS = 60
 """Of every other series."""
 WRITE_SECONDS = 5.0
@@ -59,7 +69,7 @@ class HistoryKeeper:
             store: Not open yet.
             source: Of the records; no other is read or pruned.
             settings: How long candles are kept; None is the default.
-            headline: Series that has candles of a second.
+            headline: Series that has candles of a second, a band and the venues beside it.
         """
         self.stats = HistoryStats()
         self._store = store
@@ -84,10 +94,18 @@ class HistoryKeeper:
     def take(self, record: IndexValue | SurfaceValue) -> None:
         """Add one record; a repeated or missing value adds nothing."""
         if isinstance(record, IndexValue):
-            series = (record.asset, tenor_label(record.tenor_days))
-            self._add(series, record.computed_ns, observed(record))
+            asset, tenor = record.asset, tenor_label(record.tenor_days)
+            if tenor != self._headline:
+                self._add((asset, tenor), record.computed_ns, observed(record), RESOLUTION_SECONDS)
+                return
+            fine = HEADLINE_RESOLUTION_SECONDS
+            self._add((asset, tenor), record.computed_ns, observed(record), fine)
+            for part, value in parts(record):
+                width = fine if part in {BID, ASK} else RESOLUTION_SECONDS
+                self._add((asset, part_of(tenor, part)), record.computed_ns, value, width)
         else:
-            self._add((record.asset, PRICE), record.computed_ns, record.index_price)
+            price = (record.asset, PRICE)
+            self._add(price, record.computed_ns, record.index_price, RESOLUTION_SECONDS)
 
     async def run(self) -> None:
         """Write every few seconds until cancelled, and the unfinished candles then."""
@@ -193,12 +211,12 @@ class HistoryKeeper:
             self.stats.failed += 1
             log.exception("history.prune_failed", error=str(error))
 
-    def _add(self, series: _Series, instant_ns: int, value: float | None) -> None:
+    def _add(
+        self, series: _Series, instant_ns: int, value: float | None, resolution_seconds: int
+    ) -> None:
         builder = self._builders.get(series)
         if builder is None:
-            is_headline = series[1] == self._headline
-            resolution = HEADLINE_RESOLUTION_SECONDS if is_headline else RESOLUTION_SECONDS
-            builder = self._builders[series] = CandleBuilder(resolution)
+            builder = self._builders[series] = CandleBuilder(resolution_seconds)
         self._seen_ns[series] = instant_ns
         closed = builder.add(instant_ns, value)
         if closed is not None:

@@ -16,6 +16,8 @@ from volgauge.domain.units import parse_instant
 
 NAME = re.compile(r"[A-Za-z0-9]{1,16}")
 TENOR = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?d")
+SERIES = re.compile(rf"price|{TENOR.pattern}(\.{NAME.pattern}(:{NAME.pattern})?)?")
+"""What candles are kept of: a tenor, a part of the headline (`30d.bid`, `30d.okx`), the price."""
 SEQ = re.compile(r"[0-9]{1,18}")
 INSTANT = re.compile(
     r"[0-9]{1,19}(\.[0-9]{1,9})?"

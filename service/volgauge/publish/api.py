@@ -16,6 +16,7 @@ from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.publish.answers import (
     NAME,
     SEQ,
+    SERIES,
     TENOR,
     ApiError,
     check,
@@ -168,9 +169,7 @@ class Api:
         if self._history is None:
             raise ApiError(404, "no_history", "this server keeps no history (history.path)")
         asset = check(NAME, request.match_info["asset"], "asset")
-        series = request.match_info["series"]
-        if series != "price":
-            check(TENOR, series, "tenor")
+        series = check(SERIES, request.match_info["series"], "series")
         end_ns, start_ns = read_instant(request, "to"), read_instant(request, "from")
         if end_ns is None:
             end_ns = self._clock.wall_ns() + NANOS_PER_SECOND

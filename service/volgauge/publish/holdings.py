@@ -9,7 +9,7 @@ from aiohttp import web
 from volgauge.publish.answers import NAME, check, raw_answer
 
 Holdings: TypeAlias = Callable[[str], Awaitable[Mapping[str, Sequence[int]]]]
-"""Resolutions in seconds by series (`30d`, `price`) of an asset; empty: nothing is stored."""
+"""Resolutions in seconds by series (`30d`, `30d.bid`, `price`) of an asset; empty: nothing."""
 
 
 class HoldingsDesk:

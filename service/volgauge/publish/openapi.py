@@ -17,7 +17,7 @@ from volgauge.domain.evidence import EvidenceBundle
 from volgauge.domain.history import MAX_CANDLES, RESOLUTIONS_SECONDS, CandleSeries
 from volgauge.domain.index import IndexValue, SurfaceValue
 from volgauge.publish import shapes, udf
-from volgauge.publish.answers import INSTANT, NAME, TENOR
+from volgauge.publish.answers import INSTANT, NAME, SERIES, TENOR
 from volgauge.publish.dropin_params import MAX_MILLIS, VolatilityData
 from volgauge.publish.dropin_params import RESOLUTIONS as DVOL_RESOLUTIONS
 from volgauge.publish.dropin_rpc import Envelope
@@ -76,7 +76,7 @@ def _text(pattern: re.Pattern[str], example: str) -> Schema:
 PATH: dict[str, Schema] = {
     "asset": _text(NAME, "BTC"),
     "tenor": _text(TENOR, "30d"),
-    "series": _text(re.compile(rf"price|{TENOR.pattern}"), "30d"),
+    "series": _text(SERIES, "30d"),
     "seq": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1, "examples": [4711]},
     "name": {"type": "string", "minLength": 1},
 }

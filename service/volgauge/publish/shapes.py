@@ -69,7 +69,8 @@ class Holdings(Struct, frozen=True):
 
     asset: str
     series: dict[str, list[int]]
-    """Resolutions in seconds by series (`30d`, `price`); empty: nothing is stored."""
+    """Resolutions in seconds by series: a tenor, the `price`, a part of the headline (`30d.bid`,
+    `30d.okx`); empty: nothing is stored."""
 
 
 class Health(Struct, frozen=True):

@@ -18,7 +18,7 @@ from volgauge.domain.channels import Kind
 from volgauge.domain.history import MAX_CANDLES, Candle
 from volgauge.domain.index import index_code
 from volgauge.domain.units import NANOS_PER_SECOND
-from volgauge.publish.answers import ApiError, raw_answer
+from volgauge.publish.answers import TENOR, ApiError, raw_answer
 from volgauge.publish.api import CandleReader, HistoryQuery
 from volgauge.publish.hub import Hub
 
@@ -264,7 +264,7 @@ class Udf:
         }
         for asset, series in stored.items():
             for label, seconds in series.items():
-                if label.endswith("d"):
+                if TENOR.fullmatch(label):
                     names = tuple(name for name, each in RESOLUTIONS.items() if each in seconds)
                     known.setdefault((asset, float(label.removesuffix("d"))), names)
         return [Symbol(*key, names) for key, names in sorted(known.items())]

@@ -1,5 +1,5 @@
 // Candles for the chart: those that the server stored, and the last hour as this page saw it.
-import { candles as fetchCandles } from "./fetch.js";
+import { candles as fetchCandles, held } from "./fetch.js";
 import { model, nowMs } from "./model.js";
 
 // Width of a candle and how far back the chart goes, in seconds: it holds a bounded number of bars.
@@ -10,13 +10,17 @@ export const FRAMES = {
   "1d": { seconds: 86_400, span: 2 * 366 * 86_400 },
 };
 
+const HEADLINE = "30d";
+const EDGES = ["bid", "ask"]; // parts of the headline; the others are books
+
 const stored = new Map(); // "BTC 1m" -> {candles, isThere}
+const storedParts = new Map(); // "BTC 1m" -> Map of part (bid, ask, a book) -> Map of time -> close
 
 // Loads what is stored; true when the chart should be drawn anew.
 export async function load(asset, frame) {
   const { seconds, span } = FRAMES[frame];
   const now = nowMs() / 1000;
-  const found = await fetchCandles(asset, "30d", now - span, now + seconds, seconds);
+  const found = await fetchCandles(asset, HEADLINE, now - span, now + seconds, seconds);
   const known = stored.get(`${asset} ${frame}`);
   stored.set(`${asset} ${frame}`, { candles: found ?? known?.candles ?? [], isThere: found !== null });
   return found !== null;
@@ -82,8 +86,47 @@ function joined(before, after) {
   return bar(after.time, before.open, Math.max(before.high, after.high), Math.min(before.low, after.low), after.close);
 }
 
-// What the samples say at each step: the band's and the venues' last points.
-export function overlays(asset, frame, from = begin(frame)) {
+// Loads what is stored of the band, or with `isVenues` of the books; true when there is something new.
+export async function loadParts(asset, frame, isVenues) {
+  const { seconds, span } = FRAMES[frame];
+  const from = nowMs() / 1000 - span;
+  const names = Object.keys(await held(asset))
+    .filter((name) => name.startsWith(`${HEADLINE}.`))
+    .filter((name) => isVenues !== EDGES.includes(name.slice(HEADLINE.length + 1)));
+  const found = await Promise.all(names.map((name) => fetchCandles(asset, name, from, from + span + seconds, seconds)));
+  const parts = storedParts.get(`${asset} ${frame}`) ?? new Map();
+  storedParts.set(`${asset} ${frame}`, parts);
+  names.forEach((name, i) => {
+    if (found[i]) parts.set(name.slice(HEADLINE.length + 1), new Map(found[i].map((one) => [one.opened_s, one.close])));
+  });
+  return found.some((one) => one?.length);
+}
+
+// The band's and the venues' last points of each step: those that are stored, then the samples'.
+export function overlays(asset, frame) {
+  const { seconds } = FRAMES[frame];
+  const from = begin(frame);
+  const { band, venues } = liveOverlays(asset, frame, from);
+  const parts = storedParts.get(`${asset} ${frame}`) ?? new Map();
+  const closesOf = (part) => [...(parts.get(part) ?? [])].filter(([time]) => time >= from);
+  const upper = new Map(closesOf("ask"));
+  for (const [time, low] of closesOf("bid")) {
+    if (upper.has(time) && !band.has(time)) band.set(time, { time, low, high: upper.get(time) });
+  }
+  for (const part of parts.keys()) {
+    if (EDGES.includes(part)) continue;
+    if (!venues.has(part)) venues.set(part, new Map());
+    const line = venues.get(part);
+    for (const [time, value] of closesOf(part)) if (!line.has(time)) line.set(time, { time, value });
+  }
+  return {
+    band: unbridged(band, seconds),
+    venues: new Map([...venues].map(([part, line]) => [part, unbridged(line, seconds)])),
+  };
+}
+
+// What the samples alone say from a time on: Maps of time -> point.
+export function liveOverlays(asset, frame, from) {
   const samples = model.samples.get(asset);
   const { seconds } = FRAMES[frame];
   const band = new Map();
@@ -98,5 +141,14 @@ export function overlays(asset, frame, from = begin(frame)) {
       venues.get(label).set(time, Number.isNaN(values[at]) ? { time } : { time, value: values[at] });
     }
   }
-  return { band: [...band.values()], venues };
+  return { band, venues };
+}
+
+// Ascending points; where a step is missing an empty one, or the chart would draw across the gap.
+function unbridged(points, seconds) {
+  const sorted = [...points.values()].sort((a, b) => a.time - b.time);
+  return sorted.flatMap((point, i) => {
+    const before = sorted[i - 1]?.time ?? point.time;
+    return point.time - before > seconds ? [{ time: before + seconds }, point] : [point];
+  });
 }

@@ -3,7 +3,7 @@ import {
   CandlestickSeries, CrosshairMode, LineSeries, createChart, createSeriesMarkers,
 } from "./vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { BandSeries } from "./band_series.js";
-import { FRAMES, hasStored, history, load, newest, overlays } from "./candles.js";
+import { FRAMES, hasStored, history, liveOverlays, load, loadParts, newest, overlays } from "./candles.js";
 import { clickCursor, cursors, onCursors, setCursor } from "./cursors.js";
 import { $, press, put } from "./dom.js";
 import { clockTime, dateTime, points } from "./format.js";
@@ -79,6 +79,7 @@ export function toggleVenues() {
   shown.venues = !shown.venues;
   press([$("show-venues")], () => shown.venues);
   rebuild(false);
+  if (shown.venues) reloadParts();
 }
 
 async function reload() {
@@ -88,6 +89,14 @@ async function reload() {
   if (isNew && shown.asset === asset && shown.frame === frame) rebuild(shown.bars.length < 2 || !shown.isSettled);
   if (isNew) shown.isSettled = true;
   describe();
+  await reloadParts();
+}
+
+// The band, and the venues while they are shown.
+async function reloadParts() {
+  const { asset, frame } = shown;
+  const found = await Promise.all([loadParts(asset, frame, false), shown.venues && loadParts(asset, frame, true)]);
+  if (found.some(Boolean) && shown.asset === asset && shown.frame === frame) rebuild(false);
 }
 
 // Everything anew: another asset, another candle, or bars that are too old to keep.
@@ -105,7 +114,7 @@ function rebuild(isNewRange) {
     chart.removeSeries(series);
     venueSeries.delete(label);
   }
-  if (shown.venues) for (const [label, line] of venues) venueLine(label).setData([...line.values()]);
+  if (shown.venues) for (const [label, line] of venues) venueLine(label).setData(line);
   if (isNewRange) {
     shown.isSettled = false;
     const count = shown.bars.length;
@@ -141,8 +150,8 @@ export function drawChart() {
   } else shown.bars[shown.bars.length - 1] = bar;
   shown.last = bar.time;
   candleSeries.update(bar);
-  const { band, venues } = overlays(shown.asset, shown.frame, bar.time);
-  if (band.length) bandSeries.update(band.at(-1));
+  const { band, venues } = liveOverlays(shown.asset, shown.frame, bar.time);
+  for (const point of band.values()) bandSeries.update(point);
   if (shown.venues) {
     for (const [label, line] of venues) for (const point of line.values()) venueLine(label).update(point);
   }
@@ -169,10 +178,9 @@ function readOut() {
 }
 
 function describe() {
-  const isKept = hasStored(shown.asset, shown.frame);
   const first = model.samples.get(shown.asset);
   const since = first?.length ? clockTime(first.second[first.place(0)] * 1000) : "now";
-  note(isKept ? `Stored candles; band and venues since ${since} UTC, when this page was opened.` : `No stored candles of this width: what this page saw since ${since} UTC.`);
+  note(hasStored(shown.asset, shown.frame) ? "Stored candles, band and venues; times in UTC." : `No stored candles of this width: what this page saw since ${since} UTC.`);
 }
 
 const note = (text) => text && put($("chart-note"), text);
