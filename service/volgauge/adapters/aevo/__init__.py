@@ -1,0 +1,1 @@
+"""Aevo: one public websocket, the tops of a whole chain by one channel."""
