@@ -113,7 +113,7 @@ class HistorySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     path: str = ""
     """SQLite file; empty keeps no history (the demo keeps its own, separate one)."""
     keep_1s_days: Days = 2.0
-    """Only the headline tenor has candles of a second. 0 keeps for ever, here and below."""
+    """Only the headline and its band have candles of a second. 0 keeps for ever, here and below."""
     keep_1m_days: Days = 90.0
     keep_5m_days: Days = 400.0
     keep_15m_days: Days = 400.0

@@ -132,7 +132,7 @@ async def test_the_band_and_the_venues_reach_back_before_the_page(
             seen[state] = await shown.page.evaluate(OLDER_HALF, toggle)
             await shown.page.click(toggle)
 
-        assert seen[True] > 100
+        assert seen[True] > 20  # of a line one point wide few are full in colour
         assert seen[False] < seen[True] / 10
         assert await shown.complaints() == []
 
