@@ -453,10 +453,13 @@ class Service:
 
     async def _read_off(self, readings: Readings) -> None:
         """One short job at a time: a tick of the index never waits for more than one."""
+        pause_ns = JOB_NS
         while True:
-            await asyncio.sleep(JOB_NS / NANOS_PER_SECOND)
+            due_ns = self.clock.monotonic_ns() + pause_ns
+            await asyncio.sleep(pause_ns / NANOS_PER_SECOND)
             if self._warm and not self.is_ending:
-                readings.step(self.clock.wall_ns())
+                late_ns = self.clock.monotonic_ns() - due_ns
+                pause_ns = readings.step(self.clock.wall_ns(), late_ns)
 
     def _note_job(self, now_ns: int) -> None:
         if self.recorder is not None:

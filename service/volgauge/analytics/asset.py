@@ -35,9 +35,13 @@ from volgauge.domain.analytics import (
 from volgauge.domain.events import Coverage, PerpetualState
 from volgauge.domain.index import IndexValue, Source, Status, SurfaceValue, tenor_label
 from volgauge.domain.instrument import Asset, BookKey, Venue
+from volgauge.domain.units import NANOS_PER_MILLI
 from volgauge.settings import AnalyticsSettings
 from volgauge.surface.label import book_label
 from volgauge.surface.surface import Surface
+
+LOOK_NS = 150 * NANOS_PER_MILLI
+"""Between two looks at the order flow, at least: every second surface."""
 
 _WEIGHED = frozenset({Status.OK, Status.SINGLE_VENUE, Status.DEGRADED, Status.GUARD})
 """With any other status the weights of the record are of another time than the books."""
@@ -118,8 +122,6 @@ class AssetReader:
         """`term` of the newest surface record."""
         self.value: AnalyticsValue | None = None
         """The newest record that was made."""
-        self.is_changed = False
-        """Something a record carries is newer than the newest record."""
         self._settings = settings
         self._tenors_days = tenors_days
         self._headline_days = headline_days
@@ -140,6 +142,7 @@ class AssetReader:
         """Begin all states anew from what history tells."""
         self._term_watch = TermWatch()
         self._flow = FlowMeter()
+        self._looked_ns = 0
         self._realized = RealizedState()
         self._premium = PremiumState()
         self._level = LevelState()
@@ -158,9 +161,8 @@ class AssetReader:
             self.headline = record
 
     def take_surface(self, record: SurfaceValue) -> None:
-        """Note that the surface was published: there is something new to read."""
+        """Note a record of the surface."""
         self.term = record.term
-        self.is_changed = True
 
     def tick(self, now_ns: int) -> None:
         """Look at the price and the index; a few times a second."""
@@ -189,7 +191,6 @@ class AssetReader:
         ]
         self._leverage.observe(states, now_ns)
         self._leveraged = self._leverage.reading(now_ns)
-        self.is_changed = True
 
     def read_realized(self, now_ns: int) -> Jump | None:
         """Renew what the past of price and index tells; a jump of the price when there was one."""
@@ -200,7 +201,6 @@ class AssetReader:
         regime, regime_missing = self._regime.observe(value, level.percentile, now_ns)
         missing = {**missing, **premium_missing, **level_missing, **regime_missing}
         self._of_past = _OfPast(realized, premium, level, regime, missing)
-        self.is_changed = True
         return self._realized.latest_jump(now_ns)
 
     def read(self, headline: IndexValue, source: Source, now_ns: int) -> AnalyticsValue:
@@ -219,7 +219,9 @@ class AssetReader:
             raise RuntimeError("expected interest and realised volatility to be read first")
         leverage, leverage_missing = leveraged
         books = self._books()
-        self._flow.observe(books, now_ns)
+        if now_ns - self._looked_ns >= LOOK_NS:
+            self._looked_ns = now_ns
+            self._flow.observe(books, now_ns)
         flow, flow_missing = self._flow.reading(now_ns)
         value = judged_value(headline)
         scaling, scaling_missing = self._scaling.observe(
@@ -254,7 +256,6 @@ class AssetReader:
         if inverted is None:
             missing["inverted"] = lack
         self._seq += 1
-        self.is_changed = False
         self.value = AnalyticsValue(
             asset=self.asset,
             seq=self._seq,

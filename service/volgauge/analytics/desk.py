@@ -3,6 +3,7 @@
     take(record)              newest index and surface records; a dictionary store, on the hot path
     next_job(now_ns) -> job   the work that waits longest, a few hundred microseconds of it
     job.run() -> records      AnalyticsValue, CouplingValue, AlertEvent
+    pause_ns(now_ns)          until the next look for work
 
 The service runs one job every `JOB_NS`, so that no tick of the index waits for more than one.
 Nothing here waits, and time only comes as an argument: a replay that runs the jobs at the recorded
@@ -12,6 +13,7 @@ instants makes the same records.
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 from volgauge.analytics.asset import AssetReader, Past, VenueFacts
@@ -31,13 +33,16 @@ from volgauge.domain.instrument import Asset, Venue
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.settings import AlertSettings, AnalyticsSettings, IndexSettings
 
-JOB_NS = 10 * NANOS_PER_MILLI
-"""Between two looks for work."""
+JOB_NS = 5 * NANOS_PER_MILLI
+"""Between two jobs, at least: eight assets have 80 surfaces a second and 36 other jobs."""
+IDLE_NS = 20 * NANOS_PER_MILLI
+"""Between two looks for work while there is none, at most: to wake costs, too."""
+LATE_NS = 3 * NANOS_PER_MILLI
+"""A look that comes so much later than asked for finds ticks that wait; they go first,"""
+MOST_POSTPONED = 2
+"""that many times in a row."""
 PRICE_NS = 100 * NANOS_PER_MILLI
 """Between two looks at the price, all assets together."""
-SURFACE_NS = 33 * NANOS_PER_MILLI
-"""Between two surface readings, whichever the assets: three assets are read ten times a second
-each, eight of them four times. A reading of six books takes half a millisecond."""
 ALERT_NS = NANOS_PER_SECOND
 SPILLOVER_SECONDS = 5
 """A decomposition is told so long after its inputs were frozen: its thread is done by then, and a
@@ -106,8 +111,10 @@ class Desk:
         self._admitted: dict[Asset, None] = {}
         self._due: dict[tuple[Part, Asset], int] = {}
         """When each work is due; `ALL` for what is one for the whole market."""
-        self._surface_ns = 0
-        """No surface is read before."""
+        self._postponed = 0
+        """Looks in a row that came late."""
+        self._read_ns: dict[Asset, int] = {}
+        """When the surface of each was read."""
         self._works: dict[Part, Callable[[Asset, int], Sequence[Reading]]] = {
             Part.PRICE: self._tick,
             Part.INTEREST: self._read_interest,
@@ -120,7 +127,7 @@ class Desk:
             Part.PRICE: PRICE_NS,
             Part.INTEREST: _nanos(analytics.interest_seconds),
             Part.REALIZED: _nanos(analytics.realized_seconds),
-            Part.SURFACE: index.term_interval_ms * NANOS_PER_MILLI,
+            Part.SURFACE: index.heartbeat_ms * NANOS_PER_MILLI,
             Part.COUPLING: _nanos(analytics.coupling_seconds),
             Part.ALERTS: ALERT_NS,
         }
@@ -153,34 +160,43 @@ class Desk:
             )
         if isinstance(record, SurfaceValue):
             reader.take_surface(record)
+            self._hasten(record.asset, record.computed_ns)
             return
         reader.take(record)
-        if record.tenor_days == self._index.headline_tenor_days and self._analytics.enabled:
-            self._coupling.observe(record.asset, judged_value(record), record.computed_ns)
+        if record.tenor_days == self._index.headline_tenor_days:
+            self._admit(record.asset, record.computed_ns)
+            if self._analytics.enabled:
+                self._coupling.observe(record.asset, judged_value(record), record.computed_ns)
 
-    def next_job(self, now_ns: int) -> Job | None:
-        """Take the work that waits longest, to be run at once; None when nothing is due."""
-        for asset, reader in self._assets.items():
-            if reader.headline is not None and asset not in self._admitted:
-                self._admit(asset, now_ns)
-        chosen, longest_ns = None, now_ns + 1
-        for work, due_ns in self._due.items():
-            if due_ns < longest_ns and (
-                work[0] is not Part.SURFACE or self._is_readable(work[1], now_ns)
-            ):
-                chosen, longest_ns = work, due_ns
-        if chosen is None:
+    def next_job(self, now_ns: int, *, late_ns: int = 0) -> Job | None:
+        """Take the work that waits longest, to be run at once.
+
+        Args:
+            now_ns: The instant.
+            late_ns: How much later than asked for (`pause_ns`) the look comes.
+
+        Returns:
+            None when nothing is due, or when ticks of the index go first.
+        """
+        is_late = late_ns > LATE_NS and self._postponed < MOST_POSTPONED
+        self._postponed = self._postponed + 1 if is_late else 0
+        if is_late or not self._due:
+            return None
+        chosen, due_ns = min(self._due.items(), key=itemgetter(1))
+        if due_ns > now_ns:
             return None
         part, asset = chosen
         self._due[chosen] = now_ns + self._intervals[part]
-        if part is Part.SURFACE:
-            self._surface_ns = now_ns + SURFACE_NS
         return Job(part, partial(self._works[part], asset, now_ns))
+
+    def pause_ns(self, now_ns: int) -> int:
+        """How long to wait before the next look for work, JOB_NS to IDLE_NS."""
+        due_ns = min(self._due.values(), default=now_ns + IDLE_NS)
+        return min(max(due_ns - now_ns, JOB_NS), IDLE_NS)
 
     def jobs(self, now_ns: int) -> Iterator[Job]:
         """Everything that is due, for who is told the time rarely; run each before the next."""
         while (job := self.next_job(now_ns)) is not None:
-            self._surface_ns = 0
             yield job
 
     def take_frozen(self) -> SpilloverJob | None:
@@ -194,9 +210,11 @@ class Desk:
 
     def _admit(self, asset: Asset, now_ns: int) -> None:
         """Let an asset take part from now on."""
+        if asset in self._admitted:
+            return
         self._admitted[asset] = None
         if self._analytics.enabled:
-            for part in (Part.INTEREST, Part.REALIZED, Part.SURFACE):
+            for part in (Part.INTEREST, Part.REALIZED):
                 self._due[part, asset] = now_ns
             for part in (Part.PRICE, Part.COUPLING):
                 self._due.setdefault((part, MARKET), now_ns)
@@ -204,13 +222,16 @@ class Desk:
             self._due[Part.ALERTS, asset] = now_ns
             self._due.setdefault((Part.ALERTS, MARKET), now_ns)
 
-    def _is_readable(self, asset: Asset, now_ns: int) -> bool:
-        reader = self._assets[asset]
-        if now_ns < self._surface_ns or not reader.is_ready:
-            return False
-        last = reader.value
-        heartbeat_ns = self._index.heartbeat_ms * NANOS_PER_MILLI
-        return last is None or reader.is_changed or now_ns - last.computed_ns >= heartbeat_ns
+    def _hasten(self, asset: Asset, at_ns: int) -> None:
+        """Have the surface of an asset read from `at_ns` on, if it can be read at all."""
+        if self._assets[asset].is_ready:
+            work = Part.SURFACE, asset
+            self._due[work] = min(self._due.get(work, at_ns), at_ns)
+
+    def _renewed(self, asset: Asset) -> None:
+        """Have what is new in a record told, but not faster than surfaces are published."""
+        pause_ns = self._index.term_interval_ms * NANOS_PER_MILLI
+        self._hasten(asset, self._read_ns.get(asset, 0) + pause_ns)
 
     def _tick(self, _market: Asset, now_ns: int) -> Sequence[Reading]:
         for asset in self._admitted:
@@ -219,6 +240,7 @@ class Desk:
 
     def _read_interest(self, asset: Asset, now_ns: int) -> Sequence[Reading]:
         self._assets[asset].read_interest(now_ns)
+        self._renewed(asset)
         return ()
 
     def _read_realized(self, asset: Asset, now_ns: int) -> Sequence[Reading]:
@@ -226,9 +248,11 @@ class Desk:
         if jump is not None and jump.ended_ns > self._jumped.get(asset, 0):
             self._jumped[asset] = jump.ended_ns
             self._coupling.jump(asset, jump.size, jump.ended_ns)
+        self._renewed(asset)
         return ()
 
     def _read(self, asset: Asset, now_ns: int) -> Sequence[Reading]:
+        self._read_ns[asset] = now_ns
         reader = self._assets[asset]
         if reader.headline is None:
             return ()

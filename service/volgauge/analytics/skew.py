@@ -16,7 +16,7 @@ from volgauge.analytics.books import WeightedBook, contributing
 from volgauge.analytics.interest import ExpiryInterest
 from volgauge.domain.analytics import ExpiryReading, ForwardVol, Lack, TenorReading
 from volgauge.domain.index import tenor_label
-from volgauge.domain.units import DAYS_PER_YEAR, format_instant, years_between
+from volgauge.domain.units import DAYS_PER_YEAR, NANOS_PER_YEAR, format_instant
 from volgauge.kernels import layout as col
 from volgauge.kernels import readings as read
 from volgauge.kernels._jit import F64
@@ -68,9 +68,8 @@ def read_surface(
     used = contributing(books)
     missing: dict[str, Lack] = {}
     expiries: list[ExpiryReading] = []
-    days = (*tenors_days, *SLOPE_DAYS)
-    years = np.array(days) / DAYS_PER_YEAR
-    sums = np.zeros((len(days), read.READING_COLUMNS))
+    horizons = _horizons(tuple(tenors_days))
+    sums = np.zeros((len(horizons.years), read.READING_COLUMNS))
     weights = np.zeros_like(sums)
     scratch = np.empty(read.READING_COLUMNS)
     for book in used:
@@ -79,8 +78,8 @@ def read_surface(
         book_years = np.empty(count)
         book_readings = np.empty((count, read.READING_COLUMNS))
         read.read_book(
-            surface.values[col.NATIVE], surface.facts[col.NATIVE], surface.plan, years, now_ns,
-            float(book.weight), book_years, book_readings, scratch, sums, weights,
+            surface.values[col.NATIVE], surface.facts[col.NATIVE], surface.plan, horizons.years,
+            now_ns, float(book.weight), book_years, book_readings, scratch, sums, weights,
         )  # fmt: skip
         _append_expiries(expiries, book, book_readings, interest, missing, now_ns)
     means: F64 = np.full_like(sums, nan)
@@ -88,14 +87,29 @@ def read_surface(
     rows: list[list[float]] = means.tolist()
     lack = Lack.NO_SURFACE if used else Lack.HALTED
     tenors = tuple(
-        _tenor_reading(tenor_label(day), row, coin_less_value, lack, missing)
-        for day, row in zip(tenors_days, rows, strict=False)
+        _tenor_reading(label, row, coin_less_value, lack, missing)
+        for label, row in zip(horizons.labels, rows, strict=False)
     )
     slope = _number(rows[-1][read.ATM] - rows[-2][read.ATM])
     if slope is None:
         missing["slope"] = lack
     forwards = _forward_vols(tenors_days, tenors, lack, missing)
     return SurfaceReading(tenors, tuple(expiries), slope, forwards, missing)
+
+
+class _Horizons(NamedTuple):
+    """What is read at constant tenors."""
+
+    labels: tuple[str, ...]
+    """Of the tenors."""
+    years: F64
+    """Of the tenors, then of the ends of the slope."""
+
+
+@lru_cache(maxsize=64)
+def _horizons(tenors_days: tuple[float, ...]) -> _Horizons:
+    years = np.array((*tenors_days, *SLOPE_DAYS)) / DAYS_PER_YEAR
+    return _Horizons(tuple(map(tenor_label, tenors_days)), years)
 
 
 def forward_vol(near: float, near_days: float, far: float, far_days: float) -> float | None:
@@ -128,27 +142,29 @@ def _append_expiries(
             continue
         instant = _label_instant(expiry_ns)
         held = interest.get((label, expiry_ns), NO_INTEREST)
-        numbers = [value if isfinite(value) else None for value in row]
+        interest_iv, vega_iv, volume_iv, open_interest, volume = held
+        numbers = row if isfinite(sum(row)) else _numbers(row)
+        atm, _, _, _, _, reversal_25, reversal_10, fly_25, fly_10, skewness, kurtosis = numbers
         made = ExpiryReading(
             book=label,
             expiry=instant,
-            t_years=years_between(now_ns, expiry_ns),
-            forward=_number(forward),
-            atm=numbers[read.ATM],
-            risk_reversal_25=numbers[read.RISK_REVERSAL_25],
-            risk_reversal_10=numbers[read.RISK_REVERSAL_10],
-            butterfly_25=numbers[read.BUTTERFLY_25],
-            butterfly_10=numbers[read.BUTTERFLY_10],
-            skewness=numbers[read.READ_SKEWNESS],
-            kurtosis=numbers[read.READ_KURTOSIS],
-            interest_iv=held.interest_iv,
-            vega_iv=held.vega_iv,
-            volume_iv=held.volume_iv,
-            open_interest=held.open_interest,
-            volume=held.volume,
+            t_years=(expiry_ns - now_ns) / NANOS_PER_YEAR,
+            forward=forward if isfinite(forward) else None,
+            atm=atm,
+            risk_reversal_25=reversal_25,
+            risk_reversal_10=reversal_10,
+            butterfly_25=fly_25,
+            butterfly_10=fly_10,
+            skewness=skewness,
+            kurtosis=kurtosis,
+            interest_iv=interest_iv,
+            vega_iv=vega_iv,
+            volume_iv=volume_iv,
+            open_interest=open_interest,
+            volume=volume,
         )
         expiries.append(made)
-        if made.atm is None:
+        if atm is None:
             missing[f"expiries.{label}.{instant}"] = Lack.NO_SURFACE
         elif None in numbers or None in held:
             _explain_expiry(f"expiries.{label}.{instant}", made, missing)
@@ -182,7 +198,7 @@ def _tenor_reading(
     lack: Lack,
     missing: dict[str, Lack],
 ) -> TenorReading:
-    numbers = [value if isfinite(value) else None for value in row]
+    numbers = row if isfinite(sum(row)) else _numbers(row)
     skewness = numbers[read.READ_SKEWNESS]
     coin = coin_less_value.get(label)
     if coin is not None and not isfinite(coin):
@@ -233,6 +249,11 @@ def _forward_vols(
                 missing[f"forwards.{near.tenor}-{far.tenor}"] = Lack.FALLING_VARIANCE
         made.append(ForwardVol(begin=near.tenor, end=far.tenor, value=value))
     return tuple(made)
+
+
+def _numbers(row: Sequence[float]) -> Sequence[float | None]:
+    """The row with None for what is not finite; not asked where the sum is, which says it all."""
+    return [value if isfinite(value) else None for value in row]
 
 
 def _number(value: float) -> float | None:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import structlog
 
-from volgauge.analytics.desk import Desk, Part
+from volgauge.analytics.desk import Desk, Job, Part
 from volgauge.analytics.spillover import SpilloverJob, compute_spillover
 from volgauge.clock import Clock
 from volgauge.domain.analytics import AlertEvent, AnalyticsValue, CouplingValue, SpilloverReading
@@ -54,11 +54,22 @@ class Readings:
         self._failing: set[str] = set()
         self._log = structlog.get_logger("volgauge.analytics")
 
-    def step(self, now_ns: int) -> None:
-        """Do one piece of work, if any is due, and hand over what comes out."""
-        job = self._desk.next_job(now_ns)
-        if job is None:
-            return
+    def step(self, now_ns: int, late_ns: int = 0) -> int:
+        """Do one piece of work, if any is due, and hand over what comes out.
+
+        Args:
+            now_ns: The instant.
+            late_ns: How much later than asked for the step comes.
+
+        Returns:
+            How long to wait before the next step, ns.
+        """
+        job = self._desk.next_job(now_ns, late_ns=late_ns)
+        if job is not None:
+            self._do(job, now_ns)
+        return self._desk.pause_ns(now_ns)
+
+    def _do(self, job: Job, now_ns: int) -> None:
         self._on_job(now_ns)
         part = job.part.value
         began_ns = self._clock.monotonic_ns()
