@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Collection
+from math import nan
 
 import msgspec
 
@@ -37,6 +38,9 @@ def read_perpetuals(
     try:
         rows = _decode_rows(body)
     except UNREADABLE:
+        rows = []
+    if not rows:
+        # The statistics of no perpetual at all are none.
         counts["rejected.perpetual_body"] += 1
         return []
     found: dict[Asset, PerpetualState] = {}
@@ -49,16 +53,13 @@ def read_perpetuals(
         match = _NAME.fullmatch(row.ticker_id)
         if match is None or Asset(match.group(1)) not in coins:
             continue
-        value, index = read_number(row.open_interest), read_number(row.index_price)
         state = tell_perpetual(
             VENUE,
             Asset(match.group(1)),
             PERPETUAL_CURRENCY,
             rate=read_number(row.funding_rate),
             hours=FUNDING_HOURS,
-            coins=value / index
-            if value is not None and index is not None and index > 0.0
-            else None,
+            coins=_read_coins(row),
             exchange_ns=0,
             received_ns=received_ns,
             counts=counts,
@@ -66,3 +67,11 @@ def read_perpetuals(
         if state is not None:
             found[state.asset] = state
     return [found[asset] for asset in sorted(found)]
+
+
+def _read_coins(row: messages.PerpetualRow) -> float | None:
+    """Open interest in coins; None when it is not told, NaN without an index to divide it by."""
+    value, index = read_number(row.open_interest), read_number(row.index_price)
+    if value is None:
+        return None
+    return value / index if index is not None and index > 0.0 else nan
