@@ -112,17 +112,19 @@ def check_types() -> None:
 
 def answered(server: Prometheus, board: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every panel that can be drawn, with what Prometheus answers; repeated ones for two assets."""
-    below = 0
-    for panel in board["panels"]:
-        if panel["type"] not in DRAWN:
-            continue
+    drawn = [panel for panel in board["panels"] if panel["type"] in DRAWN]
+    spots = [panel["gridPos"] for panel in drawn]
+    rows = {y for spot in spots for y in range(spot["y"], spot["y"] + spot["h"])}
+    for panel in drawn:
         copies = ("BTC", "ETH") if "repeat" in panel else (".+",)
         for place, asset in enumerate(copies):
             spot = dict(panel["gridPos"])
             if len(copies) > 1:
                 spot["w"] //= len(copies)
                 spot["x"] = place * spot["w"]
-            shown = {**panel, "gridPos": {**spot, "y": spot["y"] + below}}
+            # Where only a panel stood that is left out, the next ones move up.
+            spot["y"] = sum(row < spot["y"] for row in rows)
+            shown = {**panel, "gridPos": spot}
             tenor = "30d"
             shown["title"] = panel["title"].replace("$asset", asset).replace("$tenor", tenor)
             choices = {"job": ".+", "instance": ".+", "asset": asset, "tenor": tenor}
