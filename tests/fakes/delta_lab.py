@@ -194,21 +194,28 @@ def requests(protocol: DeltaProtocol) -> list[tuple[str, str, list[str]]]:
     return found
 
 
-def settle(protocol: DeltaProtocol, now_ns: int, *, refuse: Iterable[str] = ()) -> int:
-    """Answer everything as a willing venue would, until nothing is left; the time then."""
-    refused = set(refuse)
+def settle(
+    protocol: DeltaProtocol, now_ns: int, *, refuse: Iterable[str] = ()
+) -> list[tuple[str, str, list[str]]]:
+    """Answer everything as a willing venue would, until nothing is left; what was asked."""
+    refused, found = set(refuse), []
     for _ in range(100):
-        for method, name, symbols in requests(protocol):
-            told = {"name": name, "symbols": [s for s in symbols if s not in refused]}
-            if method == "subscribe" and (told["symbols"] or not symbols):
+        batch = requests(protocol)
+        found += batch
+        for method, name, symbols in batch:
+            told: Row = {"name": name, "symbols": [s for s in symbols if s not in refused]}
+            if symbols and not told["symbols"]:
+                told = {"name": name, "error": "subscription forbidden on this invalid channel"}
+            if method == "subscribe":
                 protocol.receive(subscribed(told), now_ns)
-            elif method == "subscribe":
-                protocol.receive(subscribed({"name": name, "error": "forbidden"}), now_ns)
+            else:
+                protocol.receive(frame("unsubscribed", channels=[]), now_ns)
         due = protocol.next_timeout_ns
-        if due is None or due > now_ns + 3 * NANOS_PER_SECOND:
-            return now_ns
-        now_ns = max(now_ns, due)
-        protocol.on_timeout(now_ns)
+        if not batch and (due is None or due > now_ns + 3 * NANOS_PER_SECOND):
+            return found
+        if not batch and due is not None:
+            now_ns = max(now_ns, due)
+            protocol.on_timeout(now_ns)
     raise AssertionError("the session does not come to rest")
 
 

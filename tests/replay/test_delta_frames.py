@@ -278,7 +278,7 @@ def solve(spot: float, instrument: Instrument, at_ns: int, price: float) -> floa
 
 
 PUT = "P-BTC-80000-250926"
-QUOTED = {
+QUOTED: Row = {
     "symbol": PUT, "timestamp": 1788725363377966, "spot_price": "79777.3",
     "mark_price": "2616.58595291", "quotes": {
         "ask_iv": "0.35119024", "ask_size": "5794", "best_ask": "2643", "best_bid": "2590",

@@ -192,6 +192,7 @@ class Pushes:
         coins = [c for c in self._listing.coins.values() if c.index == index.symbol]
         if not coins or not index.price:
             self._counts["ignored.index"] += 1
+            return
         for coin in coins:
             self.readings.index(coin, index.price, 0, received_ns)
 
