@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from volgauge import __version__
+from volgauge.adapters.aevo.adapter import AevoAdapter
+from volgauge.adapters.aevo.endpoints import is_official as is_aevo
 from volgauge.adapters.base import State, VenueAdapter
 from volgauge.adapters.binance.adapter import BinanceAdapter
 from volgauge.adapters.binance.endpoints import is_official as is_binance
@@ -41,6 +43,7 @@ VENUES: Mapping[Venue, KnownVenue] = {
     Venue("bybit"): KnownVenue(BybitAdapter, is_bybit),
     Venue("binance"): KnownVenue(BinanceAdapter, is_binance),
     Venue("derive"): KnownVenue(DeriveAdapter, is_derive),
+    Venue("aevo"): KnownVenue(AevoAdapter, is_aevo),
 }
 """Every venue we can speak to; the names are those of `settings.venues`."""
 

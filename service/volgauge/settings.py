@@ -60,6 +60,7 @@ class VenuesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     bybit: VenueSettings = VenueSettings(enabled=False, assets=())
     binance: VenueSettings = VenueSettings(enabled=False, assets=())
     derive: VenueSettings = VenueSettings(enabled=False)
+    aevo: VenueSettings = VenueSettings(enabled=False)
 
 
 class IndexSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

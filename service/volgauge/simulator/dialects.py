@@ -7,6 +7,7 @@ is one; quotes, grids, delays, faults and lies are each venue's own.
 from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
+from volgauge.simulator.aevo_venue import AevoVenue
 from volgauge.simulator.binance_venue import BinanceVenue
 from volgauge.simulator.board import Step
 from volgauge.simulator.bybit_venue import BybitVenue
@@ -105,5 +106,6 @@ DIALECTS: Mapping[str, MakeDialect] = {
     "bybit": BybitVenue,
     "binance": BinanceVenue,
     "derive": DeriveVenue,
+    "aevo": AevoVenue,
 }
 """By the venue's name."""

@@ -23,6 +23,7 @@ _PLACES = {
     "bybit": (0.7, 0.25),
     "binance": (1.0, 0.40),
     "derive": (-1.0, 0.05),
+    "aevo": (-0.3, 0.02),
 }
 """Where in the spread a venue stands, and its share of the open interest."""
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
+from volgauge.adapters.aevo import endpoints as aevo
 from volgauge.adapters.binance import endpoints as binance
 from volgauge.adapters.bybit import endpoints as bybit
 from volgauge.adapters.deribit import endpoints as deribit
@@ -75,6 +76,10 @@ VENUES = {
     "derive": Facts(
         derive.WS_URL, derive.REST_URL, "public/get_time",
         lambda body: float(body["result"]), _rpc("public/get_time"),
+    ),
+    "aevo": Facts(
+        aevo.WS_URL, aevo.REST_URL, "time",
+        lambda body: float(body["timestamp"]) / 1e6, '{"op":"ping","id":1}',
     ),
 }  # fmt: skip
 """Of every venue that the settings know."""

@@ -1,0 +1,278 @@
+"""Aevo without sockets: quotes the market's options on its own, and frames what subscribers want.
+
+Pushes leave `LATENCY_NS` after the state that they show, in order, by the market's clock.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+import numpy as np
+
+from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
+from volgauge.simulator import aevo
+from volgauge.simulator.aevo import Row
+from volgauge.simulator.aevo_rest import AevoRest
+from volgauge.simulator.aevo_session import AevoSession
+from volgauge.simulator.board import I64, Notice, Step
+from volgauge.simulator.faults import Faults
+from volgauge.simulator.market import Market
+from volgauge.simulator.quoting import Lies, QuoteBook, QuotingStyle
+
+LATENCY_NS = 11 * NANOS_PER_MILLI
+BOOKS, TICKERS, INDICES = "book-ticker", "ticker-500ms", "index"
+PACES_NS = {BOOKS: 20 * NANOS_PER_MILLI, TICKERS: 500 * NANOS_PER_MILLI}
+"""Changes are gathered for this long; the book ticker's pages call theirs real time."""
+INDEX_NS = 100 * NANOS_PER_MILLI
+REQUESTS, WINDOW_NS = 60, 10 * NANOS_PER_SECOND
+"""GETs in the window of one address; no page says how many."""
+MAINTENANCE_NOTICE_SECONDS = 1.0
+STYLE = QuotingStyle(half_spread_ticks=1.0, half_spread_ratio=0.025, mid_noise=0.3, max_lots=400)
+_ALL = "OPTION"
+
+
+class AevoVenue:
+    """Implements Dialect."""
+
+    ws_path = "/aevo/ws"
+    rest_path = "/aevo"
+
+    def __init__(self, market: Market, seed: int, style: QuotingStyle = STYLE) -> None:
+        self.market = market
+        self.faults = Faults()
+        self.lies = Lies()
+        self.in_maintenance = False
+        self.families = aevo.families_of(market.boards)
+        self.books = [
+            QuoteBook(market, family.number, family.terms, style, [seed, 15, place])
+            for place, family in enumerate(self.families)
+        ]
+        self.names: list[list[str]] = [[] for _ in self.families]
+        """By family and slot; "" of what the venue does not list."""
+        self.contracts: dict[str, tuple[int, int]] = {}
+        """Name to family and slot, of what is listed."""
+        self._strikes: dict[tuple[int, int], list[float]] = defaultdict(list)
+        """Family and expiry to the market's strikes, in the order of their listing."""
+        self._sessions: set[AevoSession] = set()
+        self._listeners: defaultdict[str, list[AevoSession]] = defaultdict(list)
+        self._changed: dict[str, list[set[int]]] = {
+            kind: [set() for _ in self.families] for kind in PACES_NS
+        }
+        """Kind of channel to the slots of each family that changed since its last push."""
+        self._late: deque[tuple[int, str, tuple[AevoSession, ...], bytes]] = deque()
+        self._indices: dict[str, float] = {}
+        self._asked: deque[int] = deque()
+        self._rest = AevoRest(self)
+        for place, book in enumerate(self.books):
+            self._learn(place)
+            book.requote(self.living(place), self.lies)
+
+    @property
+    def now_ns(self) -> int:
+        """The market's clock."""
+        return self.market.now_ns
+
+    @property
+    def stamp(self) -> int:
+        """The venue's clock in ns, with the skew that is being injected."""
+        return self.market.now_ns + round(self.faults.clock_skew_ms * NANOS_PER_MILLI)
+
+    @property
+    def channels(self) -> list[str]:
+        """What can be subscribed of whole coins."""
+        coins = [family.terms.asset for family in self.families]
+        return [f"{INDICES}:{coin}" for coin in coins] + [
+            f"{kind}:{coin}:{_ALL}" for kind in PACES_NS for coin in coins
+        ]
+
+    def living(self, place: int) -> I64:
+        """Slots of the options that are listed."""
+        board = self.books[place].board
+        known = np.array([bool(name) for name in self.names[place]], np.bool_)
+        return np.flatnonzero(board.alive[: len(known)] & known)
+
+    def charge(self) -> int:
+        """Count a GET; all clients share loopback's address. Nanoseconds to wait."""
+        now_ns = self.market.now_ns
+        while self._asked and now_ns - self._asked[0] >= WINDOW_NS:
+            self._asked.popleft()
+        if len(self._asked) >= REQUESTS:
+            return self._asked[0] + WINDOW_NS - now_ns
+        self._asked.append(now_ns)
+        return 0
+
+    def open(self, now_seconds: float, number: int) -> AevoSession:
+        """Begin a client's session."""
+        del number
+        session = AevoSession(self, now_seconds)
+        if self.in_maintenance:
+            session.closing = (1001, "")
+        self._sessions.add(session)
+        return session
+
+    def forget(self, session: AevoSession) -> None:
+        """The client is gone."""
+        self._sessions.discard(session)
+
+    def answer(self, path: str, params: Mapping[str, str]) -> tuple[int, bytes]:
+        """Status and body of a GET."""
+        return self._rest.answer(path, params)
+
+    def tick(self, age_seconds: float) -> None:
+        """Planned maintenance: REST refuses, then everybody is cut off."""
+        begin, length = self.faults.maintenance_after_seconds, self.faults.maintenance_seconds
+        self.in_maintenance = 0.0 < begin <= age_seconds < begin + length
+        if self.in_maintenance and age_seconds >= begin + MAINTENANCE_NOTICE_SECONDS:
+            for session in self._sessions:
+                session.closing = (1001, "")
+
+    def knows(self, channel: str) -> bool:
+        """Whole coins, or single options."""
+        kind, _, about = channel.partition(":")
+        is_option = kind in PACES_NS and about in self.contracts
+        return (is_option or channel in self.channels) and not self.faults.refuses(channel)
+
+    def subscribe(self, session: AevoSession, channel: str) -> None:
+        """Add a subscriber; the index and the throttled ticker begin with what they know.
+
+        The book ticker's page promises changes only.
+        """
+        self._listeners[channel].append(session)
+        kind, _, about = channel.partition(":")
+        if kind == INDICES:
+            self._send_index(about, (session,))
+        elif kind == TICKERS:
+            for place, family in enumerate(self.families):
+                if about == f"{family.terms.asset}:{_ALL}":
+                    self._push_rows(kind, place, self.living(place).tolist(), channel, (session,))
+            if about in self.contracts:
+                place, slot = self.contracts[about]
+                self._push_rows(kind, place, [slot], channel, (session,))
+
+    def unsubscribe(self, session: AevoSession, channel: str) -> None:
+        """Remove a subscriber."""
+        listeners = self._listeners[channel]
+        if session in listeners:
+            listeners.remove(session)
+        if not listeners:
+            del self._listeners[channel]
+
+    def advance(self, step: Step) -> None:
+        """Quote what the market quotes, by our own lights, and push what is due."""
+        before_ns, now_ns = step.now_ns - self.market.step_ns, step.now_ns
+        self._list(step.notices)
+        for batch in step.quotes:
+            for place, book in enumerate(self.books):
+                if book.board is batch.board:
+                    names = self.names[place]
+                    slots = {slot for slot in batch.slots if names[slot]}
+                    self._requote(place, slots)
+        for kind, pace_ns in PACES_NS.items():
+            if _crosses(before_ns, now_ns, pace_ns):
+                self._send_changed(kind)
+        if _crosses(before_ns, now_ns, INDEX_NS):
+            for family in self.families:
+                coin, price = family.terms.asset, self.market.boards[family.number].index_price
+                if self._indices.get(coin) != price:
+                    self._indices[coin] = price
+                    self._send_index(coin)
+        self._release()
+
+    def _learn(self, place: int) -> None:
+        """Names of what the board lists and we do not know yet: near expiries, half the strikes."""
+        names, board = self.names[place], self.books[place].board
+        for slot in range(len(names), len(board.options)):
+            strikes = self._strikes[place, int(board.expiry_of[slot])]
+            strike = board.options[slot].strike
+            if strike not in strikes:
+                strikes.append(strike)
+            is_ours = strikes.index(strike) % aevo.STRIKE_STRIDE == 0 and aevo.is_short(
+                board, slot, self.market.now_ns
+            )
+            names.append(aevo.option_name(board, slot) if is_ours else "")
+            if is_ours and board.alive[slot]:
+                self.contracts[names[slot]] = (place, slot)
+
+    def _list(self, notices: list[Notice]) -> None:
+        """New and ended options: nobody is told, clients ask."""
+        for place, book in enumerate(self.books):
+            mine = [n for n in notices if n.board is book.board and n.kind == "option"]
+            created = [notice.number for notice in mine if notice.created]
+            if created:
+                self._learn(place)
+                self._requote(place, {slot for slot in created if self.names[place][slot]})
+            for notice in mine:
+                if notice.state == "settlement":
+                    self.contracts.pop(self.names[place][notice.number], None)
+
+    def _requote(self, place: int, slots: set[int]) -> None:
+        book = self.books[place]
+        chosen = np.array(sorted(slots), np.int64)
+        chosen = chosen[book.board.alive[chosen]]
+        book.requote(chosen, self.lies)
+        for changed in self._changed.values():
+            changed[place].update(chosen.tolist())
+
+    def _send_changed(self, kind: str) -> None:
+        """The tops that changed: of a coin in one frame, and of single options for who asked."""
+        for place, changed in enumerate(self._changed[kind]):
+            if not changed:
+                continue
+            slots = sorted(changed)
+            changed.clear()
+            whole = f"{kind}:{self.families[place].terms.asset}:{_ALL}"
+            if whole in self._listeners:
+                self._push_rows(kind, place, slots, whole)
+            names = self.names[place]
+            for slot in slots:
+                channel = f"{kind}:{names[slot]}"
+                if channel in self._listeners:
+                    self._push_rows(kind, place, [slot], channel)
+
+    def _push_rows(
+        self,
+        kind: str,
+        place: int,
+        slots: Iterable[int],
+        channel: str,
+        sessions: tuple[AevoSession, ...] | None = None,
+    ) -> None:
+        book = self.books[place]
+        now_ns = self.market.now_ns
+        ahead = book.board.years(now_ns)[book.board.expiry_of] > 0.0
+        chosen = np.array([s for s in slots if book.board.alive[s] and ahead[s]], np.int64)
+        if not len(chosen):
+            return
+        make: Callable[[QuoteBook, I64, list[str], int], list[Row]] = (
+            aevo.book_rows if kind == BOOKS else aevo.ticker_rows
+        )
+        rows = make(book, chosen, self.names[place], now_ns)
+        self._push(channel, {"timestamp": str(self.stamp), "tickers": rows}, sessions)
+
+    def _send_index(self, coin: str, sessions: tuple[AevoSession, ...] | None = None) -> None:
+        family = next(family for family in self.families if family.terms.asset == coin)
+        price = aevo.number_text(self.market.boards[family.number].index_price)
+        data = {"price": price, "timestamp": str(self.stamp)}
+        self._push(f"{INDICES}:{coin}", data, sessions)
+
+    def _push(
+        self, channel: str, data: Row, sessions: tuple[AevoSession, ...] | None = None
+    ) -> None:
+        """Queue one frame, for some or all who listen now."""
+        chosen = tuple(self._listeners.get(channel, ())) if sessions is None else sessions
+        if not chosen or self.lies.silent:
+            return
+        frame = msgspec.json.encode({"channel": channel, "data": data})
+        self._late.append((self.market.now_ns + LATENCY_NS, channel, chosen, frame))
+
+    def _release(self) -> None:
+        """Hand over what has been on its way for long enough, to who still listens."""
+        while self._late and self._late[0][0] <= self.market.now_ns:
+            _, channel, sessions, frame = self._late.popleft()
+            for session in sessions:
+                if channel in session.subscriptions:
+                    session.out.append(frame)
+
+
+def _crosses(before_ns: int, now_ns: int, every_ns: int) -> bool:
+    return now_ns // every_ns != before_ns // every_ns
