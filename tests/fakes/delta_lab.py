@@ -114,7 +114,17 @@ def refusal_body(code: str = "internal_server_error") -> bytes:
 
 def bodies(rows: Sequence[Row], perpetuals: Sequence[Row] = ()) -> dict[str, bytes]:
     """All bodies that the adapter asks for."""
-    return {"products": body(list(rows)), "perpetuals": body(list(perpetuals))}
+    return {
+        "products": body(list(rows)),
+        "settings": settings_body(),
+        "perpetuals": body(list(perpetuals)),
+    }
+
+
+def settings_body(word: object = "false") -> bytes:
+    """The body of GET /v2/settings."""
+    told = {"server_time": STAMP, "under_maintenance": word}
+    return json.dumps({"result": told, "success": True}).encode()
 
 
 def make(sink: Sink, **settings: Any) -> DeltaAdapter:  # noqa: ANN401 - any setting

@@ -194,7 +194,7 @@ def test_recorded_listing_as_it_came(folder: Path) -> None:
     (event,) = sink.of(InstrumentsListed)
     assert event.slots == tuple(range(605))
     assert adapter.connections()[-1].counts == {}
-    assert len(adapter.catalog_requests()) == 2
+    assert len(adapter.catalog_requests()) == 3
 
 
 def test_recorded_listing_row_by_row(folder: Path) -> None:

@@ -20,10 +20,17 @@ from fakes.delta_lab import (
     perpetual_row,
     refusal_body,
     running,
+    settings_body,
 )
 from fakes.deribit_lab import Sink
 from volgauge.adapters.delta.endpoints import LISTING_DELAY_NS, ROLL_SPACING_NS
-from volgauge.domain.events import Gap, InstrumentsExpired, InstrumentsListed, PerpetualState
+from volgauge.domain.events import (
+    Gap,
+    InstrumentsExpired,
+    InstrumentsListed,
+    PerpetualState,
+    VenueState,
+)
 from volgauge.domain.units import NANOS_PER_HOUR, NANOS_PER_MINUTE, NANOS_PER_SECOND, parse_instant
 from volgauge.errors import CatalogError, RateLimited, VenueUnavailable
 
@@ -120,7 +127,8 @@ def test_delta_pages_are_fetched_before_anything_is_told() -> None:
 
     assert {i.name for i in sink.of(InstrumentsListed)[0].instruments} == {CALL, PUT}
     assert len(sink.of(PerpetualState)) == 1
-    assert [r.name for r in adapter.catalog_requests()] == ["products", "perpetuals"]
+    names = [r.name for r in adapter.catalog_requests()]
+    assert names == ["products", "settings", "perpetuals"]
 
 
 def test_failed_delta_page_begins_anew() -> None:
@@ -130,7 +138,7 @@ def test_failed_delta_page_begins_anew() -> None:
     with pytest.raises(CatalogError):
         adapter.on_catalog({"products": refusal_body()}, NOW_NS)
 
-    assert len(adapter.catalog_requests()) == 2
+    assert len(adapter.catalog_requests()) == 3
 
 
 def test_endless_delta_pages_are_refused() -> None:
@@ -210,6 +218,30 @@ def test_announced_delta_option_is_fetched_at_its_launch() -> None:
     adapter = listed(Sink(), [option_row(), coming])
 
     assert adapter.catalog_due_ns == NOW_NS + 21 * NANOS_PER_SECOND
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (settings_body("true"), [True]),
+        (settings_body(word=True), [True]),
+        (settings_body("false"), []),
+        (b"{}", []),
+        (None, []),
+    ],
+)
+def test_delta_maintenance_is_polled_too(text: bytes | None, told: list[bool]) -> None:
+    """A session that begins in it, or after it, is told nothing."""
+    sink = Sink()
+    adapter = make(sink)
+    given = bodies([option_row()])
+    adapter.on_catalog({k: v for k, v in (given | {"settings": text}).items() if v}, NOW_NS)
+    assert [e.maintenance for e in sink.of(VenueState)] == told
+    is_bad = text == b"{}"
+    assert adapter.connections()[-1].counts["rejected.listing_settings"] == is_bad
+    adapter.on_catalog(given, NOW_NS + 1)
+
+    assert [e.maintenance for e in sink.of(VenueState)] == told + [False] * len(told)
 
 
 def test_disrupted_market_is_left_until_it_resumes() -> None:

@@ -28,10 +28,11 @@ from volgauge.adapters.delta.normalize import (
     read_row,
     refused_status,
 )
-from volgauge.adapters.delta.protocol import DeltaProtocol, Hooks
+from volgauge.adapters.delta.protocol import DeltaProtocol
+from volgauge.adapters.delta.pushes import Hooks
 from volgauge.adapters.listing import NEVER_NS, tell_changes
 from volgauge.adapters.pacing import Pacer
-from volgauge.domain.events import EventSink
+from volgauge.domain.events import EventSink, VenueState
 from volgauge.domain.instrument import Asset, Instrument
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import VenueError
@@ -73,8 +74,9 @@ class DeltaAdapter:
         self._roll_ns = -ROLL_NS
         """When options expired last."""
         self._launch_ns = NEVER_NS
+        self._in_maintenance = False
         pacer = Pacer(REQUEST_BURST, REQUEST_REFILL_NS)
-        hooks = Hooks(expire=self._expire, wake=self._wake)
+        hooks = Hooks(expire=self._expire, wake=self._wake, maintain=self._maintain)
         self._protocols = tuple(
             DeltaProtocol(
                 connection,
@@ -91,7 +93,7 @@ class DeltaAdapter:
         self._counts = self._protocols[-1].counts
 
     def catalog_requests(self) -> tuple[RestRequest, ...]:
-        """The bodies: `products`, and if possible `perpetuals`; or the next page alone."""
+        """The bodies: `products`, if possible `settings` and `perpetuals`; or the next page."""
         return self._catalog.requests()
 
     def catalog_error(self, status: int, body: bytes) -> VenueError:
@@ -120,8 +122,10 @@ class DeltaAdapter:
         except VenueError:
             catalog.clear()
             raise
-        body = catalog.perpetuals
+        body, is_maintained = catalog.perpetuals, catalog.is_maintained
         catalog.clear()
+        if is_maintained is not None:
+            self._maintain(is_maintained, now_ns)
         for reason in listed.refusals:
             self._counts[f"rejected.listing_{reason}"] += 1
         self._apply(listed, now_ns)
@@ -204,3 +208,18 @@ class DeltaAdapter:
     def _wake(self, now_ns: int) -> None:
         """A market is disrupted or resumes."""
         self.catalog_due_ns = min(self.catalog_due_ns, now_ns)
+
+    def _maintain(self, is_maintained: bool, now_ns: int) -> None:
+        """A change of whether the venue is in maintenance."""
+        if is_maintained == self._in_maintenance:
+            return
+        self._in_maintenance = is_maintained
+        self._sink.event(
+            VenueState(
+                venue=VENUE,
+                received_ns=now_ns,
+                asset=None,
+                locked=False,
+                maintenance=is_maintained,
+            )
+        )

@@ -264,3 +264,15 @@ class Body(Struct, frozen=True, gc=False):
     success: bool = True
     meta: Cursors | None = None
     error: Reason | str | None = None
+
+
+class Settings(Struct, frozen=True, gc=False):
+    """`result` of GET /v2/settings."""
+
+    under_maintenance: str | bool
+
+
+class State(Struct, frozen=True, gc=False):
+    """GET /v2/settings: {"result":{"under_maintenance":"false",...},"success":true}."""
+
+    result: Settings

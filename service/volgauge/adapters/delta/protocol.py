@@ -7,10 +7,8 @@ what is accepted need not come.
 """
 
 from collections import Counter
-from collections.abc import Callable
 
 import msgspec
-from msgspec import Struct
 
 from volgauge.adapters.base import State
 from volgauge.adapters.delta import messages
@@ -24,7 +22,7 @@ from volgauge.adapters.delta.endpoints import (
 from volgauge.adapters.delta.listing import Listing, Option
 from volgauge.adapters.delta.messages import UNREADABLE
 from volgauge.adapters.delta.plan import MARKET, Channel, Plan, cut_request
-from volgauge.adapters.delta.pushes import Pushes, decode
+from volgauge.adapters.delta.pushes import Hooks, Pushes, decode
 from volgauge.adapters.listing import NEVER_NS
 from volgauge.adapters.pacing import Pacer
 from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage
@@ -42,15 +40,6 @@ ENABLE = b'{"type":"enable_heartbeat"}'
 _decode_hot = msgspec.json.Decoder(messages.Hot, strict=False).decode
 _decode_frame = msgspec.json.Decoder(messages.Frame).decode
 _decode_subscribed = msgspec.json.Decoder(messages.Subscribed).decode
-
-
-class Hooks(Struct, frozen=True):
-    """What a session tells the adapter; each with the instant."""
-
-    expire: Callable[[int], None]
-    """The listing's next expiry has come."""
-    wake: Callable[[int], None]
-    """The listing has changed."""
 
 
 class DeltaProtocol:
@@ -83,7 +72,7 @@ class DeltaProtocol:
         self._hooks = hooks
         self._reconnect_after_ns = round(reconnect_after_seconds * NANOS_PER_SECOND)
         self._subscriptions = Subscriptions[Channel, Option | None](SUBSCRIBE, UNSUBSCRIBE)
-        self._pushes = Pushes(listing, sink, self.counts, hooks.wake)
+        self._pushes = Pushes(listing, sink, self.counts, hooks)
         self._outbox: list[bytes] = []
         self._asked: Batch[Channel] | None = None
         """The request that is not answered yet."""

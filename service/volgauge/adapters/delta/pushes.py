@@ -6,6 +6,7 @@ from math import isnan, nan
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from volgauge.adapters.delta import messages
 from volgauge.adapters.delta.endpoints import VENUE
@@ -18,7 +19,7 @@ from volgauge.adapters.delta.messages import (
 )
 from volgauge.adapters.delta.normalize import read_side, read_text
 from volgauge.adapters.delta.readings import Readings
-from volgauge.domain.events import BookSnapshot, EventSink, Gap, InstrumentsListed, VenueState
+from volgauge.domain.events import BookSnapshot, EventSink, Gap, InstrumentsListed
 from volgauge.domain.units import NANOS_PER_MICRO
 from volgauge.errors import ProtocolViolation
 
@@ -38,23 +39,29 @@ _decode_update = msgspec.json.Decoder(messages.Update).decode
 T = TypeVar("T")
 
 
+class Hooks(Struct, frozen=True):
+    """What a session tells the adapter; each with the instant."""
+
+    expire: Callable[[int], None]
+    """The listing's next expiry has come."""
+    wake: Callable[[int], None]
+    """The listing has changed."""
+    maintain: Callable[[bool, int], None]
+    """The venue is in maintenance, or not any more."""
+
+
 class Pushes:
     """Decodes frames by type and pushes their events into the sink."""
 
     def __init__(
-        self,
-        listing: Listing,
-        sink: EventSink,
-        counts: Counter[str],
-        wake: Callable[[int], None],
+        self, listing: Listing, sink: EventSink, counts: Counter[str], hooks: Hooks
     ) -> None:
         self.readings = Readings(listing, sink)
         self._listing = listing
         self._sink = sink
         self._quote = sink.quote
         self._counts = counts
-        self._wake = wake
-        """Tells the adapter that the listing has changed (now)."""
+        self._hooks = hooks
 
     def top(self, top: messages.Top, option: Option, received_ns: int) -> None:
         """Quote the option; from now on its tickers do not."""
@@ -199,16 +206,8 @@ class Pushes:
     def _announcement(self, event: str, received_ns: int) -> None:
         if event not in {STARTED, FINISHED}:
             self._counts["ignored.announcement"] += 1
-            return
-        self._sink.event(
-            VenueState(
-                venue=VENUE,
-                received_ns=received_ns,
-                asset=None,
-                locked=False,
-                maintenance=event == STARTED,
-            )
-        )
+        else:
+            self._hooks.maintain(event == STARTED, received_ns)
 
     def _update(self, frame: bytes, received_ns: int) -> None:
         """A market is disrupted or resumes; while it does not match, its quotes are worth nothing.
@@ -224,7 +223,7 @@ class Pushes:
                 venue=VENUE, received_ns=received_ns, slots=(option.slot,), reason="disrupted"
             )
             self._sink.event(gap)
-        self._wake(received_ns)
+        self._hooks.wake(received_ns)
 
 
 def _levels(levels: list[messages.Level], contract_size: float) -> tuple[tuple[float, float], ...]:
