@@ -17,6 +17,7 @@ from volgauge.domain.index import IndexValue, Status
 from volgauge.domain.instrument import Venue
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND, parse_instant
 from volgauge.kernels import layout as col
+from volgauge.simulator.aevo_venue import AevoVenue
 from volgauge.simulator.binance_venue import BinanceVenue
 from volgauge.simulator.bybit_venue import BybitVenue
 from volgauge.simulator.derive_venue import DeriveVenue
@@ -25,7 +26,7 @@ from volgauge.simulator.okx_venue import OkxVenue
 from volgauge.simulator.quoting import Lies
 from volgauge.simulator.server import SimulatorOptions
 
-OTHERS = ("okx", "bybit", "binance", "derive")
+OTHERS = ("okx", "bybit", "binance", "derive", "aevo")
 VENUES = (FIRST, *OTHERS)
 AFTER_SECONDS = 27.0
 """New options come after 13 s; some venues do not tell, and are asked after 20 s at the latest."""
@@ -75,7 +76,7 @@ def rolled(request: pytest.FixtureRequest) -> Rolled:
 
 
 def make_wires(start_ns: int) -> Wires:
-    """Five venues on one market of BTC."""
+    """All venues on one market of BTC."""
     options = SimulatorOptions(
         currencies=("BTC",),
         rate=RATE,
@@ -116,10 +117,13 @@ def listed_at(wires: Wires, venue: str) -> set[str]:
     return set(host_of(wires, venue).contracts)
 
 
-def host_of(wires: Wires, venue: str) -> OkxVenue | BybitVenue | BinanceVenue | DeriveVenue:
+Host = OkxVenue | BybitVenue | BinanceVenue | DeriveVenue | AevoVenue
+
+
+def host_of(wires: Wires, venue: str) -> Host:
     """A venue of the simulator."""
     host = wires.simulator.dialects[venue]
-    assert isinstance(host, OkxVenue | BybitVenue | BinanceVenue | DeriveVenue)
+    assert isinstance(host, Host)
     return host
 
 
@@ -162,7 +166,7 @@ def test_composite_stays_inside_its_band(rolled: Rolled, record_property: Tell) 
     at_roll = max(largest_step(around(r, at)) for r in series.values() for at in instants)
     record_property(
         "measured",
-        f"five venues roll: largest step {at_roll:.2f} u at the roll and the listing, "
+        f"venues roll: largest step {at_roll:.2f} u at the roll and the listing, "
         f"headline {whole[30.0]:.2f} u and any of 6 tenors {max(whole.values()):.2f} u in all",
     )
 
@@ -187,7 +191,7 @@ def test_new_listings_are_taken_whole(rolled: Rolled, record_property: Tell) -> 
         quoted = float((sink.table.stamps[slots, col.RECEIVED_NS] > 0).mean())
         assert quoted >= 0.98
         told.append(f"{venue} -{len(gone)} +{len(new)}")
-    record_property("measured", f"five venues roll: {', '.join(told)} options")
+    record_property("measured", f"venues roll: {', '.join(told)} options")
 
 
 def test_no_limit_of_a_venue_is_broken(rolled: Rolled, record_property: Tell) -> None:
@@ -205,9 +209,7 @@ def test_no_limit_of_a_venue_is_broken(rolled: Rolled, record_property: Tell) ->
         f"{venue} {len(at)} ({most_in(at, NANOS_PER_SECOND)} in 1 s)"
         for venue, at in wires.asked.items()
     )
-    record_property(
-        "measured", f"five venues roll: GETs {asked}; most frames on one socket {busiest}"
-    )
+    record_property("measured", f"venues roll: GETs {asked}; most frames on one socket {busiest}")
 
     assert wires.troubles == []
     assert refused == {}

@@ -17,7 +17,7 @@ from volgauge.terminal.findings import Finding, Level
 from volgauge.terminal.machine import check_file, check_kernels
 from volgauge.terminal.services import check_http, check_redis
 
-NAMES = ("deribit", "okx", "bybit", "binance", "derive")
+NAMES = ("deribit", "okx", "bybit", "binance", "derive", "aevo")
 
 
 def venues(ws_url: str, rest_url: str) -> Settings:
@@ -32,7 +32,7 @@ def named(findings: Iterable[Finding], check: str) -> Finding:
 
 
 async def test_every_simulated_venue_answers() -> None:
-    """Time and hello of all five wires, and a clock that agrees."""
+    """Time and hello of all wires, and a clock that agrees."""
     options = SimulatorOptions(rate=50.0, venues=NAMES[1:])
     async with Simulator(options) as simulator:
         urls = {

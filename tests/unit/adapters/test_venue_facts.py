@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from fakes import binance_lab, bybit_lab, deribit_lab, derive_lab, okx_lab
+from fakes import aevo_lab, binance_lab, bybit_lab, deribit_lab, derive_lab, okx_lab
 from fakes.deribit_lab import Sink
 from volgauge.adapters.base import VenueAdapter
 from volgauge.domain.events import InstrumentsListed, PerpetualState, TradedVolume
 
 Bodies = dict[str, bytes]
-VENUES = ("deribit", "okx", "bybit", "binance", "derive")
+VENUES = ("deribit", "okx", "bybit", "binance", "derive", "aevo")
 PERPETUAL_BODY = {
     "deribit": "BTC.perpetual", "okx": "BTC-USD-SWAP.funding", "bybit": "BTC.linear",
-    "binance": "BTCUSDT.funding", "derive": "perpetuals",
+    "binance": "BTCUSDT.funding", "derive": "perpetuals", "aevo": "perpetuals",
 }  # fmt: skip
 
 
@@ -46,6 +46,9 @@ def whole(venue: str, sink: Sink) -> tuple[VenueAdapter, Bodies, int]:
         case "binance":
             adapter = binance_lab.make(sink, assets=("BTC",))
             return adapter, binance_lab.bodies([binance_lab.option_row()]), binance_lab.NOW_NS
+        case "aevo":
+            adapter = aevo_lab.make(sink, assets=("BTC",))
+            return adapter, aevo_lab.bodies([aevo_lab.option_row()]), aevo_lab.NOW_NS
         case _:
             derive = derive_lab.make(sink, assets=("BTC",))
             given = derive_lab.bodies(derive, [derive_lab.option_row()])
@@ -67,7 +70,7 @@ def test_whole_bodies_leave_nothing_to_count(venue: str) -> None:
     assert counts_of(adapter) == {}
     assert {event.quote_currency for event in sink.of(PerpetualState)} == {
         "deribit": {"USD"}, "okx": {"USD", "USDT"}, "bybit": {"USDT", "USD"},
-        "binance": {"USDT"}, "derive": {"USDC"},
+        "binance": {"USDT"}, "derive": {"USDC"}, "aevo": {"USDC"},
     }[venue]  # fmt: skip
     for event in sink.of(PerpetualState):
         assert event.funding_rate == 0.0001
@@ -150,6 +153,10 @@ def _derive(given: Bodies, **changes: Any) -> Bodies:  # noqa: ANN401 - any JSON
     return given | {"perpetuals": derive_lab.perpetuals({"BTC-PERP": ticker})}
 
 
+def _aevo(given: Bodies, **changes: Any) -> Bodies:  # noqa: ANN401 - any JSON value
+    return given | {"perpetuals": json.dumps([aevo_lab.perpetual(**changes)]).encode()}
+
+
 @pytest.mark.parametrize(
     ("venue", "quote", "change", "field", "word"),
     [
@@ -170,6 +177,9 @@ def _derive(given: Bodies, **changes: Any) -> Bodies:  # noqa: ANN401 - any JSON
         ("binance", "USDT", {"openInterest": "1e300"}, _binance, "perpetual_interest"),
         ("derive", "USDC", {"f": "0.5"}, _derive, "funding"),
         ("derive", "USDC", {"stats": {"oi": "-1"}}, _derive, "perpetual_interest"),
+        ("aevo", "USDC", {"funding_rate": "0.5"}, _aevo, "funding"),
+        ("aevo", "USDC", {"open_interest": "-1"}, _aevo, "perpetual_interest"),
+        ("aevo", "USDC", {"index_price": "0"}, _aevo, "perpetual_interest"),
     ],
 )
 def test_senseless_number_is_refused_by_its_reason(

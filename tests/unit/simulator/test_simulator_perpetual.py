@@ -10,6 +10,7 @@ import pytest
 
 from volgauge.domain.units import NANOS_PER_SECOND, parse_instant
 from volgauge.simulator import process
+from volgauge.simulator.aevo_venue import AevoVenue
 from volgauge.simulator.binance_venue import BinanceVenue
 from volgauge.simulator.board import Board
 from volgauge.simulator.bybit_venue import BybitVenue
@@ -22,7 +23,7 @@ from volgauge.simulator.public_api import PublicApi
 from volgauge.simulator.venue import Venue
 
 START_NS = parse_instant("2026-07-01T12:00:00Z")
-PLACES = ("derive", "deribit", "okx", "bybit", "binance")
+PLACES = ("derive", "deribit", "aevo", "okx", "bybit", "binance")
 """Venues from the lowest funding to the highest."""
 Row = dict[str, Any]
 
@@ -39,7 +40,10 @@ def still() -> Market:
     return fresh()
 
 
-def get(host: OkxVenue | BybitVenue | BinanceVenue | DeriveVenue, path: str, **query: str) -> Any:  # noqa: ANN401 - any JSON value
+Host = OkxVenue | BybitVenue | BinanceVenue | DeriveVenue | AevoVenue
+
+
+def get(host: Host, path: str, **query: str) -> Any:  # noqa: ANN401 - any JSON value
     """A GET that succeeds over HTTP."""
     status, body = host.answer(path, query)
     assert status == 200
@@ -214,6 +218,19 @@ def test_derive_tells_the_funding_of_an_hour() -> None:
     assert float(tickers["BTC-PERP"]["stats"]["oi"]) == expected.coins
     assert tickers["BTC-PERP"]["option_pricing"] is None
     assert sum(float(row["stats"]["c"]) for row in rows) == pytest.approx(made.volume.sum())
+
+
+def test_aevo_tells_the_funding_of_an_hour() -> None:
+    """Open interest in USDC; volumes it does not tell."""
+    host = AevoVenue(still(), 5)
+    made = still().boards[0]
+    expected = perpetual_of(made, "aevo")
+    (row,) = get(host, "coingecko-statistics")
+
+    assert row["ticker_id"] == "BTC-PERP"
+    assert float(row["funding_rate"]) * 8.0 == pytest.approx(expected.funding, abs=1e-11)
+    coins = float(row["open_interest"]) / float(row["index_price"])
+    assert coins == pytest.approx(expected.coins, rel=1e-9)
 
 
 def test_options_listed_later_have_volumes_too() -> None:
