@@ -11,6 +11,7 @@ from volgauge.simulator.aevo_venue import AevoVenue
 from volgauge.simulator.binance_venue import BinanceVenue
 from volgauge.simulator.board import Step
 from volgauge.simulator.bybit_venue import BybitVenue
+from volgauge.simulator.delta_venue import DeltaVenue
 from volgauge.simulator.derive_venue import DeriveVenue
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.market import Market
@@ -107,5 +108,6 @@ DIALECTS: Mapping[str, MakeDialect] = {
     "binance": BinanceVenue,
     "derive": DeriveVenue,
     "aevo": AevoVenue,
+    "delta": DeltaVenue,
 }
 """By the venue's name."""

@@ -24,6 +24,7 @@ _PLACES = {
     "binance": (1.0, 0.40),
     "derive": (-1.0, 0.05),
     "aevo": (-0.3, 0.02),
+    "delta": (0.0, 0.03),
 }
 """Where in the spread a venue stands, and its share of the open interest."""
 
