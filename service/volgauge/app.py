@@ -72,6 +72,7 @@ from volgauge.telemetry import logs
 from volgauge.telemetry.analytics import AnalyticsMetrics
 from volgauge.telemetry.latency import LagMeter, Stage
 from volgauge.telemetry.metrics import Metrics
+from volgauge.wire import garbage
 from volgauge.wire.catalog import run_catalog
 from volgauge.wire.connects import ConnectPacer
 from volgauge.wire.feed import run_connection
@@ -421,8 +422,7 @@ class Service:
         """Compile or load every kernel off the loop, then freeze what will never be garbage."""
         compiled = await run_beside(kernels.warm)
         log.info("kernels.warmed", signatures=compiled)
-        gc.collect()
-        gc.freeze()
+        garbage.settle()
         self._warm = True
         self.flush()
         announce(self)

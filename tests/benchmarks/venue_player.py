@@ -30,6 +30,7 @@ from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.index.evidence import EvidenceKeeper
 from volgauge.pipeline import build_pipeline
 from volgauge.publish.record import encode
+from volgauge.wire import garbage
 
 from . import measure
 from .venue_wire import Operation, read_operations, refused, settings_for
@@ -98,8 +99,7 @@ class Player:
             if operation.at_ns - self.newest_ns >= TIMER_NS:
                 self.newest_ns = operation.at_ns
                 self.flush(operation.at_ns)
-        gc.collect()
-        gc.freeze()
+        garbage.settle()
         books = sum(len(self.engine.sink(venue).books) for venue in self.adapters)
         return {"assets": len(self.engine.assets), "books": books}
 

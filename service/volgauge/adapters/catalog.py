@@ -41,12 +41,14 @@ def check_not_lost(
         held: What was listed before.
         listed: What is said to be listed now.
         now_ns: The instant.
-        group_of: The venue's word for what must not lose all its options at once.
+        group_of: The venue's word for what must not lose all its options at once; the same for all
+            options of an asset in a quote currency.
 
     Raises:
         CatalogError: A group has none any more.
     """
-    alive = {group_of(instrument) for instrument in held if instrument.expiry_ns > now_ns}
-    lost = alive - {group_of(instrument) for instrument in listed}
+    alive = {(i.asset, i.quote_currency): i for i in held if i.expiry_ns > now_ns}
+    found = {(i.asset, i.quote_currency): i for i in listed}
+    lost = set(map(group_of, alive.values())) - set(map(group_of, found.values()))
     if lost:
         raise CatalogError(venue, f"expected options of {', '.join(sorted(lost))}, found none")

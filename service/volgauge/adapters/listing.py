@@ -4,14 +4,19 @@ What a session keeps of an option, and what else is derived from a listing, is t
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
+from typing import Any
 
 from msgspec import Struct
 
 from volgauge.domain.events import EventSink, InstrumentsExpired, InstrumentsListed
-from volgauge.domain.instrument import Instrument, Venue
+from volgauge.domain.instrument import Instrument, OptionKind, Venue
 
 NEVER_NS = 2**63 - 1
+RIGHTS = {kind: kind.value for kind in OptionKind}
+"""A look-up is a fifth of what an enumeration takes to tell its value."""
 
 
 class Changes(Struct, frozen=True):
@@ -36,17 +41,52 @@ class Slots:
     So the same listings give the same slots.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rank: "Callable[[Instrument], tuple[Any, ...]] | None" = None) -> None:
+        """Begin with nothing.
+
+        Args:
+            rank: The order of `nearest`; begins with the expiry. None is that of `nearest_first`.
+        """
         self.of: dict[str, int] = {}
         """Name to slot."""
         self.instruments: dict[int, Instrument] = {}
+        self.version = 0
+        """Rises with every change."""
         self._free: list[int] = []
         self._used = 0
+        self._rank = rank or nearest_first
+        self._ranked: list[tuple[tuple[Any, ...], Instrument]] = []
+        """As of the last look; `_unranked` came since."""
+        self._unranked: list[Instrument] = []
+        self._nearest: list[Instrument] = []
+        self._nearest_version = 0
 
     @property
     def first_expiry_ns(self) -> int:
         """When the next option expires."""
         return min((i.expiry_ns for i in self.instruments.values()), default=NEVER_NS)
+
+    @property
+    def nearest(self) -> list[Instrument]:
+        """All of them in the order in which they matter; not to be changed."""
+        if self._nearest_version != self.version:
+            self._nearest_version = self.version
+            held, of, rank = self.instruments, self.of, self._rank
+            ranked = self._ranked + [
+                (rank(instrument), instrument) for instrument in self._unranked
+            ]
+            # An order of what is nearly in order costs little more than to look through it.
+            self._ranked = sorted(
+                (pair for pair in ranked if held.get(of.get(pair[1].name, -1)) is pair[1]),
+                key=itemgetter(0),
+            )
+            self._unranked.clear()
+            self._nearest = [instrument for _, instrument in self._ranked]
+        return self._nearest
+
+    def count_until(self, horizon_ns: int) -> int:
+        """How many of `nearest` expire at an instant or before."""
+        return bisect_right(self.nearest, horizon_ns, key=_expiry_of)
 
     def update(self, listed: Mapping[str, Instrument]) -> Changes:
         """Take a whole new listing."""
@@ -80,6 +120,8 @@ class Slots:
             self._used += 1
         self.of[instrument.name] = slot
         self.instruments[slot] = instrument
+        self._unranked.append(instrument)
+        self.version += 1
         return slot
 
     def _release(self, names: Iterable[str]) -> tuple[int, ...]:
@@ -89,6 +131,7 @@ class Slots:
             del self.instruments[slot]
             heapq.heappush(self._free, slot)
             freed.append(slot)
+            self.version += 1
         return tuple(sorted(freed))
 
 
@@ -99,8 +142,12 @@ def chain_order(instrument: Instrument) -> tuple[str, str, int, float, str]:
         instrument.quote_currency,
         instrument.expiry_ns,
         instrument.strike,
-        instrument.kind.value,
+        RIGHTS[instrument.kind],
     )
+
+
+def _expiry_of(instrument: Instrument) -> int:
+    return instrument.expiry_ns
 
 
 def nearest_first(instrument: Instrument) -> tuple[int, str, str, float, str]:
@@ -110,7 +157,7 @@ def nearest_first(instrument: Instrument) -> tuple[int, str, str, float, str]:
         instrument.asset,
         instrument.quote_currency,
         instrument.strike,
-        instrument.kind.value,
+        RIGHTS[instrument.kind],
     )
 
 

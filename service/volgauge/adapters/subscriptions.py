@@ -66,18 +66,24 @@ class Subscriptions(Generic[K, V]):
 
         What the venue refused before gets another chance.
         """
-        self.plan = plan
         self.retried.clear()
+        has_all = self.is_settled and len(self.active) == len(plan)
+        if plan is self.plan and has_all and not renewed:
+            # All that is active is of the plan: whatever is not would wait to be dropped.
+            return
+        self.plan = plan
         self._to_subscribe = {
             channel: None
             for channel in plan
             if channel not in self.active and channel not in self.in_flight
         }
-        self._to_drop = {
-            channel: None
-            for channel in sorted(self.active - self.in_flight.keys())
-            if channel not in plan or channel in renewed
-        }
+        self._to_drop = dict.fromkeys(
+            sorted(
+                channel
+                for channel in self.active
+                if (channel not in plan or channel in renewed) and channel not in self.in_flight
+            )
+        )
 
     def renew(self, channel: K) -> None:
         """Ask for a fresh snapshot of one channel."""

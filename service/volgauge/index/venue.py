@@ -154,9 +154,9 @@ class VenueSink:
         if self.expected:
             since_ns = event.received_ns if self.connections_up else None
             known = {
-                (book.key, instrument.expiry_ns)
+                (book.key, expiry_ns)
                 for book in self.books.values()
-                for instrument in book.slots.values()
+                for expiry_ns in {instrument.expiry_ns for instrument in book.slots.values()}
             } - self._refill.waiting
             pairs = (
                 ((i.book, i.expiry_ns), slot)

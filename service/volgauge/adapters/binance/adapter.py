@@ -28,7 +28,7 @@ from volgauge.adapters.binance.normalize import (
     refused,
     underlying_of,
 )
-from volgauge.adapters.binance.plan import CONNECTIONS, Planner
+from volgauge.adapters.binance.plan import CONNECTIONS, Plan, Planner
 from volgauge.adapters.binance.protocol import BinanceProtocol
 from volgauge.adapters.binance.pushes import Hooks, read_mark
 from volgauge.adapters.catalog import check_not_lost, require_body
@@ -37,7 +37,7 @@ from volgauge.adapters.reader import RowReader
 from volgauge.adapters.role import Role
 from volgauge.domain.events import EventSink, MarkQuote
 from volgauge.domain.instrument import Instrument
-from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
+from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import CatalogError, VenueError
 from volgauge.settings import VenueSettings
 
@@ -73,6 +73,10 @@ class BinanceAdapter:
         self._marks = RowReader(perpetuals.split_rows, _read_mark, remembers=False)
         self._volumes = RowReader(perpetuals.split_rows, perpetuals.read_volume, remembers=False)
         self._planner = Planner(settings.depth_levels)
+        self._hot_ns = round(settings.hot_days * NANOS_PER_DAY)
+        self._planned = (-1, -1)
+        """What the plans rest on: version of the listing, how many options are hot."""
+        self._plans: dict[str, Plan] = {}
         self._catalog_ns = 0
         self._listed_ns: dict[str, int] = {}
         """Creation of options, told once, when they were new."""
@@ -187,9 +191,9 @@ class BinanceAdapter:
             # The chain's own is newer; it comes with every second.
             if isnan(option.expiry.rate):
                 option.expiry.take_rate(row.risk_free_interest, now_ns)
-        known.sort(key=lambda pair: pair[0].slot)
         fresh = [(option, row) for option, row in known if option.chain_ms < 0]
         if fresh:
+            fresh.sort(key=lambda pair: pair[0].slot)
             self._sink.event(
                 MarkQuote(
                     venue=VENUE,
@@ -212,11 +216,14 @@ class BinanceAdapter:
             self._sink.event(state)
 
     def _plan(self, now_ns: int) -> None:
-        plans = self._planner.make_plans(
-            self._listing, hot_days=self._settings.hot_days, now_ns=now_ns
-        )
+        basis = (self._listing.version, self._listing.count_until(now_ns + self._hot_ns))
+        if basis != self._planned:
+            self._planned = basis
+            self._plans = self._planner.make_plans(
+                self._listing, hot_days=self._settings.hot_days, now_ns=now_ns
+            )
         for protocol in self._protocols:
-            protocol.set_plan(plans[protocol.role_name], now_ns)
+            protocol.set_plan(self._plans[protocol.role_name], now_ns)
 
     def _schedule(self, now_ns: int) -> None:
         """Fetch again after a minute, or when the next expiry has gone and its successors came."""

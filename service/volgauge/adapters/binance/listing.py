@@ -5,7 +5,7 @@ from math import nan
 
 from volgauge.adapters.binance.endpoints import GROWTH_NS
 from volgauge.adapters.binance.normalize import growth_factor, read_name, underlying_of
-from volgauge.adapters.listing import NEVER_NS, Changes, Slots
+from volgauge.adapters.listing import NEVER_NS, NO_CHANGES, Changes, Slots
 from volgauge.domain.instrument import Asset, Instrument
 
 
@@ -81,6 +81,20 @@ class Listing:
         self.next_expiry_ns = NEVER_NS
         self._slots = Slots()
 
+    @property
+    def version(self) -> int:
+        """Rises with every change of what streams are made of."""
+        return self._slots.version
+
+    @property
+    def nearest(self) -> list[Instrument]:
+        """The options in the order in which they matter; not to be changed."""
+        return self._slots.nearest
+
+    def count_until(self, horizon_ns: int) -> int:
+        """How many of `nearest` expire at an instant or before."""
+        return self._slots.count_until(horizon_ns)
+
     def update(self, listed: Mapping[str, Instrument]) -> Changes:
         """Take a whole new listing."""
         changes = self._slots.update(listed)
@@ -103,6 +117,8 @@ class Listing:
         return self.options[instrument.name]
 
     def _follow(self, changes: Changes) -> None:
+        if changes is NO_CHANGES:
+            return
         for name in changes.gone:
             del self.options[name]
         for slot, instrument in zip(changes.slots, changes.instruments, strict=True):

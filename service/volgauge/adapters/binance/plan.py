@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 
 from volgauge.adapters.binance.endpoints import DEPTHS, MAX_STREAMS
 from volgauge.adapters.binance.listing import Expiry, Listing, Option
-from volgauge.adapters.listing import nearest_first
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_SECOND
 
 MARKET = "market"
@@ -46,8 +45,8 @@ class Planner:
         self._place([option for name, option in hot.items() if name not in self._homes])
         plans: dict[str, dict[str, str]] = {name: {} for name in CONNECTIONS}
         plans[MARKET] = _market(listing)
-        for option in sorted(hot.values(), key=lambda o: nearest_first(o.instrument)):
-            name = option.instrument.name
+        for instrument in listing.nearest[: len(hot)]:
+            name = instrument.name
             home = self._homes.get(name)
             if home is not None:
                 plans[home][self.stream_of(name)] = name

@@ -1,10 +1,11 @@
 """Bybit as one venue: the listings, and eight websockets that share them."""
 
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.bybit import messages, perpetuals
-from volgauge.adapters.bybit.catalog import Catalog
+from volgauge.adapters.bybit.catalog import Catalog, Told
 from volgauge.adapters.bybit.endpoints import (
     CONNECTS,
     LAUNCH_DELAY_NS,
@@ -20,11 +21,12 @@ from volgauge.adapters.bybit.endpoints import (
     WS_URL,
 )
 from volgauge.adapters.bybit.listing import Listing, Option
-from volgauge.adapters.bybit.normalize import read_implied_vol, refused_by_status
-from volgauge.adapters.bybit.plan import CONNECTIONS, Planner
+from volgauge.adapters.bybit.normalize import refused_by_status
+from volgauge.adapters.bybit.plan import CONNECTIONS, Plan, Planner
 from volgauge.adapters.bybit.protocol import BybitProtocol
 from volgauge.adapters.bybit.pushes import Hooks
 from volgauge.adapters.catalog import check_not_lost
+from volgauge.adapters.facts import tell_volume
 from volgauge.adapters.listing import NEVER_NS, tell_changes
 from volgauge.domain.events import (
     EventSink,
@@ -33,7 +35,7 @@ from volgauge.domain.events import (
     VenueState,
 )
 from volgauge.domain.instrument import Instrument
-from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
+from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.errors import VenueError
 from volgauge.settings import VenueSettings
 
@@ -57,6 +59,10 @@ class BybitAdapter:
         self._listing = Listing()
         self._catalog = Catalog(settings.assets)
         self._planner = Planner()
+        self._hot_ns = round(settings.hot_days * NANOS_PER_DAY)
+        self._planned = (-1, -1)
+        """What the plans rest on: version of the listing, how many options are hot."""
+        self._plans: dict[str, Plan] = {}
         self._roll_ns = -ROLL_NS
         """When options expired last."""
         self._launch_ns = NEVER_NS
@@ -83,7 +89,7 @@ class BybitAdapter:
 
         Of a listing in several pages only the next one, until all are there.
         """
-        return self._catalog.requests(self._coins())
+        return self._catalog.requests(self._listing.assets)
 
     def catalog_error(self, status: int, body: bytes) -> VenueError:
         """What a refused catalog request means."""
@@ -107,7 +113,7 @@ class BybitAdapter:
         """
         catalog = self._catalog
         try:
-            catalog.take(bodies, self._coins(), now_ns)
+            catalog.take(bodies, self._listing.assets, now_ns)
             if not catalog.is_complete:
                 self.catalog_due_ns = now_ns
                 return
@@ -128,9 +134,6 @@ class BybitAdapter:
     def connections(self) -> tuple[BybitProtocol, ...]:
         """The websockets to hold open: books of the hot expiries, then everybody's tickers."""
         return self._protocols
-
-    def _coins(self) -> set[str]:
-        return {str(option.instrument.asset) for option in self._listing.options.values()}
 
     def _read(self, now_ns: int) -> tuple[dict[str, Instrument], list[str]]:
         """The options that are for us, and why the others are not."""
@@ -163,40 +166,39 @@ class BybitAdapter:
         self._schedule(now_ns)
         self._plan(changes.renewed, now_ns)
 
-    def _tell_tickers(self, rows: list[messages.TickerRow], stamp: int, now_ns: int) -> None:
-        """Volumes, and marks and open interest from before the first tick of each."""
+    def _tell_tickers(self, told: list[Told], stamp: int, now_ns: int) -> None:
+        """`TradedVolume`, and marks and open interest from before the first tick of each."""
         options = self._listing.options
-        told = {options[row.symbol].slot: row for row in rows if row.symbol in options}
-        found = sorted(told.items(), key=lambda item: item[0])
-        marked = [(slot, row.mark_price, row.mark_iv) for slot, row in found if row.mark_price]
+        by_slot = {options[row.symbol].slot: row for row in told if row.symbol in options}
+        found = sorted(by_slot.items(), key=itemgetter(0))
+        marked = [(slot, row.mark, row.implied_vol) for slot, row in found if row.mark is not None]
         if marked:
+            slots, prices, implied_vols = zip(*marked, strict=True)
             self._sink.event(
                 MarkQuote(
                     venue=VENUE,
                     received_ns=now_ns,
-                    slots=tuple(slot for slot, _, _ in marked),
-                    prices=tuple(price for _, price, _ in marked),
-                    implied_vols=tuple(read_implied_vol(vol) for _, _, vol in marked),
+                    slots=slots,
+                    prices=prices,
+                    implied_vols=implied_vols,
                     exchange_ns=stamp * NANOS_PER_MILLI,
                 )
             )
         held = [(slot, row.open_interest) for slot, row in found if row.open_interest is not None]
         if held:
+            slots, amounts = zip(*held, strict=True)
             self._sink.event(
-                OpenInterest(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    slots=tuple(slot for slot, _ in held),
-                    amounts=tuple(amount for _, amount in held),
-                )
+                OpenInterest(venue=VENUE, received_ns=now_ns, slots=slots, amounts=amounts)
             )
-        volume = perpetuals.read_volumes(told, now_ns, self._counts)
-        if volume is not None:
-            self._sink.event(volume)
+        traded = {slot: row.volume for slot, row in found if row.volume is not None}
+        if traded:
+            self._sink.event(tell_volume(VENUE, traded, now_ns))
+        if bad := sum(row.has_bad_volume for _, row in found):
+            self._counts["rejected.volume"] += bad
 
     def _tell_perpetuals(self, bodies: Mapping[tuple[str, str], bytes | None], now_ns: int) -> None:
         """Those of coins that have options."""
-        coins = self._coins()
+        coins = self._listing.assets
         for (coin, category), body in sorted(bodies.items()):
             if coin not in coins:
                 continue
@@ -205,11 +207,14 @@ class BybitAdapter:
                 self._sink.event(state)
 
     def _plan(self, renewed: frozenset[str], now_ns: int) -> None:
-        plans = self._planner.make_plans(
-            self._listing, hot_days=self._settings.hot_days, now_ns=now_ns
-        )
+        basis = (self._listing.version, self._listing.count_until(now_ns + self._hot_ns))
+        if basis != self._planned:
+            self._planned = basis
+            self._plans = self._planner.make_plans(
+                self._listing, hot_days=self._settings.hot_days, now_ns=now_ns
+            )
         for protocol in self._protocols:
-            protocol.set_plan(plans[protocol.connection], renewed, now_ns)
+            protocol.set_plan(self._plans[protocol.connection], renewed, now_ns)
 
     def _schedule(self, now_ns: int) -> None:
         """Fetch again after a minute, or sooner where options come or go."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Struct
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.bybit import messages, perpetuals
@@ -15,8 +16,9 @@ from volgauge.adapters.bybit.endpoints import (
     VENUE,
 )
 from volgauge.adapters.bybit.messages import UNREADABLE
-from volgauge.adapters.bybit.normalize import read_row, refused
+from volgauge.adapters.bybit.normalize import read_implied_vol, read_row, refused
 from volgauge.adapters.catalog import require_body
+from volgauge.adapters.facts import is_amount, read_number
 from volgauge.adapters.listing import NEVER_NS
 from volgauge.adapters.reader import RowReader
 from volgauge.domain.instrument import Instrument
@@ -26,6 +28,21 @@ from volgauge.errors import CatalogError, VenueError
 STATUS = "status"
 Launch = tuple[str, int | None]
 """Why an option is not for us, and when it is launched if that is to come, ns."""
+
+
+class Told(Struct, frozen=True, gc=False):
+    """What a ticker says of an option; None is not told."""
+
+    symbol: str
+    mark: float | None
+    implied_vol: float
+    """NaN not told."""
+    open_interest: float | None
+    volume: float | None
+    """Coins of 24 hours."""
+    has_bad_volume: bool
+    """A volume was told that cannot be."""
+
 
 _decode_body = msgspec.json.Decoder(messages.Body).decode
 _decode_cursor = msgspec.json.Decoder(messages.Cursor).decode
@@ -56,7 +73,7 @@ class Catalog:
     def clear(self) -> None:
         """Begin anew."""
         self.instruments: list[Instrument | Launch] = []
-        self.tickers: list[messages.TickerRow] = []
+        self.tickers: list[Told] = []
         self.stamp = 0
         """Milliseconds by the venue, of the newest body of tickers."""
         self.maintenances: list[messages.StatusRow] | None = None
@@ -204,8 +221,18 @@ def _read_instrument(raw: msgspec.Raw, now_ns: int) -> tuple[Instrument | Launch
     return (instrument, None if launch is None else launch * NANOS_PER_MILLI), 0
 
 
-def _read_ticker(raw: msgspec.Raw, _now_ns: int) -> tuple[messages.TickerRow | None, int]:
+def _read_ticker(raw: msgspec.Raw, _now_ns: int) -> tuple[Told | None, int]:
     try:
-        return _decode_ticker(raw), NEVER_NS
+        row = _decode_ticker(raw)
     except UNREADABLE:
         return None, NEVER_NS
+    volume = read_number(row.volume_24h)
+    told = Told(
+        row.symbol,
+        row.mark_price or None,
+        read_implied_vol(row.mark_iv),
+        row.open_interest,
+        volume if is_amount(volume) else None,
+        has_bad_volume=volume is not None and not is_amount(volume),
+    )
+    return told, NEVER_NS

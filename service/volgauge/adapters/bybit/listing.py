@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from volgauge.adapters.bybit.ladder import Ladder
 from volgauge.adapters.bybit.messages import Push
 from volgauge.adapters.bybit.normalize import read_name
-from volgauge.adapters.listing import NEVER_NS, Changes, Slots
+from volgauge.adapters.listing import NEVER_NS, NO_CHANGES, Changes, Slots
 from volgauge.domain.instrument import Asset, Instrument
 
 
@@ -61,6 +61,22 @@ class Listing:
         self._slots = Slots()
         self._expiries: dict[tuple[Asset, str, int], Expiry] = {}
         self._coins: dict[tuple[Asset, str], Coin] = {}
+        self.assets: frozenset[str] = frozenset()
+        """Coins that have options."""
+
+    @property
+    def version(self) -> int:
+        """Rises with every change of what topics are made of."""
+        return self._slots.version
+
+    @property
+    def nearest(self) -> list[Instrument]:
+        """The options in the order in which they matter; not to be changed."""
+        return self._slots.nearest
+
+    def count_until(self, horizon_ns: int) -> int:
+        """How many of `nearest` expire at an instant or before."""
+        return self._slots.count_until(horizon_ns)
 
     def update(self, listed: Mapping[str, Instrument]) -> Changes:
         """Take a whole new listing."""
@@ -84,6 +100,8 @@ class Listing:
         return self.options[instrument.name]
 
     def _follow(self, changes: Changes) -> None:
+        if changes is NO_CHANGES:
+            return
         for name in changes.gone:
             del self.options[name]
         for slot, instrument in zip(changes.slots, changes.instruments, strict=True):
@@ -94,4 +112,5 @@ class Listing:
             self.options[instrument.name] = Option(slot, instrument, expiry)
         alive = {id(option.expiry) for option in self.options.values()}
         self._expiries = {k: e for k, e in self._expiries.items() if id(e) in alive}
+        self.assets = frozenset(asset for asset, _, _ in self._expiries)
         self.next_expiry_ns = self._slots.first_expiry_ns

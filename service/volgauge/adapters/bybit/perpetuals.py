@@ -5,7 +5,7 @@ no index rests on.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import nan
 
 import msgspec
@@ -14,8 +14,8 @@ from volgauge.adapters.base import RestRequest
 from volgauge.adapters.bybit import messages
 from volgauge.adapters.bybit.endpoints import PERPETUALS, VENUE
 from volgauge.adapters.bybit.messages import UNREADABLE
-from volgauge.adapters.facts import is_amount, read_number, tell_perpetual, tell_volume
-from volgauge.domain.events import PerpetualState, TradedVolume
+from volgauge.adapters.facts import read_number, tell_perpetual
+from volgauge.domain.events import PerpetualState
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_MILLI
 
@@ -35,20 +35,6 @@ def requests(coins: Iterable[str]) -> tuple[RestRequest, ...]:
         for coin in sorted(coins)
         for category, quote in PERPETUALS.items()
     )
-
-
-def read_volumes(
-    rows: Mapping[int, messages.TickerRow], received_ns: int, counts: Counter[str]
-) -> TradedVolume | None:
-    """Volumes of options by slot; what makes no sense is counted as `rejected.volume`."""
-    amounts: dict[int, float] = {}
-    for slot, row in rows.items():
-        volume = read_number(row.volume_24h)
-        if volume is not None and is_amount(volume):
-            amounts[slot] = volume
-        elif volume is not None:
-            counts["rejected.volume"] += 1
-    return tell_volume(VENUE, amounts, received_ns) if amounts else None
 
 
 def read_perpetual(

@@ -20,7 +20,6 @@ from collections.abc import Iterable, Mapping
 
 from volgauge.adapters.bybit.endpoints import BOOK_DEPTH, MAX_TOPICS, USED_CHARACTERS
 from volgauge.adapters.bybit.listing import Listing, Option
-from volgauge.adapters.listing import nearest_first
 from volgauge.domain.units import NANOS_PER_DAY
 
 HOT = ("hot-1", "hot-2")
@@ -56,7 +55,7 @@ class Planner:
 
         Books that do not fit are left out: their tickers quote them.
         """
-        options = sorted(listing.options.values(), key=lambda o: nearest_first(o.instrument))
+        options = [listing.options[instrument.name] for instrument in listing.nearest]
         horizon_ns = now_ns + round(hot_days * NANOS_PER_DAY)
         hot = [option for option in options if option.expiry.expiry_ns <= horizon_ns]
         pulse = _pulse(options)

@@ -201,7 +201,7 @@ class BybitProtocol:
         self._pushes.readings.forget()
         again = [
             topic
-            for topic, option in plan.items()
+            for topic, option in (plan if renewed else {}).items()
             if option is not None and option.instrument.name in renewed
         ]
         self._subscriptions.follow(plan, again)

@@ -29,13 +29,16 @@ from volgauge.adapters.pacing import Pacer
 from volgauge.adapters.reader import RowReader
 from volgauge.domain.events import EventSink, OpenInterest
 from volgauge.domain.instrument import Asset, Instrument
-from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_SECOND
 from volgauge.errors import CatalogError, RateLimited, VenueError, VenueUnavailable
 from volgauge.settings import VenueSettings
 
 _decode_list = msgspec.json.Decoder(messages.ListBody).decode
 _decode_row = msgspec.json.Decoder(messages.InstrumentRow).decode
 _decode_summary = msgspec.json.Decoder(messages.SummaryRow).decode
+
+Summary = tuple[str, float | None, float | None, bool]
+"""Name of an option, its open interest, its volume, and whether that was told but cannot be."""
 
 
 class DeribitAdapter:
@@ -58,6 +61,10 @@ class DeribitAdapter:
         self._contracts = RowReader(_split, _read_contract, remembers=True)
         self._summaries = RowReader(_split, _read_summary, remembers=False)
         self._catalog_ns = 0
+        self._hot_ns = round(settings.hot_days * NANOS_PER_DAY)
+        self._planned = (-1, -1)
+        """What the plans rest on: version of the listing, how many options are hot."""
+        self._plans: dict[str, plan.Plan] = {}
         pacer = Pacer(REQUEST_BURST, REQUEST_SPACING_NS)
         hooks = Hooks(self._listing_changed, self._expire)
         self._protocols = tuple(
@@ -120,7 +127,7 @@ class DeribitAdapter:
         """
         options: dict[str, Contract] = {}
         futures: dict[str, Contract] = {}
-        summaries: list[messages.SummaryRow] = []
+        summaries: list[Summary] = []
         refused: list[str] = []
         for currency in self._currencies():
             for kind in ("option", "future"):
@@ -207,20 +214,20 @@ class DeribitAdapter:
         self._schedule(now_ns)
         self._plan(changes.renewed, now_ns)
 
-    def _tell_amounts(self, summaries: list[messages.SummaryRow], now_ns: int) -> None:
+    def _tell_amounts(self, summaries: list[Summary], now_ns: int) -> None:
         """`OpenInterest` and `TradedVolume` of the options that are listed."""
         slots = self._listing.slots
         held: dict[int, float] = {}
         traded: dict[int, float] = {}
-        for row in summaries:
-            slot = slots.get(row.instrument_name)
+        for name, interest, volume, is_senseless in summaries:
+            slot = slots.get(name)
             if slot is None:
                 continue
-            if row.open_interest is not None and is_amount(row.open_interest):
-                held[slot] = row.open_interest
-            if row.volume is not None and is_amount(row.volume):
-                traded[slot] = row.volume
-            elif row.volume is not None:
+            if interest is not None:
+                held[slot] = interest
+            if volume is not None:
+                traded[slot] = volume
+            elif is_senseless:
                 self._counts["rejected.volume"] += 1
         known = sorted(held.items())
         if known:
@@ -236,14 +243,17 @@ class DeribitAdapter:
             self._sink.event(tell_volume(VENUE, traded, now_ns))
 
     def _plan(self, renewed: frozenset[str], now_ns: int) -> None:
-        plans = plan.make_plans(
-            self._listing,
-            hot_days=self._settings.hot_days,
-            with_depth=self._settings.depth_levels > 0,
-            now_ns=now_ns,
-        )
+        basis = (self._listing.version, self._listing.count_until(now_ns + self._hot_ns))
+        if basis != self._planned:
+            self._planned = basis
+            self._plans = plan.make_plans(
+                self._listing,
+                hot_days=self._settings.hot_days,
+                with_depth=self._settings.depth_levels > 0,
+                now_ns=now_ns,
+            )
         for protocol in self._protocols:
-            protocol.set_plan(plans[protocol.connection], renewed, now_ns)
+            protocol.set_plan(self._plans[protocol.connection], renewed, now_ns)
 
     def _schedule(self, now_ns: int) -> None:
         """Fetch again after a minute, or when the next expiry has gone and its successors came."""
@@ -288,8 +298,12 @@ def _read_contract(row: msgspec.Raw, now_ns: int) -> tuple[Contract | str, int]:
     return (contract, 0) if isinstance(contract, str) else (contract, contract.terms.expiry_ns)
 
 
-def _read_summary(row: msgspec.Raw, _now_ns: int) -> tuple[messages.SummaryRow | None, int]:
+def _read_summary(row: msgspec.Raw, _now_ns: int) -> tuple[Summary | None, int]:
     try:
-        return _decode_summary(row), NEVER_NS
+        told = _decode_summary(row)
     except UNREADABLE:
         return None, NEVER_NS
+    interest = told.open_interest if is_amount(told.open_interest) else None
+    volume = told.volume if is_amount(told.volume) else None
+    is_senseless = volume is None and told.volume is not None
+    return (told.instrument_name, interest, volume, is_senseless), NEVER_NS

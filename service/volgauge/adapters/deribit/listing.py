@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from volgauge.adapters.deribit.normalize import Future, read_name
-from volgauge.adapters.listing import NEVER_NS, Changes, Slots
+from volgauge.adapters.listing import NEVER_NS, NO_CHANGES, RIGHTS, Changes, Slots
 from volgauge.domain.instrument import Asset, Instrument
 
 
@@ -13,7 +13,7 @@ class Listing:
     def __init__(self) -> None:
         self.is_loaded = False
         """A catalog has been read. Until then contracts are adopted by their names (replays)."""
-        self._slots = Slots()
+        self._slots = Slots(nearest_first)
         self.slots, self.instruments = self._slots.of, self._slots.instruments
         """Name to slot, slot to terms."""
         self.quote_routes: dict[str, int] = {}
@@ -22,6 +22,21 @@ class Listing:
         self.indices: dict[str, tuple[Asset, str]] = {}
         """Price index to the (asset, quote currency) of our books that rest on it."""
         self.next_expiry_ns = NEVER_NS
+        self._version = 0
+
+    @property
+    def version(self) -> int:
+        """Rises with every change of what channels are made of."""
+        return self._version + self._slots.version
+
+    @property
+    def nearest(self) -> list[Instrument]:
+        """The options in the order in which they matter; not to be changed."""
+        return self._slots.nearest
+
+    def count_until(self, horizon_ns: int) -> int:
+        """How many of `nearest` expire at an instant or before."""
+        return self._slots.count_until(horizon_ns)
 
     def update(
         self,
@@ -32,6 +47,8 @@ class Listing:
         """Take a whole new listing."""
         changes = self._slots.update(options)
         self.is_loaded = True
+        if self.futures != futures or self.indices != indices:
+            self._version += 1
         self.futures = dict(futures)
         self.indices.clear()
         self.indices.update(indices)
@@ -40,7 +57,9 @@ class Listing:
 
     def expire(self, now_ns: int) -> Changes:
         """Drop what has reached its expiry."""
-        self.futures = {n: f for n, f in self.futures.items() if f.expiry_ns > now_ns}
+        alive = {n: f for n, f in self.futures.items() if f.expiry_ns > now_ns}
+        self._version += len(self.futures) - len(alive)
+        self.futures = alive
         changes = self._slots.expire(now_ns)
         self._follow(changes)
         return changes
@@ -53,6 +72,7 @@ class Listing:
         contract = read_name(name)
         if isinstance(contract, Future):
             self.futures[name] = contract
+            self._version += 1
         if not isinstance(contract, Instrument):
             return None
         index = f"{contract.asset}_{contract.quote_currency}".lower()
@@ -61,8 +81,16 @@ class Listing:
         return self.slots[contract.name]
 
     def _follow(self, changes: Changes) -> None:
+        if changes is NO_CHANGES:
+            return
         for name in changes.gone:
             del self.quote_routes[f"quote.{name}"]
         for slot, instrument in zip(changes.slots, changes.instruments, strict=True):
             self.quote_routes[f"quote.{instrument.name}"] = slot
         self.next_expiry_ns = self._slots.first_expiry_ns
+
+
+def nearest_first(instrument: Instrument) -> tuple[int, str, float, str]:
+    """Options in the order of subscribing."""
+    right = RIGHTS[instrument.kind]
+    return (instrument.expiry_ns, instrument.asset, instrument.strike, right)

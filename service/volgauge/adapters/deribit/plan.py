@@ -8,7 +8,7 @@ from volgauge.adapters.deribit.endpoints import (
     REQUEST_CHANNELS,
     VOLATILITY_INDICES,
 )
-from volgauge.adapters.deribit.listing import Listing
+from volgauge.adapters.deribit.listing import Listing, nearest_first
 from volgauge.domain.instrument import BookKey, Instrument
 from volgauge.domain.units import NANOS_PER_DAY
 
@@ -38,7 +38,7 @@ def make_plans(
         for channels in plans.values():
             channels[f"deribit_price_index.{pulse}"] = True
     horizon_ns = now_ns + round(hot_days * NANOS_PER_DAY)
-    for instrument in sorted(listing.instruments.values(), key=_nearest_first):
+    for instrument in listing.nearest:
         if instrument.expiry_ns > horizon_ns:
             plans[WINGS][f"quote.{instrument.name}"] = True
         elif with_depth:
@@ -99,10 +99,6 @@ def _forward_tellers(listing: Listing) -> list[str]:
         if key not in futures:
             chains[instrument.book, instrument.expiry_ns].append(instrument)
     return [
-        sorted(chain, key=_nearest_first)[len(chain) // 2].name
+        sorted(chain, key=nearest_first)[len(chain) // 2].name
         for _, chain in sorted(chains.items())
     ]
-
-
-def _nearest_first(instrument: Instrument) -> tuple[int, str, float, str]:
-    return (instrument.expiry_ns, instrument.asset, instrument.strike, instrument.kind.value)

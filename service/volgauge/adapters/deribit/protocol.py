@@ -193,7 +193,11 @@ class DeribitProtocol:
     def set_plan(self, plan: Plan, renewed: frozenset[str], now_ns: int) -> None:
         """Follow a new plan: subscribe what came, drop what went, renew what changed."""
         was_watching = "platform_state" in self._subscriptions.plan
-        again = {name for name in self._subscriptions.active if instrument_of(name) in renewed}
+        again = (
+            {name for name in self._subscriptions.active if instrument_of(name) in renewed}
+            if renewed
+            else ()
+        )
         self._subscriptions.follow(plan, again)
         if self.state is State.IDLE:
             return

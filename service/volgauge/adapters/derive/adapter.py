@@ -23,7 +23,7 @@ from volgauge.adapters.listing import NEVER_NS, tell_changes
 from volgauge.adapters.pacing import Pacer
 from volgauge.domain.events import EventSink, VenueState
 from volgauge.domain.instrument import Instrument
-from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_SECOND
 from volgauge.errors import VenueError
 from volgauge.settings import VenueSettings
 
@@ -53,6 +53,10 @@ class DeriveAdapter:
         self._end_ns = NEVER_NS
         """The next expiry, also of options that are not traded any more in their last minute."""
         self._in_maintenance = False
+        self._hot_ns = round(settings.hot_days * NANOS_PER_DAY)
+        self._planned = (-1, -1)
+        """What the plans rest on: version of the listing, how many options are hot."""
+        self._plans: dict[str, plan.Plan] = {}
         pacer = Pacer(REQUEST_BURST, REQUEST_REFILL_NS)
         self._protocols = tuple(
             DeriveProtocol(
@@ -145,9 +149,14 @@ class DeriveAdapter:
         self._plan(changes.renewed, now_ns)
 
     def _plan(self, renewed: frozenset[str], now_ns: int) -> None:
-        plans = plan.make_plans(self._listing, hot_days=self._settings.hot_days, now_ns=now_ns)
+        basis = (self._listing.version, self._listing.count_until(now_ns + self._hot_ns))
+        if basis != self._planned:
+            self._planned = basis
+            self._plans = plan.make_plans(
+                self._listing, hot_days=self._settings.hot_days, now_ns=now_ns
+            )
         for protocol in self._protocols:
-            protocol.set_plan(plans[protocol.connection], renewed, now_ns)
+            protocol.set_plan(self._plans[protocol.connection], renewed, now_ns)
 
     def _schedule(self, now_ns: int) -> None:
         """Fetch again after a minute, or sooner where options come or go."""

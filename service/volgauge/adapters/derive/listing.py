@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from volgauge.adapters.derive.normalize import read_name
-from volgauge.adapters.listing import NEVER_NS, Changes, Slots
+from volgauge.adapters.listing import NEVER_NS, NO_CHANGES, Changes, Slots
 from volgauge.domain.instrument import Asset, Instrument
 
 
@@ -53,6 +53,20 @@ class Listing:
         self._slots = Slots()
         self._expiries: dict[tuple[Asset, str, int], Expiry] = {}
 
+    @property
+    def version(self) -> int:
+        """Rises with every change of what channels are made of."""
+        return self._slots.version
+
+    @property
+    def nearest(self) -> list[Instrument]:
+        """The options in the order in which they matter; not to be changed."""
+        return self._slots.nearest
+
+    def count_until(self, horizon_ns: int) -> int:
+        """How many of `nearest` expire at an instant or before."""
+        return self._slots.count_until(horizon_ns)
+
     def update(self, listed: Mapping[str, Instrument]) -> Changes:
         """Take a whole new listing."""
         changes = self._slots.update(listed)
@@ -75,6 +89,8 @@ class Listing:
         return self.options[instrument.name]
 
     def _follow(self, changes: Changes) -> None:
+        if changes is NO_CHANGES:
+            return
         for name in changes.gone:
             del self.options[name]
         for slot, instrument in zip(changes.slots, changes.instruments, strict=True):

@@ -5,7 +5,6 @@ from itertools import islice
 
 from volgauge.adapters.derive.endpoints import HOT_INTERVAL, REQUEST_CHANNELS, WING_INTERVAL
 from volgauge.adapters.derive.listing import Listing, Option
-from volgauge.adapters.listing import nearest_first
 from volgauge.domain.units import NANOS_PER_DAY
 
 HOT, WINGS = "hot", "wings"
@@ -30,9 +29,10 @@ def make_plans(listing: Listing, *, hot_days: float, now_ns: int) -> dict[str, P
     for channels, known in ((plans[HOT], coins), (plans[WINGS], coins[:1])):
         channels.update({SPOTS + coin: None for coin in known})
     horizon_ns = now_ns + round(hot_days * NANOS_PER_DAY)
-    for option in sorted(listing.options.values(), key=lambda o: nearest_first(o.instrument)):
-        name = option.instrument.name
-        if option.instrument.expiry_ns > horizon_ns:
+    for instrument in listing.nearest:
+        name = instrument.name
+        option = listing.options[name]
+        if instrument.expiry_ns > horizon_ns:
             plans[WINGS][f"{TICKERS}{name}.{WING_INTERVAL}"] = option
         else:
             plans[HOT][f"{TICKERS}{name}.{HOT_INTERVAL}"] = option

@@ -175,7 +175,11 @@ class DeriveProtocol:
 
     def set_plan(self, plan: Plan, renewed: frozenset[str], now_ns: int) -> None:
         """Follow a new plan: subscribe what came, drop what went, renew what changed."""
-        again = {name for name in self._subscriptions.active if instrument_of(name) in renewed}
+        again = (
+            {name for name in self._subscriptions.active if instrument_of(name) in renewed}
+            if renewed
+            else ()
+        )
         self._subscriptions.follow(plan, again)
         if self.state is State.IDLE:
             return

@@ -36,7 +36,7 @@ from volgauge.adapters.reader import RowReader
 from volgauge.adapters.role import Role
 from volgauge.domain.events import EventSink, OpenInterest
 from volgauge.domain.instrument import Instrument
-from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_SECOND
 from volgauge.errors import (
     CatalogError,
     ProtocolViolation,
@@ -74,6 +74,10 @@ class OkxAdapter:
         self._sink = sink
         self._listing = Listing()
         self._catalog_ns = 0
+        self._hot_ns = round(settings.hot_days * NANOS_PER_DAY)
+        self._planned = (-1, -1)
+        """What the plans rest on: version of the listing, how many options are hot."""
+        self._plans: dict[str, plan.Plan] = {}
         self._families: tuple[str, ...] = ()
         self._readers: dict[str, tuple[Ticks | None, RowReader[Instrument | str]]] = {}
         """By family, for as long as it has these price steps."""
@@ -240,9 +244,11 @@ class OkxAdapter:
         tell_changes(self._sink, changes, VENUE, now_ns)
         slots = self._listing.slots
         known = sorted(
-            (slots[name], amount * options[name].contract_size)
-            for name, amount in amounts.items()
-            if name in slots
+            [
+                (slots[name], amount * options[name].contract_size)
+                for name, amount in amounts.items()
+                if name in slots
+            ]
         )
         if known:
             self._sink.event(
@@ -270,14 +276,17 @@ class OkxAdapter:
 
     def _plan(self, renewed: frozenset[str], now_ns: int) -> None:
         self._listing.sort_by_delta()
-        plans = plan.make_plans(
-            self._listing,
-            hot_days=self._settings.hot_days,
-            depth_levels=self._settings.depth_levels,
-            now_ns=now_ns,
-        )
+        basis = (self._listing.version, self._listing.count_until(now_ns + self._hot_ns))
+        if basis != self._planned:
+            self._planned = basis
+            self._plans = plan.make_plans(
+                self._listing,
+                hot_days=self._settings.hot_days,
+                depth_levels=self._settings.depth_levels,
+                now_ns=now_ns,
+            )
         for protocol in self._protocols:
-            protocol.set_plan(plans[protocol.role_name], renewed, now_ns)
+            protocol.set_plan(self._plans[protocol.role_name], renewed, now_ns)
 
     def _schedule(self, now_ns: int) -> None:
         """Fetch again after a minute, or when the next expiry has gone and its successors came."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from volgauge.adapters.listing import NEVER_NS, Changes, Slots
+from volgauge.adapters.listing import NEVER_NS, NO_CHANGES, RIGHTS, Changes, Slots
 from volgauge.adapters.okx.endpoints import LOUD_REACH, QUIET_REACH
 from volgauge.adapters.okx.normalize import family_of, index_of, read_name
 from volgauge.domain.instrument import Asset, Instrument
@@ -17,7 +17,7 @@ class Listing:
     def __init__(self) -> None:
         self.is_loaded = False
         """A catalog has been read. Until then contracts are adopted by their names (replays)."""
-        self._slots = Slots()
+        self._slots = Slots(nearest_first)
         self.slots, self.instruments = self._slots.of, self._slots.instruments
         """Name to slot, slot to terms."""
         self.routes: dict[str, tuple[int, float]] = {}
@@ -30,6 +30,22 @@ class Listing:
         self.quiet: set[int] = set()
         """Slots far in or out of the money, as of the last `sort_by_delta`."""
         self.next_expiry_ns = NEVER_NS
+        self._turned = 0
+        """Options that became quiet or loud, ever."""
+
+    @property
+    def version(self) -> int:
+        """Rises with every change of what channels are made of."""
+        return self._turned + self._slots.version
+
+    @property
+    def nearest(self) -> list[Instrument]:
+        """The options in the order in which they matter; not to be changed."""
+        return self._slots.nearest
+
+    def count_until(self, horizon_ns: int) -> int:
+        """How many of `nearest` expire at an instant or before."""
+        return self._slots.count_until(horizon_ns)
 
     def update(self, options: Mapping[str, Instrument]) -> Changes:
         """Take a whole new listing."""
@@ -46,12 +62,16 @@ class Listing:
 
     def sort_by_delta(self) -> None:
         """Renew what is quiet; between the two limits nothing changes its place."""
+        quiet = self.quiet
         for slot, delta in self.deltas.items():
             reach = min(delta, 1.0 - delta)
             if reach < QUIET_REACH:
-                self.quiet.add(slot)
-            elif reach >= LOUD_REACH:
-                self.quiet.discard(slot)
+                if slot not in quiet:
+                    self._turned += 1
+                    quiet.add(slot)
+            elif reach >= LOUD_REACH and slot in quiet:
+                self._turned += 1
+                quiet.remove(slot)
 
     def adopt(self, name: str) -> int | None:
         """List an option from its name, where no catalog says what is listed; its slot."""
@@ -62,6 +82,8 @@ class Listing:
         return self.slots[instrument.name]
 
     def _follow(self, changes: Changes) -> None:
+        if changes is NO_CHANGES:
+            return
         for name in changes.gone:
             del self.routes[name]
         for slot in changes.expired:
@@ -69,7 +91,18 @@ class Listing:
             self.quiet.discard(slot)
         for slot, instrument in zip(changes.slots, changes.instruments, strict=True):
             self.routes[instrument.name] = (slot, instrument.contract_size)
-        instruments = self.instruments.values()
-        self.families = {family_of(i): (i.asset, i.quote_currency) for i in instruments}
+        books = {(i.asset, i.quote_currency): i for i in self.instruments.values()}
+        self.families = {family_of(i): pair for pair, i in books.items()}
         self.indices = {index_of(name): asset for name, (asset, _) in self.families.items()}
         self.next_expiry_ns = self._slots.first_expiry_ns
+
+
+def nearest_first(instrument: Instrument) -> tuple[int, str, float, str, str]:
+    """Options in the order of subscribing."""
+    return (
+        instrument.expiry_ns,
+        instrument.asset,
+        instrument.strike,
+        RIGHTS[instrument.kind],
+        instrument.quote_currency,
+    )

@@ -24,7 +24,6 @@ from volgauge.adapters.okx.endpoints import (
 )
 from volgauge.adapters.okx.listing import Listing
 from volgauge.adapters.okx.messages import Arg
-from volgauge.domain.instrument import Instrument
 from volgauge.domain.units import NANOS_PER_DAY
 
 HOT, WINGS, MARKET = "hot", "wings", "market"
@@ -54,7 +53,7 @@ def make_plans(
             args[Arg(channel="index-tickers", inst_id=pulse)] = True
     horizon_ns = now_ns + round(hot_days * NANOS_PER_DAY)
     hot = _hot_channel(depth_levels)
-    for instrument in sorted(listing.instruments.values(), key=_nearest_first):
+    for instrument in listing.nearest:
         is_quiet = listing.slots[instrument.name] in listing.quiet
         if is_quiet or instrument.expiry_ns > horizon_ns:
             plans[WINGS][Arg(channel="tickers", inst_id=instrument.name)] = True
@@ -91,13 +90,3 @@ def _market(listing: Listing) -> dict[Arg, bool]:
         args[Arg(channel="instruments", inst_type=CATALOG_TYPE)] = False
         args[STATUS] = False
     return args
-
-
-def _nearest_first(instrument: Instrument) -> tuple[int, str, float, str, str]:
-    return (
-        instrument.expiry_ns,
-        instrument.asset,
-        instrument.strike,
-        instrument.kind.value,
-        instrument.quote_currency,
-    )

@@ -217,7 +217,9 @@ class OkxProtocol:
 
     def set_plan(self, plan: Plan, renewed: frozenset[str], now_ns: int) -> None:
         """Follow a new plan: subscribe what came, drop what went, renew what changed."""
-        again = {arg for arg in self.subscriptions.active if arg.inst_id in renewed}
+        again = (
+            {arg for arg in self.subscriptions.active if arg.inst_id in renewed} if renewed else ()
+        )
         self.subscriptions.follow(plan, again)
         if self.state not in CLOSED:
             self._work(now_ns)
