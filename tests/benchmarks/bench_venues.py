@@ -99,6 +99,14 @@ KINDS = (
         is_hot=False,
     ),
     Kind("derive ticker_slim", "derive", re.compile(rb'"channel":"ticker_slim\.')),
+    # As many options as have changed at once: the gate is on what each of them takes.
+    Kind(
+        "aevo book-ticker", "aevo", re.compile(rb'"channel":"book-ticker:'), b'"instrument_name"'
+    ),
+    Kind(
+        "aevo ticker-500ms", "aevo", re.compile(rb'"channel":"ticker-500ms:'),
+        b'"instrument_name"', is_hot=False,
+    ),
 )  # fmt: skip
 YARDSTICK = KINDS[0]
 HEAD_BYTES = 160
