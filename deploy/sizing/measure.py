@@ -34,7 +34,7 @@ CANDLES = 200_000
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 300.0
 """Kernels may have to be compiled, on a machine that has other work."""
-VENUES = ("deribit", "okx", "bybit", "binance", "derive", "aevo")
+VENUES = ("deribit", "okx", "bybit", "binance", "derive", "aevo", "delta")
 
 
 class Relay:

@@ -11,6 +11,8 @@ from volgauge.adapters.binance.adapter import BinanceAdapter
 from volgauge.adapters.binance.endpoints import is_official as is_binance
 from volgauge.adapters.bybit.adapter import BybitAdapter
 from volgauge.adapters.bybit.endpoints import is_official as is_bybit
+from volgauge.adapters.delta.adapter import DeltaAdapter
+from volgauge.adapters.delta.endpoints import is_official as is_delta
 from volgauge.adapters.deribit.adapter import DeribitAdapter
 from volgauge.adapters.deribit.endpoints import is_official as is_deribit
 from volgauge.adapters.derive.adapter import DeriveAdapter
@@ -44,6 +46,7 @@ VENUES: Mapping[Venue, KnownVenue] = {
     Venue("binance"): KnownVenue(BinanceAdapter, is_binance),
     Venue("derive"): KnownVenue(DeriveAdapter, is_derive),
     Venue("aevo"): KnownVenue(AevoAdapter, is_aevo),
+    Venue("delta"): KnownVenue(DeltaAdapter, is_delta),
 }
 """Every venue we can speak to; the names are those of `settings.venues`."""
 

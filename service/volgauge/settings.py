@@ -61,6 +61,7 @@ class VenuesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     binance: VenueSettings = VenueSettings(enabled=False, assets=())
     derive: VenueSettings = VenueSettings(enabled=False)
     aevo: VenueSettings = VenueSettings(enabled=False)
+    delta: VenueSettings = VenueSettings(enabled=False)
 
 
 class IndexSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ from volgauge.terminal.findings import Finding, Level
 from volgauge.terminal.machine import check_file, check_kernels
 from volgauge.terminal.services import check_http, check_redis
 
-NAMES = ("deribit", "okx", "bybit", "binance", "derive", "aevo")
+NAMES = ("deribit", "okx", "bybit", "binance", "derive", "aevo", "delta")
 
 
 def venues(ws_url: str, rest_url: str) -> Settings:

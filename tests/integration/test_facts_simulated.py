@@ -13,6 +13,8 @@ from volgauge.domain.events import InstrumentsListed, PerpetualState, TradedVolu
 from volgauge.domain.instrument import Asset, Venue
 from volgauge.pipeline import VENUES
 from volgauge.settings import VenueSettings
+from volgauge.simulator.board import Board
+from volgauge.simulator.delta_venue import DeltaVenue
 from volgauge.simulator.market import Market
 from volgauge.simulator.perpetual import perpetual_of
 from volgauge.simulator.server import Simulator, SimulatorOptions
@@ -24,7 +26,7 @@ NAMES = tuple(str(venue) for venue in VENUES)
 QUOTES = {
     "deribit": {"USD": 1.0}, "okx": {"USD": 0.2, "USDT": 0.8},
     "bybit": {"USD": 0.1, "USDT": 0.9}, "binance": {"USDT": 1.0}, "derive": {"USDC": 1.0},
-    "aevo": {"USDC": 1.0},
+    "aevo": {"USDC": 1.0}, "delta": {"USDT": 1.0},
 }  # fmt: skip
 """Quote currencies of a coin's perpetuals, and each one's share of the venue's open interest."""
 SIZES = {"okx": 0.5}
@@ -66,6 +68,12 @@ def volumes_of(name: str, listed: set[int]) -> set[int]:
     return set() if name in WITHOUT_VOLUMES else listed
 
 
+def board_of(simulator: Simulator, name: str) -> Board:
+    """Where the venue's volumes come from: the market's board, or a listing of its own."""
+    host = simulator.dialects.get(name)
+    return host.books[0].board if isinstance(host, DeltaVenue) else simulator.venue.source.boards[0]
+
+
 def _nothing() -> None:
     """Nobody computes here."""
 
@@ -88,9 +96,10 @@ async def test_every_venue_tells_volumes_and_perpetuals(name: str) -> None:
         assert isinstance(market, Market)
         board = market.boards[0]
         expected = perpetual_of(board, name)
-        volumes = {board.options[s].strike: 0.0 for s in range(len(board.options))}
-        for slot, option in enumerate(board.options):
-            volumes[option.strike] += float(board.volume[slot])
+        made = board_of(simulator, name)
+        volumes = {option.strike: 0.0 for option in made.options}
+        for slot, option in enumerate(made.options):
+            volumes[option.strike] += float(made.volume[slot])
         instruments = {
             slot: instrument
             for event in sink.of(InstrumentsListed)

@@ -23,7 +23,7 @@ SETTLED_SHARE = 0.4
 LARGEST_GROWTH = 0.05
 """Of the memory, from then on: median of the last third against that of the first."""
 FRAMES = "volgauge_feed_frames_total"
-VENUES = ("deribit", "okx", "bybit", "binance", "derive", "aevo")
+VENUES = ("deribit", "okx", "bybit", "binance", "derive", "aevo", "delta")
 
 
 def resident_bytes(pid: int) -> int:

@@ -274,7 +274,7 @@ def test_nothing_speaks_unless_a_policy_says_so() -> None:
 def test_every_venue_is_within_reach_and_the_cluster_is_not() -> None:
     """Ports of the official addresses; private networks and the provider's metadata are cut out."""
     needed = set()
-    for venue in ("aevo", "binance", "bybit", "deribit", "derive", "okx"):
+    for venue in ("aevo", "binance", "bybit", "delta", "deribit", "derive", "okx"):
         endpoints = import_module(f"volgauge.adapters.{venue}.endpoints")
         addresses = [value for name, value in vars(endpoints).items() if name.endswith("_URL")]
         assert addresses

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from volgauge.analytics.bars import Bar
-from volgauge.analytics.books import WeightedBook
+from volgauge.analytics.books import WeightedBook, contributing
 from volgauge.analytics.flow import FlowMeter
 from volgauge.analytics.interest import InterestResult, read_interest
 from volgauge.analytics.level import LevelState
@@ -277,7 +277,7 @@ class AssetReader:
             flow=flow,
             leverage=leverage,
             scaling=scaling,
-            markers=markers(now_ns),
+            markers=markers(now_ns, _expiries_of(books)),
             missing=missing,
         )
         return self.value
@@ -302,6 +302,11 @@ class AssetReader:
             if key.asset == self.asset
             for label in (book_label(venue.venue, surface, venue.books),)
         ]
+
+
+def _expiries_of(books: Sequence[WeightedBook]) -> set[int]:
+    """Instants at which options of the index expire."""
+    return {ns for book in contributing(books) for ns in book.surface.expiries}
 
 
 def _coin_less_value(record: IndexValue | None) -> float | None:

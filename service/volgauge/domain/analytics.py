@@ -258,7 +258,8 @@ class Markers(Struct, frozen=True, kw_only=True, gc=False):
     weekend: bool
     """Saturday or Sunday UTC."""
     roll: bool
-    """Within 30 minutes of 08:00 UTC, when options expire."""
+    """Within 30 minutes of a time of day at which options of the contributing venues expire: 08:00
+    UTC, and 12:00 where one expires then."""
 
 
 class AnalyticsValue(Struct, frozen=True, kw_only=True, gc=False):

@@ -22,6 +22,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from volgauge.adapters.aevo import endpoints as aevo
 from volgauge.adapters.binance import endpoints as binance
 from volgauge.adapters.bybit import endpoints as bybit
+from volgauge.adapters.delta import endpoints as delta
 from volgauge.adapters.deribit import endpoints as deribit
 from volgauge.adapters.derive import endpoints as derive
 from volgauge.adapters.okx import endpoints as okx
@@ -80,6 +81,10 @@ VENUES = {
     "aevo": Facts(
         aevo.WS_URL, aevo.REST_URL, "time",
         lambda body: float(body["timestamp"]) / 1e6, '{"op":"ping","id":1}',
+    ),
+    "delta": Facts(
+        delta.WS_URL, delta.REST_URL, "v2/settings",
+        lambda body: float(body["result"]["server_time"]) / 1e3, '{"type":"ping"}',
     ),
 }  # fmt: skip
 """Of every venue that the settings know."""

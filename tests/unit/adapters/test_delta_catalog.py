@@ -157,7 +157,7 @@ def test_endless_delta_pages_are_refused() -> None:
     [
         ({}, "no such body"),
         ({"products": b"<html>"}, "products"),
-        ({"products": b'{"result": {}}'}, "Expected `array`"),
+        ({"products": b'{"result": {}}'}, "Expected `array"),
         ({"products": refusal_body("not_found")}, "refused, not_found"),
         ({"products": b'{"success": false, "error": "odd"}'}, "refused, odd"),
         ({"products": body([])}, "expected options of BTC"),

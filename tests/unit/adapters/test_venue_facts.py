@@ -11,16 +11,17 @@ from typing import Any
 
 import pytest
 
-from fakes import aevo_lab, binance_lab, bybit_lab, deribit_lab, derive_lab, okx_lab
+from fakes import aevo_lab, binance_lab, bybit_lab, delta_lab, deribit_lab, derive_lab, okx_lab
 from fakes.deribit_lab import Sink
 from volgauge.adapters.base import VenueAdapter
 from volgauge.domain.events import InstrumentsListed, PerpetualState, TradedVolume
 
 Bodies = dict[str, bytes]
-VENUES = ("deribit", "okx", "bybit", "binance", "derive", "aevo")
+VENUES = ("deribit", "okx", "bybit", "binance", "derive", "aevo", "delta")
 PERPETUAL_BODY = {
     "deribit": "BTC.perpetual", "okx": "BTC-USD-SWAP.funding", "bybit": "BTC.linear",
     "binance": "BTCUSDT.funding", "derive": "perpetuals", "aevo": "perpetuals",
+    "delta": "perpetuals",
 }  # fmt: skip
 
 
@@ -46,13 +47,22 @@ def whole(venue: str, sink: Sink) -> tuple[VenueAdapter, Bodies, int]:
         case "binance":
             adapter = binance_lab.make(sink, assets=("BTC",))
             return adapter, binance_lab.bodies([binance_lab.option_row()]), binance_lab.NOW_NS
-        case "aevo":
-            adapter = aevo_lab.make(sink, assets=("BTC",))
-            return adapter, aevo_lab.bodies([aevo_lab.option_row()]), aevo_lab.NOW_NS
+        case "aevo" | "delta":
+            return whole_of_one_body(venue, sink)
         case _:
             derive = derive_lab.make(sink, assets=("BTC",))
             given = derive_lab.bodies(derive, [derive_lab.option_row()])
             return derive, given, derive_lab.NOW_NS
+
+
+def whole_of_one_body(venue: str, sink: Sink) -> tuple[VenueAdapter, Bodies, int]:
+    """The same of venues that list everything at once."""
+    if venue == "aevo":
+        aevo = aevo_lab.make(sink, assets=("BTC",))
+        return aevo, aevo_lab.bodies([aevo_lab.option_row()]), aevo_lab.NOW_NS
+    delta = delta_lab.make(sink, assets=("BTC",))
+    rows = [delta_lab.option_row(), delta_lab.perpetual_row()]
+    return delta, delta_lab.bodies(rows, [delta_lab.perpetual()]), delta_lab.NOW_NS
 
 
 def counts_of(adapter: VenueAdapter) -> Counter[str]:
@@ -70,7 +80,7 @@ def test_whole_bodies_leave_nothing_to_count(venue: str) -> None:
     assert counts_of(adapter) == {}
     assert {event.quote_currency for event in sink.of(PerpetualState)} == {
         "deribit": {"USD"}, "okx": {"USD", "USDT"}, "bybit": {"USDT", "USD"},
-        "binance": {"USDT"}, "derive": {"USDC"}, "aevo": {"USDC"},
+        "binance": {"USDT"}, "derive": {"USDC"}, "aevo": {"USDC"}, "delta": {"USDT"},
     }[venue]  # fmt: skip
     for event in sink.of(PerpetualState):
         assert event.funding_rate == 0.0001
@@ -157,6 +167,10 @@ def _aevo(given: Bodies, **changes: Any) -> Bodies:  # noqa: ANN401 - any JSON v
     return given | {"perpetuals": json.dumps([aevo_lab.perpetual(**changes)]).encode()}
 
 
+def _delta(given: Bodies, **changes: Any) -> Bodies:  # noqa: ANN401 - any JSON value
+    return given | {"perpetuals": delta_lab.body([delta_lab.perpetual(**changes)])}
+
+
 @pytest.mark.parametrize(
     ("venue", "quote", "change", "field", "word"),
     [
@@ -180,6 +194,8 @@ def _aevo(given: Bodies, **changes: Any) -> Bodies:  # noqa: ANN401 - any JSON v
         ("aevo", "USDC", {"funding_rate": "0.5"}, _aevo, "funding"),
         ("aevo", "USDC", {"open_interest": "-1"}, _aevo, "perpetual_interest"),
         ("aevo", "USDC", {"index_price": "0"}, _aevo, "perpetual_interest"),
+        ("delta", "USDT", {"funding_rate": "101"}, _delta, "funding"),
+        ("delta", "USDT", {"oi_contracts": "-1"}, _delta, "perpetual_interest"),
     ],
 )
 def test_senseless_number_is_refused_by_its_reason(

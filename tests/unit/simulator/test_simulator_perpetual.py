@@ -14,6 +14,7 @@ from volgauge.simulator.aevo_venue import AevoVenue
 from volgauge.simulator.binance_venue import BinanceVenue
 from volgauge.simulator.board import Board
 from volgauge.simulator.bybit_venue import BybitVenue
+from volgauge.simulator.delta_venue import DeltaVenue
 from volgauge.simulator.derive_venue import DeriveVenue
 from volgauge.simulator.listing import TERMS
 from volgauge.simulator.market import PERPETUAL_NOTIONAL, Market, MarketOptions
@@ -23,7 +24,7 @@ from volgauge.simulator.public_api import PublicApi
 from volgauge.simulator.venue import Venue
 
 START_NS = parse_instant("2026-07-01T12:00:00Z")
-PLACES = ("derive", "deribit", "aevo", "okx", "bybit", "binance")
+PLACES = ("derive", "deribit", "aevo", "delta", "okx", "bybit", "binance")
 """Venues from the lowest funding to the highest."""
 Row = dict[str, Any]
 
@@ -40,7 +41,7 @@ def still() -> Market:
     return fresh()
 
 
-Host = OkxVenue | BybitVenue | BinanceVenue | DeriveVenue | AevoVenue
+Host = OkxVenue | BybitVenue | BinanceVenue | DeriveVenue | AevoVenue | DeltaVenue
 
 
 def get(host: Host, path: str, **query: str) -> Any:  # noqa: ANN401 - any JSON value
@@ -231,6 +232,25 @@ def test_aevo_tells_the_funding_of_an_hour() -> None:
     assert float(row["funding_rate"]) * 8.0 == pytest.approx(expected.funding, abs=1e-11)
     coins = float(row["open_interest"]) / float(row["index_price"])
     assert coins == pytest.approx(expected.coins, rel=1e-9)
+
+
+def test_delta_tells_funding_in_per_cent_and_interest_in_contracts() -> None:
+    """Of eight hours, as its listing says; volumes of options in coins and in contracts."""
+    host = DeltaVenue(still(), 5)
+    made = still().boards[0]
+    expected = perpetual_of(made, "delta")
+    (row,) = get(host, "v2/tickers", contract_types="perpetual_futures")["result"]
+    (terms,) = get(host, "v2/products", contract_types="perpetual_futures")["result"]
+
+    assert row["symbol"] == terms["symbol"] == "BTCUSDT"
+    assert terms["product_specs"]["rate_exchange_interval"] == 28_800
+    assert float(row["funding_rate"]) / 100.0 == pytest.approx(expected.funding, abs=1e-11)
+    coins = float(row["oi_contracts"]) * float(terms["contract_value"])
+    assert coins == pytest.approx(expected.coins, abs=5e-4)
+    rows = get(host, "v2/tickers", contract_types="call_options,put_options")["result"]
+    (book,) = host.books
+    assert sum(row["volume"] for row in rows) == pytest.approx(book.board.volume.sum())
+    assert sum(row["size"] for row in rows) == round(book.board.volume.sum() * 1_000)
 
 
 def test_options_listed_later_have_volumes_too() -> None:

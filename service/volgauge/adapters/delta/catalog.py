@@ -79,7 +79,7 @@ class Catalog:
             body = _decode_body(require_body(VENUE, bodies, PRODUCTS))
         except UNREADABLE as error:
             raise CatalogError(VENUE, f"{PRODUCTS}: {error}") from error
-        if not body.success:
+        if not body.success or body.result is None:
             raise refused(body.error, PRODUCTS)
         if not self._cursor:
             self.perpetuals = bodies.get(perpetuals.REQUEST.name)

@@ -260,8 +260,9 @@ class Cursors(Struct, frozen=True, gc=False):
 class Body(Struct, frozen=True, gc=False):
     """A REST answer, rows undecoded so that one bad row is one bad row."""
 
-    result: list[Raw] = []
-    success: bool = True
+    result: list[Raw] | None = None
+    """None in a refusal."""
+    success: bool = False
     meta: Cursors | None = None
     error: Reason | str | None = None
 

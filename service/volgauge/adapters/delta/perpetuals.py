@@ -42,8 +42,8 @@ def read_perpetuals(
     try:
         answer = _decode_body(body)
     except UNREADABLE:
-        answer = messages.Body(success=False)
-    if not answer.success:
+        answer = messages.Body()
+    if not answer.success or answer.result is None:
         counts["rejected.perpetual_body"] += 1
         return []
     found = []

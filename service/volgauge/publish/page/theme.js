@@ -25,7 +25,7 @@ export function paint() {
 
 export const onTheme = (listener) => listeners.push(listener);
 
-const seen = ["deribit", "okx", "bybit", "binance", "derive", "aevo"]; // the known ones always look the same
+const seen = ["deribit", "okx", "bybit", "binance", "derive", "aevo", "delta"]; // the known ones always look the same
 
 // Every other book keeps the colour that it got first; `v3` is its class in tables.
 export function venueIndex(label) {
