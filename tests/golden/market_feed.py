@@ -67,6 +67,8 @@ class Feed:
         self._sink = sink
         self._ages_known = ages_known
         """Without the instant of listing a new expiry counts in full at once."""
+        self.bid_factor = self.ask_factor = 1.0
+        """Sizes are told multiplied by these."""
         self._slots: dict[tuple[str, int], int] = {}
         """(prefix of the board, its slot) to the sink's slot."""
 
@@ -128,8 +130,8 @@ class Feed:
                 self._slots[prefix, slot],
                 float(board.bid[slot]),
                 float(board.ask[slot]),
-                float(board.bid_size[slot]),
-                float(board.ask_size[slot]),
+                self.bid_factor * float(board.bid_size[slot]),
+                self.ask_factor * float(board.ask_size[slot]),
                 now_ns,
                 now_ns,
             )

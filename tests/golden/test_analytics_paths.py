@@ -27,7 +27,7 @@ from volgauge.analytics.level import LevelState
 from volgauge.analytics.premium import PremiumState
 from volgauge.analytics.realized import RealizedState
 from volgauge.analytics.scaling import ScalingState
-from volgauge.analytics.spillover import compute_spillover
+from volgauge.analytics.spillover import ROWS, SpilloverState, compute_spillover
 from volgauge.analytics.watch import Watch
 from volgauge.domain.analytics import (
     CouplingValue,
@@ -242,6 +242,95 @@ def test_spillovers_of_walks_that_share_shocks(seed: int) -> None:
     assert total == pytest.approx(100.0 * r * r / (1.0 + r * r), abs=bound)
     assert net[BTC] == pytest.approx(0.0, abs=2.0 * bound)
     assert net[BTC] + net[ETH] == pytest.approx(0.0, abs=1e-9)
+
+
+CALM_DAYS, STORM_DAYS = 3.0, 6.0
+CALM_COUPLING, STORM_COUPLING = 0.1, 0.98
+LOOK_SLOTS = 6
+"""Half an hour: between two decompositions."""
+
+
+def storm_totals(scenario: Scenario, paths: Paths, begin: int) -> tuple[F64, F64]:
+    """Total spillover of the window that ends at each slot, by the law, and its error; percent.
+
+    r of the window is that of the sums of the law's variances and covariances in it, the total
+    100 r^2 / (1 + r^2). Its error is that of r with as many changes as have the weight, and that of
+    the VAR's coefficients, 1 / sqrt(n) each.
+    """
+    calm = walk(scenario, 1, SLOT_SECONDS, 0).law
+    laws = [(calm, paths.state[:begin]), (paths.law, paths.state[begin:])]
+    deviation = np.concatenate([process.log_vol_deviation(s, law, MONTH) for law, s in laws])
+    shared = np.concatenate(
+        [process.log_vol_correlation(s[:, 0], s[:, 1], law, MONTH) for law, s in laws]
+    )
+    variance, covariance = deviation**2, shared * deviation.prod(axis=1)
+
+    def summed(changes: F64) -> F64:
+        sums = np.concatenate((np.zeros((1, *changes.shape[1:])), np.cumsum(changes, axis=0)))
+        ends = np.arange(len(changes))
+        made: F64 = sums[ends] - sums[np.maximum(0, ends - ROWS)]
+        return made
+
+    with np.errstate(invalid="ignore"):
+        sums = summed(variance)
+        r = summed(covariance) / np.sqrt(sums.prod(axis=1))
+        count = sums[:, 0] ** 2 / summed(variance[:, 0] ** 2)
+    rest = 1.0 - r * r
+    error = 100.0 * (2.0 * r / (1.0 + r * r) ** 2 * rest + 0.5 * np.sqrt(rest)) / np.sqrt(count)
+    return 100.0 * r * r / (1.0 + r * r), error
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_storm_that_both_share_is_a_surge_of_spillovers(seed: int, record_property: Tell) -> None:
+    """Correlation 0.1, then 0.98 at four times the vol of vol: an alert, and its end, once each.
+
+    Raised when the true total less its average, of a half-life of a day, passes 15 and cleared when
+    it passes 5, give or take the total's error.
+    """
+    storm = Switch(
+        at_seconds=CALM_DAYS * 86_400.0, vol_of_vol=2.8,
+        vol_correlation=STORM_COUPLING, spot_correlation=STORM_COUPLING,
+    )  # fmt: skip
+    scenario = Scenario(
+        vol_of_vol=0.7, vol_correlation=CALM_COUPLING, spot_correlation=CALM_COUPLING,
+        switches=(storm,),
+    )  # fmt: skip
+    begin = round(CALM_DAYS * 288)
+    paths = walk(scenario, begin + round(STORM_DAYS * 288), SLOT_SECONDS, seed)
+    state, watch = SpilloverState(), Watch(AlertSettings(), Source.SIMULATED)
+    events, looks = [], []
+    levels = np.log(paths.points).tolist()
+    for place, (at_ns, (x, y)) in enumerate(zip(paths.at_ns.tolist(), levels, strict=True)):
+        state.add(at_ns // round(SLOT_SECONDS * NANOS_PER_SECOND), {BTC: x, ETH: y})
+        job = state.job(at_ns) if place % LOOK_SLOTS == 0 else None
+        if job is None:
+            continue
+        value = CouplingValue(
+            computed_ns=at_ns, source=Source.SIMULATED, assets=(BTC, ETH), pairs=(),
+            spillover=compute_spillover(job), systemic=None,
+        )  # fmt: skip
+        events += watch.observe(None, None, value, {}, at_ns, term=None)
+        looks.append(place)
+    days = (paths.at_ns[looks] - START_NS) / NANOS_PER_DAY
+    total, error = (made[looks] for made in storm_totals(scenario, paths, begin))
+    surge = np.array(
+        [
+            total[n] - np.average(total[:n], weights=0.5 ** (days[n] - days[:n])) if n else 0.0
+            for n in range(len(looks))
+        ]
+    )
+    low, high = surge - ERRORS * error, surge + ERRORS * error
+    told = [(event.computed_ns - START_NS) / NANOS_PER_DAY for event in events]
+    surely = int(np.argmax(low >= 15.0))
+    record_property("measured", f"surge of {surge.max():.0f} points; days {told}")
+
+    assert low.max() > 15.0
+    assert [(event.rule, event.edge) for event in events] == [
+        (Rule.SPILLOVER_SURGE, Edge.RAISED), (Rule.SPILLOVER_SURGE, Edge.CLEARED)
+    ]  # fmt: skip
+    assert max(CALM_DAYS, days[np.argmax(high >= 15.0)]) <= told[0] <= days[surely]
+    assert days[surely:][low[surely:] <= 5.0][0] <= told[1]
+    assert told[1] <= days[surely:][high[surely:] <= 5.0][0]
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -267,21 +267,24 @@ class Told(NamedTuple):
     """The index before anything happened, points."""
     truths: dict[tuple[str, float], SmileTruth]
     """By asset and seconds: 30 days, a second before each event and at the end."""
+    exact: dict[tuple[str, float], float]
+    """The index at these, points."""
 
 
 @pytest.fixture(scope="module")
 def told() -> Told:
     """The events, over a past in which both assets were quiet."""
     wires = wires_of(7, EVENTS, quiet_pasts, AlertSettings(rules=RULES))
-    truths = {}
+    truths, exact = {}, {}
     for seconds in (FRONT - 1.0, ENDED - 1.0, FALL - 1.0, RISE - 1.0, LAST):
         wires.pass_seconds(seconds - (wires.now_ns - START_NS) / NANOS_PER_SECOND)
         for name in ASSETS:
             truths[name, seconds] = SmilesTruth(wires.market, name).tenor(30.0)
+            exact[name, seconds] = wires.market.exact(name)[0]
     assert wires.troubles == []
     values = [reading for reading in wires.readings if isinstance(reading, AnalyticsValue)]
     usual = {name: wires.market.opening_exact[name] for name in ASSETS}
-    return Told(wires, values, wires.coupled(), wires.alerts(), usual, truths)
+    return Told(wires, values, wires.coupled(), wires.alerts(), usual, truths, exact)
 
 
 REALIZED = 0.87
@@ -418,6 +421,30 @@ def test_readings_follow_the_shock_and_the_switches(told: Told) -> None:
     assert levels["BTC", RISE - 1.0] == pytest.approx(
         FALL_LEVEL * levels["BTC", FALL - 1.0], rel=0.01
     )
+
+
+def test_rank_and_percentile_stand_where_the_true_index_does(told: Told) -> None:
+    """Against 365 closes, equal steps from 0.8 to 1.2 of the usual index.
+
+    Both are 100 (x / usual - 0.8) / 0.4 in that range, the percentile in whole closes; beyond it
+    0 and 100. The error is the index's own.
+    """
+    for (asset, seconds), truth in told.exact.items():
+        until_ns = START_NS + round(seconds * NANOS_PER_SECOND)
+        value = next(
+            v for v in reversed(told.values) if v.asset == asset and v.computed_ns <= until_ns
+        )
+        error = ERRORS * told.truths[asset, seconds].errors["atm"] + FAMILY_BIAS
+        bound = 100.0 * error / (0.4 * told.usual[asset])
+        place = 100.0 * (truth / told.usual[asset] - 0.8) / 0.4
+        expected = min(max(place, 0.0), 100.0)
+
+        assert value.level.days == 365.0
+        assert value.level.rank == pytest.approx(expected, abs=bound), (asset, seconds)
+        assert value.level.percentile == pytest.approx(expected, abs=bound + 100.0 / 365.0)
+    places = {key: told.exact[key] / told.usual[key[0]] for key in told.exact}
+    assert places["BTC", ENDED - 1.0] > 1.2
+    assert places["BTC", RISE - 1.0] < 0.8
 
 
 LEAD = Scenario(
