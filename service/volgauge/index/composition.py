@@ -64,13 +64,29 @@ class Liquidity:
         return self._average.get(label, 0.0)
 
 
+class Base(Struct, frozen=True, gc=False):
+    """Books of at least two, weighed by what they show alone."""
+
+    groups: list[int]
+    """(n,) number of the venue."""
+    votes: list[float]
+    """(n,) see `votes_of`."""
+    judged: float
+    """How far they judge one another."""
+    weights: list[float]
+    """(n,) sum to 1."""
+
+
 class Members:
     """Which books take part in one tenor, and since when."""
 
-    __slots__ = ("_begin_ns", "_since_ns", "membership")
+    __slots__ = ("_base", "_basis", "_begin_ns", "_since_ns", "membership")
 
     def __init__(self) -> None:
         self.membership = Membership()
+        self._basis: object = None
+        self._base = Base([], [], 0.0, [])
+        """What came of `_basis`."""
         self._begin_ns: int | None = None
         self._since_ns: dict[str, int] = {}
 
@@ -90,6 +106,23 @@ class Members:
             shares.append(min(1.0, (now_ns - since_ns) / RAMP_NS) if joined_late else 1.0)
         # Someone must carry the value.
         return shares if any(shares) else [1.0] * len(shares)
+
+    def base(self, venues: list[Venue], shares: list[float], liquid: list[float]) -> "Base":
+        """Weights before anyone is judged; they move with the liquidity, once a second."""
+        basis = (venues, shares, liquid)
+        if basis != self._basis:
+            self._basis = basis
+            numbers = {venue: i for i, venue in enumerate(sorted(set(venues)))}
+            groups = [numbers[venue] for venue in venues]
+            votes = votes_of(shares, groups)
+            judged = judgement(votes)
+            weights = cap_weights(
+                [share * size for share, size in zip(shares, liquid, strict=True)],
+                groups,
+                1.0 - judged * (1.0 - LARGEST_WEIGHT),
+            )
+            self._base = Base(groups, votes, judged, weights)
+        return self._base
 
 
 class Part(Struct, frozen=True, gc=False):
@@ -145,7 +178,7 @@ def compose(
     if not chosen:
         parts = tuple(Part(b, t, 0.0, _state(b, t)) for b, t in books)
         return Composition(parts, _why_none(books), None, 0.0, 0)
-    weights = [1.0] if len(chosen) == 1 else _weights(chosen, shares, liquidity)
+    weights = [1.0] if len(chosen) == 1 else _weights(chosen, shares, liquidity, members)
     by_label = dict(zip((b.label for b, _ in chosen), weights, strict=True))
     parts = tuple(
         Part(b, t, by_label[b.label], "in")
@@ -181,18 +214,16 @@ def venue_values(composed: Composition, *, is_new: bool) -> dict[Venue, VenueVal
 
 
 def _weights(
-    chosen: Sequence[tuple[BookView, BookTenor]], shares: Sequence[float], liquidity: Liquidity
+    chosen: Sequence[tuple[BookView, BookTenor]],
+    shares: list[float],
+    liquidity: Liquidity,
+    members: Members,
 ) -> list[float]:
     """Final weights of at least two books with a value."""
-    numbers = {venue: i for i, venue in enumerate(sorted({b.sink.venue for b, _ in chosen}))}
-    groups = [numbers[b.sink.venue] for b, _ in chosen]
-    votes = votes_of(shares, groups)
-    judged = judgement(votes)
-    base = cap_weights(
-        [share * liquidity.of(b.label) for share, (b, _) in zip(shares, chosen, strict=True)],
-        groups,
-        1.0 - judged * (1.0 - LARGEST_WEIGHT),
+    found = members.base(
+        [b.sink.venue for b, _ in chosen], shares, [liquidity.of(b.label) for b, _ in chosen]
     )
+    base, groups, votes, judged = found.weights, found.groups, found.votes, found.judged
     values = [tenor.value or 0.0 for _, tenor in chosen]
     errors = [e for _, tenor in chosen if (e := _error(tenor)) is not None]
     k = max(LEAST_SCALE, median(errors)) if errors else LEAST_SCALE
@@ -243,11 +274,12 @@ def _blend(
 
 def weighted_mean(numbers: Sequence[float | None], weights: Sequence[float]) -> float | None:
     """Weighted mean of those that are there, if they carry more than half; else None."""
-    pairs = [(w, x) for w, x in zip(weights, numbers, strict=True) if x is not None]
-    carried = sum(w for w, _ in pairs)
-    if not carried > MAJORITY:
-        return None
-    return sum(w * x for w, x in pairs) / carried
+    carried = total = 0.0
+    for weight, number in zip(weights, numbers, strict=True):
+        if number is not None:
+            carried += weight
+            total += weight * number
+    return total / carried if carried > MAJORITY else None
 
 
 def _strip(

@@ -118,6 +118,8 @@ class Eligibility:
         self._seen: tuple[Sequence[int], list[bool]] | None = None
         """What was last observed, while nothing moves."""
         self._quiet_until_ns = 0
+        self._steady: list[float] | None = None
+        """(n,) shares by rule 9 alone, while none of them moves."""
 
     def observe(
         self,
@@ -139,13 +141,17 @@ class Eligibility:
         Returns:
             (n,) shares in [0, 1].
         """
-        if (
+        is_same = (
             not held
-            and now_ns < self._quiet_until_ns
             and self._seen is not None
             and self._seen[0] is expiries
             and self._seen[1] == qualifies
-        ):
+        )
+        if is_same and now_ns < self._quiet_until_ns:
+            return self.shares
+        if is_same and self._steady is not None:
+            # Who is in and who is out stays so: only age and time to expiry move.
+            self._share_out(expiries, listed, self._steady, now_ns)
             return self.shares
         self._forget(expiries)
         known = self._known
@@ -157,18 +163,30 @@ class Eligibility:
             or now_ns - self._began_ns < START_NS
             or not any(p.is_in or p.share > 0.0 for p in known.values())
         )
-        self.shares = []
-        self.out = []
-        for row, expiry_ns in enumerate(expiries):
-            share = self._observe_one(
+        present = [
+            self._observe_one(
                 expiry_ns, now_ns, qualifies=qualifies[row], held=row in held, at_once=at_once
             )
-            ripe = age_share(listed[row], now_ns)
+            for row, expiry_ns in enumerate(expiries)
+        ]
+        self._seen = (expiries, qualifies)
+        is_steady = not held and all(presence.is_settled for presence in known.values())
+        self._steady = present if is_steady else None
+        self._share_out(expiries, listed, present, now_ns)
+        return self.shares
+
+    def _share_out(
+        self, expiries: Sequence[int], listed: Sequence[int], present: list[float], now_ns: int
+    ) -> None:
+        """Shares by rule 9 times those by age and by time to expiry."""
+        self.shares = []
+        self.out = []
+        for expiry_ns, listed_ns, share in zip(expiries, listed, present, strict=True):
+            ripe = age_share(listed_ns, now_ns)
             self.out.append(share == 0.0 and ripe == 1.0)
             self.shares.append(share * ripe * exit_share(expiry_ns, now_ns))
-        self._seen = (expiries, qualifies)
-        self._quiet_until_ns = 0 if held else self._next_move(expiries, listed, now_ns)
-        return self.shares
+        is_quiet = self._steady is not None
+        self._quiet_until_ns = self._next_move(expiries, listed, now_ns) if is_quiet else 0
 
     def _observe_one(
         self, expiry_ns: int, now_ns: int, *, qualifies: bool, held: bool, at_once: bool
@@ -186,9 +204,7 @@ class Eligibility:
         return presence.share
 
     def _next_move(self, expiries: Sequence[int], listed: Sequence[int], now_ns: int) -> int:
-        """Until when no share moves by time alone."""
-        if any(not presence.is_settled for presence in self._known.values()):
-            return 0
+        """Until when no share moves by time alone, while rule 9 moves none."""
         began_ns = now_ns if self._began_ns is None else self._began_ns
         moves = [began_ns + START_NS] if now_ns < began_ns + START_NS else []
         for expiry_ns, listed_ns in zip(expiries, listed, strict=True):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from math import isnan, nan
 from struct import Struct
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,17 @@ from volgauge.kernels.svi import lanes_size
 
 _pack_basis = Struct("<?d").pack
 METHOD_ROW = {Method.NATIVE: col.NATIVE, Method.DVOL: col.DVOL, Method.CBOE: col.CBOE}
+
+
+class _Terms(NamedTuple):
+    """What of an expiry's digest only a new listing changes."""
+
+    head: bytes
+    """Book and expiry."""
+    ladder: bytes
+    """Strikes, tick rules, which options are listed."""
+    slots: I64
+    """Of the listed options, strike by strike, call before put."""
 
 
 class Surface:
@@ -65,6 +77,8 @@ class Surface:
         self._stale_layout = False
         self._generation = -1
         self._plan: I64 = np.zeros((0, col.PLAN_COLUMNS), np.int64)
+        self._terms: dict[int, _Terms] = {}
+        """By row, those that were asked for."""
         self._inputs: F64 = np.full((0, col.INPUT_COLUMNS), nan)
         self._ladder: F64 = np.zeros((0, col.LADDER_COLUMNS))
         self.memory: F64 = np.full((0, col.MEMORY_COLUMNS), nan)
@@ -229,20 +243,29 @@ class Surface:
         (float64), venue's time, our receipt (int64 ns), the forward that it met first, mark
         (float64).
         """
-        first, last = self._plan[row, col.FIRST], self._plan[row, col.LAST]
-        ladder = self._ladder[first:last]
+        terms = self._terms.get(row)
+        if terms is None:
+            terms = self._terms[row] = self._terms_of(row)
+        parts = (
+            terms.head,
+            _pack_basis(self._is_coin, self.borrowed_forward(row)),
+            self._inputs[row].tobytes(),
+            self.memory[row, : col.COST].tobytes(),
+            terms.ladder,
+            self.table.quotes[terms.slots].tobytes(),
+        )
+        return sha256(b"".join(parts)).digest()
+
+    def _terms_of(self, row: int) -> "_Terms":
+        ladder = self._ladder[self._plan[row, col.FIRST] : self._plan[row, col.LAST]]
         slots = ladder[:, col.CALL_SLOT : col.PUT_SLOT + 1].astype(np.int64)
         listed = slots >= 0
-        digest = sha256(self._name)
-        digest.update(self._plan[row, col.EXPIRY_NS].tobytes())
-        digest.update(_pack_basis(self._is_coin, self.borrowed_forward(row)))
-        digest.update(self._inputs[row].tobytes())
-        digest.update(self.memory[row, : col.COST].tobytes())
-        digest.update(ladder[:, col.STRIKE].tobytes())
-        digest.update(ladder[:, col.CALL_TICK : col.CODE].tobytes())
-        digest.update(listed.tobytes())
-        digest.update(self.table.quotes[slots[listed]].tobytes())
-        return digest.digest()
+        parts = (ladder[:, col.STRIKE], ladder[:, col.CALL_TICK : col.CODE], listed)
+        return _Terms(
+            head=self._name + self._plan[row, col.EXPIRY_NS].tobytes(),
+            ladder=b"".join(part.tobytes() for part in parts),
+            slots=slots[listed],
+        )
 
     def codes(self, method: Method) -> dict[int, int]:
         """Verdict on every listed slot after `evaluate`: USED, or an index into REJECTS."""
@@ -324,4 +347,5 @@ class Surface:
         self._lanes = np.zeros(lanes_size(max(longest, 1)))
         self._stale_layout = False
         self._generation = -1
+        self._terms.clear()
         self.layout += 1

@@ -7,8 +7,8 @@ a listing of thousands of rows makes enough objects to cause one in the middle o
 
 import gc
 
-YOUNG = 5_000
-"""New containers that outlived their makers before the young are looked through: about 1 ms."""
+YOUNG = 2_000
+"""New containers that outlived their makers before the young are looked through: half a millisecond."""
 PASSES = 10
 """Of the young before those that survived one, and of these before all."""
 

@@ -208,8 +208,24 @@ class Pushes:
             rows = self._loose_rows(data, received_ns)
         told = self._fresh(rows, received_ns)
         self._references(told, received_ns)
+        quote, is_current = self._quote, self._is_current
         for option, row in told:
-            self._chain_quote(option, row, received_ns)
+            stamp, bid, ask = row.stamp, row.bid, row.ask
+            # Most rows say what the option's own stream has said.
+            if option.is_streamed and bid == option.bid and ask == option.ask:
+                option.missed_ms = 0
+                continue
+            if is_current(option, row, received_ns):
+                continue
+            unit = option.unit
+            scale = option.expiry.growth / unit
+            one = read_side(bid, row.bid_size, scale, unit)
+            other = read_side(ask, row.ask_size, scale, unit)
+            if one is None or other is None:
+                self._counts["rejected.bad_number"] += 1
+                one = other = ABSENT
+            at_ns = stamp * NANOS_PER_MILLI
+            quote(option.slot, one[0], other[0], one[1], other[1], at_ns, received_ns)
         self._marks(told, received_ns)
 
     def _fresh(
@@ -217,14 +233,16 @@ class Pushes:
     ) -> list[tuple[Option, messages.ChainRow]]:
         """The rows of options of ours, but for what was told already."""
         told = []
+        options = self._listing.options
         for row in rows:
-            option = self._find(row.symbol, received_ns)
+            option = options.get(row.symbol) or self._find(row.symbol, received_ns)
             if option is None:
                 continue
-            if row.stamp <= option.chain_ms:
+            stamp = row.stamp
+            if stamp <= option.chain_ms:
                 self._counts["ignored.older"] += 1
                 continue
-            option.chain_ms = row.stamp
+            option.chain_ms = stamp
             told.append((option, row))
         return told
 
@@ -237,10 +255,12 @@ class Pushes:
     def _references(self, told: list[tuple[Option, messages.ChainRow]], received_ns: int) -> None:
         """Index, rates and forwards, which every row repeats: the newest of each counts."""
         newest: dict[Expiry, messages.ChainRow] = {}
+        stamps: dict[Expiry, int] = {}
         for option, row in told:
-            held = newest.get(option.expiry)
-            if (held is None or row.stamp > held.stamp) and self._is_sound(row):
-                newest[option.expiry] = row
+            expiry = option.expiry
+            if row.stamp > stamps.get(expiry, -1) and self._is_sound(row):
+                newest[expiry] = row
+                stamps[expiry] = row.stamp
         indices: dict[tuple[Asset, str], messages.ChainRow] = {}
         for expiry, row in newest.items():
             key = (expiry.asset, expiry.quote_currency)
@@ -253,19 +273,6 @@ class Pushes:
             expiry.take_rate(row.rate, at_ns)
             price = row.index * growth_factor(row.rate, expiry.expiry_ns, at_ns)
             self._forward(expiry, price, at_ns, received_ns)
-
-    def _chain_quote(self, option: Option, row: messages.ChainRow, received_ns: int) -> None:
-        if self._is_current(option, row, received_ns):
-            return
-        unit = option.unit
-        scale = option.expiry.growth / unit
-        bid = read_side(row.bid, row.bid_size, scale, unit)
-        ask = read_side(row.ask, row.ask_size, scale, unit)
-        if bid is None or ask is None:
-            self._counts["rejected.bad_number"] += 1
-            bid = ask = ABSENT
-        at_ns = row.stamp * NANOS_PER_MILLI
-        self._quote(option.slot, bid[0], ask[0], bid[1], ask[1], at_ns, received_ns)
 
     def _is_current(self, option: Option, row: messages.ChainRow, received_ns: int) -> bool:
         """The option's own stream quotes it; and if the row proves that it does not, say so."""
@@ -321,10 +328,10 @@ class Pushes:
             MarkQuote(
                 venue=VENUE,
                 received_ns=received_ns,
-                slots=tuple(option.slot for option, _ in told),
-                prices=tuple(read_mark(option, row.mark) for option, row in told),
-                implied_vols=tuple(read_implied_vol(row.mark_vol) for _, row in told),
-                exchange_ns=max(row.stamp for _, row in told) * NANOS_PER_MILLI,
+                slots=tuple([option.slot for option, _ in told]),
+                prices=tuple([read_mark(option, row.mark) for option, row in told]),
+                implied_vols=tuple([read_implied_vol(row.mark_vol) for _, row in told]),
+                exchange_ns=max([row.stamp for _, row in told]) * NANOS_PER_MILLI,
             )
         )
 
