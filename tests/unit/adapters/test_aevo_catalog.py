@@ -285,3 +285,23 @@ def test_listing_does_without_the_perpetuals() -> None:
     (protocol,) = adapter.connections()
     assert protocol.counts == {"missing.perpetual": 1}
     assert names(sink) == [CALL]
+
+
+def test_aevo_listing_read_ahead_is_the_same_listing() -> None:
+    """In pieces that change nothing; an option that expires meanwhile is not listed."""
+    rows = [*chain(range(20_000, 60_000, 200)), option_row("BTC-2JUL26-60000-C"), {"x": 1}]
+    given = bodies(rows)
+    expiry_ns = expiry_of("BTC-2JUL26-60000-C")
+    sinks = Sink(), Sink()
+    for sink, reads_ahead in zip(sinks, (False, True), strict=True):
+        adapter = make(sink)
+        if reads_ahead:
+            pieces = sum(1 for _ in adapter.read_ahead(given, NOW_NS))
+            assert pieces > 10
+            assert sink.events == []
+        adapter.on_catalog(given, expiry_ns)
+        assert refused(adapter) == {"expired": 1, "schema": 1}
+
+    assert sinks[0].events == sinks[1].events
+    assert list(make(Sink()).read_ahead({}, NOW_NS)) == []
+    assert list(make(Sink()).read_ahead({"options": b"{}"}, NOW_NS)) == []

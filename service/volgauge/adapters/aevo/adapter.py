@@ -1,6 +1,7 @@
 """Aevo as one venue: the listing, and the websocket that lives by it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from math import nan
 
 import msgspec
 
@@ -20,7 +21,8 @@ from volgauge.adapters.aevo.normalize import read_basis, read_name, read_row, to
 from volgauge.adapters.aevo.protocol import AevoProtocol
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.catalog import check_not_lost, refused_by_status, require_body
-from volgauge.adapters.listing import tell_changes
+from volgauge.adapters.listing import NEVER_NS, tell_changes
+from volgauge.adapters.reader import RowReader
 from volgauge.domain.events import EventSink
 from volgauge.domain.instrument import Instrument
 from volgauge.domain.units import NANOS_PER_SECOND
@@ -29,6 +31,9 @@ from volgauge.settings import VenueSettings
 
 OPTIONS = RestRequest("options", "markets?instrument_type=OPTION")
 """All options in one body: an asset that the venue does not know refuses nothing."""
+
+Row = tuple[str, Instrument | str, float]
+"""Name of an option, what it is or why it is not for us, and its forward over the index."""
 
 _decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_row = msgspec.json.Decoder(messages.MarketRow, strict=False).decode
@@ -55,6 +60,8 @@ class AevoAdapter:
         """When options expired last."""
         self._catalog_ns = -ROLL_SPACING_NS
         """When the listing was read last."""
+        # Marks stand in the rows, so none comes again as it was.
+        self._rows = RowReader(_split, _read, remembers=False)
         self._refused: frozenset[str] = frozenset()
         """Options that the venue lists and that are not for us."""
         self._protocol = AevoProtocol(
@@ -84,47 +91,48 @@ class AevoAdapter:
             return refused_by_status(VENUE, status)
         return mapped
 
+    def read_ahead(self, bodies: Mapping[str, bytes], now_ns: int) -> Iterator[None]:
+        """Read the listing ahead, piece by piece; nothing changes."""
+        body = bodies.get(OPTIONS.name)
+        if body is not None:
+            yield from self._rows.ahead(OPTIONS.name, body, now_ns)
+
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
         """Read the listing: emit what came and what went, follow it with the connection's plan.
 
         Raises:
             CatalogError: The body cannot be read; nothing has changed then.
         """
-        rows, refusals = _read_rows(require_body(VENUE, bodies, OPTIONS.name))
+        body = require_body(VENUE, bodies, OPTIONS.name)
         listed: dict[str, Instrument] = {}
         bases: dict[ExpiryKey, float] = {}
-        refused = set()
-        for row in rows:
-            instrument = read_row(row, now_ns)
-            if not isinstance(instrument, str) and not self._is_wanted(instrument):
-                instrument = "asset"
+        refusals: list[tuple[str, str]] = []
+        for name, instrument, basis in self._rows.take(OPTIONS.name, body, now_ns):
             if isinstance(instrument, str):
-                refusals.append(instrument)
-                refused.add(row.instrument_name)
-                continue
-            listed[instrument.name] = instrument
-            key = (instrument.asset, instrument.quote_currency, instrument.expiry_ns)
-            basis = read_basis(row)
-            # Every row of an expiry repeats its forward; the first that tells one counts.
-            if basis > 0.0:
-                bases.setdefault(key, basis)
+                refusals.append((name, instrument))
+            elif self._settings.assets and instrument.asset not in self._settings.assets:
+                refusals.append((name, "asset"))
+            else:
+                listed[name] = instrument
+                # Every row of an expiry repeats its forward; the first that tells one counts.
+                if basis > 0.0:
+                    key = (instrument.asset, instrument.quote_currency, instrument.expiry_ns)
+                    bases.setdefault(key, basis)
         held = [option.instrument for option in self._listing.options.values()]
         check_not_lost(VENUE, held, listed.values(), now_ns, lambda option: option.asset)
-        for reason in refusals:
+        self._rows.turn()
+        for _, reason in refusals:
             self._counts[f"rejected.listing_{reason}"] += 1
-        self._refused = frozenset(refused)
+        self._refused = frozenset(name for name, _ in refusals)
         self._catalog_ns = now_ns
         self._apply(listed, bases, now_ns)
-        body, coins = bodies.get(perpetuals.PERPETUALS.name), self._listing.coins
-        for state in perpetuals.read_perpetuals(body, coins, now_ns, self._counts):
+        told, coins = bodies.get(perpetuals.PERPETUALS.name), self._listing.coins
+        for state in perpetuals.read_perpetuals(told, coins, now_ns, self._counts):
             self._sink.event(state)
 
     def connections(self) -> tuple[AevoProtocol, ...]:
         """The one websocket."""
         return (self._protocol,)
-
-    def _is_wanted(self, instrument: Instrument) -> bool:
-        return not self._settings.assets or instrument.asset in self._settings.assets
 
     def _apply(
         self, listed: Mapping[str, Instrument], bases: Mapping[ExpiryKey, float], now_ns: int
@@ -168,20 +176,24 @@ class AevoAdapter:
         self.catalog_due_ns = min(self.catalog_due_ns, wake_ns)
 
 
-def _read_rows(body: bytes) -> tuple[list[messages.MarketRow], list[str]]:
-    """The rows of the listing, and why others were left out.
+def _split(name: str, body: bytes) -> list[msgspec.Raw]:
+    """The rows of the listing.
 
     Raises:
-        CatalogError: The body is no listing.
+        CatalogError: The body is none.
     """
     try:
-        raws = _decode_rows(body)
+        return _decode_rows(body)
     except UNREADABLE as error:
-        raise CatalogError(VENUE, f"{OPTIONS.name}: {error}") from error
-    rows, refusals = [], []
-    for raw in raws:
-        try:
-            rows.append(_decode_row(raw))
-        except UNREADABLE:
-            refusals.append("schema")
-    return rows, refusals
+        raise CatalogError(VENUE, f"{name}: {error}") from error
+
+
+def _read(raw: msgspec.Raw, now_ns: int) -> tuple[Row, int]:
+    """What a row says, and until when."""
+    try:
+        row = _decode_row(raw)
+    except UNREADABLE:
+        return ("", "schema", nan), NEVER_NS
+    instrument = read_row(row, now_ns)
+    until_ns = 0 if isinstance(instrument, str) else instrument.expiry_ns
+    return (row.instrument_name, instrument, read_basis(row)), until_ns
