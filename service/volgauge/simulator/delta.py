@@ -130,9 +130,14 @@ def option_row(family: Family, board: Board, slot: int) -> Row:
     }  # fmt: skip
 
 
+def perpetual_name(family: Family) -> str:
+    """`BTCUSDT`."""
+    return f"{family.terms.asset}{QUOTE}"
+
+
 def perpetual_row(family: Family) -> Row:
     """The coin's perpetual as GET /v2/products tells it."""
-    name, number = f"{family.terms.asset}{QUOTE}", 139 + family.number
+    name, number = perpetual_name(family), 139 + family.number
     row = _product_row(family, number, name, PERPETUALS)
     return row | {
         "launch_time": "2020-04-04T00:00:00Z",
@@ -153,7 +158,7 @@ def perpetual_ticker(family: Family, board: Board, stamp: int) -> Row:
         "greeks": None, "mark_price": index, "oi": f"{lots * family.terms.contract_size:.4f}",
         "oi_contracts": str(lots), "product_id": 139 + family.number,
         "quotes": {"ask_size": "1", "best_ask": index, "best_bid": index, "bid_size": "1"},
-        "spot_price": index, "symbol": f"{family.terms.asset}{QUOTE}", "timestamp": stamp,
+        "spot_price": index, "symbol": perpetual_name(family), "timestamp": stamp,
         "underlying_asset_symbol": family.terms.asset, "volume": 0.0, "size": 0,
     }  # fmt: skip
 

@@ -126,6 +126,10 @@ class DeltaRest:
         return found
 
     def _ticker(self, symbol: str) -> Row:
+        for family, book in zip(self._venue.families, self._venue.books, strict=True):
+            if symbol == delta.perpetual_name(family):
+                row = delta.perpetual_ticker(family, book.source, self._venue.stamp)
+                return {"result": row}
         place, slot = self._find(symbol)
         rows = self._venue.ticker_rows(place, [slot])
         if not rows:
