@@ -107,6 +107,9 @@ KINDS = (
         "aevo ticker-500ms", "aevo", re.compile(rb'"channel":"ticker-500ms:'),
         b'"instrument_name"', is_hot=False,
     ),
+    # The type of a frame stands at its end; what it begins with is its own.
+    Kind("delta l1_orderbook", "delta", re.compile(rb'^\{"ask_qty":')),
+    Kind("delta v2/ticker", "delta", re.compile(rb'^\{"close":'), is_hot=False),
 )  # fmt: skip
 YARDSTICK = KINDS[0]
 HEAD_BYTES = 160
