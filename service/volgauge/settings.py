@@ -197,8 +197,6 @@ class AnalyticsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Percentiles of 365 days between very_low, low, normal, high and very_high."""
     band_hysteresis: Positive = 2.0
     """Points (or percentiles) beyond a bound before the band changes back."""
-    decouple_above: Positive = 2.5
-    recouple_below: Positive = 1.5
     scaling: ScalingSettings = ScalingSettings()
 
 
@@ -228,7 +226,7 @@ class RulesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     inversion: RuleSettings = RuleSettings(raise_at=0.5, clear_at=0.0, for_seconds=30.0)
     """Points by which the shortest tenor exceeds the longest."""
     decoupling: RuleSettings = RuleSettings(raise_at=2.5, clear_at=1.5)
-    """|z| of the spread of two assets."""
+    """|z| of the spread of two assets; also where `decoupled` of a pair begins and ends."""
     spillover_surge: RuleSettings = RuleSettings(
         raise_at=15.0, clear_at=5.0, window_seconds=86400.0
     )

@@ -46,7 +46,7 @@ from volgauge.domain.units import (
     NANOS_PER_SECOND,
     NANOS_PER_YEAR,
 )
-from volgauge.settings import AlertSettings, AnalyticsSettings, ScalingSettings
+from volgauge.settings import AlertSettings, RulesSettings, ScalingSettings
 from volgauge.simulator import process
 from volgauge.simulator.scenario import Echo, Jumps, Scenario, Shock, Switch
 
@@ -61,7 +61,7 @@ Tell = Callable[[str, object], None]
 
 def couple(paths: Paths, coupling: Coupling | None = None) -> tuple[Coupling, CouplingReading]:
     """Both indices into the coupling, read every minute."""
-    coupling = coupling or Coupling(AnalyticsSettings())
+    coupling = coupling or Coupling(RulesSettings().decoupling)
     reading = None
     for at_ns, (x, y) in zip(paths.at_ns.tolist(), paths.points.tolist(), strict=True):
         coupling.observe(BTC, x, at_ns)
@@ -123,7 +123,7 @@ def test_coupling_rises_with_the_regime_and_falls_after_it() -> None:
     paths = walk(
         Scenario(vol_correlation=low, spot_correlation=low, switches=switches), 12 * 180, 20.0, 4
     )
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     told = {}
     for hour in range(1, 13):
         inside = (paths.at_ns > START_NS + (hour - 1) * NANOS_PER_HOUR) & (
@@ -174,7 +174,9 @@ def test_a_shock_parts_a_pair_until_it_arrives() -> None:
     echo = Echo(asset="ETH", after_seconds=600.0)
     shock = Shock(at_seconds=begin, asset="BTC", size=0.2, echoes=(echo,))
     paths = walk(Scenario(shocks=(shock,)), 150, 20.0, 6)
-    coupling, watch = Coupling(AnalyticsSettings()), Watch(AlertSettings(), Source.SIMULATED)
+    settings = AlertSettings()
+    coupling = Coupling(settings.rules.decoupling)
+    watch = Watch(settings, Source.SIMULATED)
     spread = 0.05 * np.random.default_rng(6).standard_normal(2880)
     at = [START_NS - (2880 - place) * 5 * NANOS_PER_MINUTE for place in range(2880)]
     x, y = paths.points[0].tolist()
@@ -210,7 +212,7 @@ SLOT_SECONDS = 300.0
 def spill(scenario: Scenario, days: float, seed: int) -> tuple[dict[Asset, float], float, int]:
     """Net spillovers, total and rows of a decomposition of 5-minute indices."""
     paths = walk(scenario, round(days * 288), SLOT_SECONDS, seed)
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     columns = ((BTC, paths.points[:, 0]), (ETH, paths.points[:, 1]))
     at_ns = paths.at_ns.tolist()
     coupling.seed(
@@ -516,7 +518,7 @@ def test_jump_response_is_the_scenario_s(response: float, seed: int, record_prop
     """
     jumps = Jumps(per_day=10.0, deviation=0.02, response=response)
     paths = walk(Scenario(jumps=jumps), 8 * 24 * 180, 20.0, seed)
-    coupling, realized = Coupling(AnalyticsSettings()), RealizedState()
+    coupling, realized = Coupling(RulesSettings().decoupling), RealizedState()
     found, reading = 0, None
     for at_ns, price, (x, y) in zip(
         paths.at_ns.tolist(), paths.spot[:, 0].tolist(), paths.points.tolist(), strict=True

@@ -19,7 +19,7 @@ from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_HOUR, NANOS_PER_SECOND, parse_instant
 from volgauge.kernels._jit import F64, I64
 from volgauge.kernels.hayashi import scan_lags
-from volgauge.settings import AnalyticsSettings
+from volgauge.settings import RulesSettings
 
 X, Y = Asset("BTC"), Asset("ETH")
 
@@ -78,7 +78,7 @@ def series(request: pytest.FixtureRequest, test_data: Path) -> Series:
 
 def pair_of(series: Series) -> PairCoupling:
     """What the service tells when this is its past and both indices are where they ended."""
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     stamps = series.at_ns.tolist()
     coupling.seed(
         {
@@ -176,7 +176,7 @@ def test_the_spillover_is_that_of_statsmodels(
 def test_a_tick_path_through_real_closes_keeps_the_correlation(test_data: Path) -> None:
     """The exchange's hourly closes replayed a minute apart: the reading is that of the changes."""
     series = exchange_indices(test_data)
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     start_ns = 1_800_000_000 * NANOS_PER_SECOND
     x, y = np.log(series.x), np.log(series.y)
     for row in range(len(x)):

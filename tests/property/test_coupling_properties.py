@@ -12,7 +12,7 @@ from volgauge.analytics.spillover import decompose
 from volgauge.domain.analytics import PairCoupling
 from volgauge.domain.instrument import Asset
 from volgauge.kernels.hayashi import scan_lags
-from volgauge.settings import AnalyticsSettings
+from volgauge.settings import RulesSettings
 
 SECOND = 1_000_000_000
 START = 1_800_000_000 * SECOND
@@ -69,7 +69,7 @@ def market_of(seed: int) -> list[Observation]:
 
 def run(market: list[Observation], every_seconds: int, factor: float = 1.0) -> PairCoupling:
     """Feed it and read every so many seconds; the last reading is at the end."""
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     due = START
     for at_ns, asset, value in market:
         while at_ns >= due:

@@ -19,7 +19,7 @@ from volgauge.domain.analytics import Lack, PairCoupling, SpilloverReading
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.kernels._jit import F64, I64
-from volgauge.settings import AnalyticsSettings
+from volgauge.settings import RuleSettings
 
 PAST_NS = 8 * HALF_LIVES_NS["7d"]
 """Older closes weigh less than 1/256 of the newest."""
@@ -41,8 +41,13 @@ class CouplingReading(NamedTuple):
 class Coupling:
     """The states of all pairs. Assets appear as they are observed, in alphabetical order."""
 
-    def __init__(self, settings: AnalyticsSettings) -> None:
-        self._settings = settings
+    def __init__(self, decoupling: RuleSettings) -> None:
+        """Begin without a past.
+
+        Args:
+            decoupling: Its thresholds part and rejoin a pair, whether the rule is enabled or not.
+        """
+        self._decoupling = decoupling
         self._paths: dict[Asset, Path] = {}
         self._pairs: dict[tuple[Asset, Asset], Pair] = {}
         self._past: dict[Asset, tuple[I64, F64]] = {}
@@ -143,7 +148,7 @@ class Coupling:
         path = Path()
         for other in self._paths:
             first, second = sorted((asset, other))
-            pair = Pair(first, second, self._settings)
+            pair = Pair(first, second, self._decoupling)
             self._seed_pair(pair)
             self._pairs[first, second] = pair
         self._paths[asset] = path

@@ -102,7 +102,8 @@ class Desk:
         self._venues = venues
         self._pasts: Mapping[Asset, Past] = {}
         self._assets: dict[Asset, AssetReader] = {}
-        self._coupling = Coupling(analytics)
+        self._decoupling = alerts.rules.decoupling
+        self._coupling = Coupling(self._decoupling)
         self._coupled: CouplingValue | None = None
         self._spillover_ns = 0
         self._frozen: SpilloverJob | None = None
@@ -137,7 +138,7 @@ class Desk:
         self._pasts = pasts
         for asset, reader in self._assets.items():
             reader.start(pasts.get(asset, Past()))
-        self._coupling = Coupling(self._analytics)
+        self._coupling = Coupling(self._decoupling)
         self._coupling.seed({asset: past.index_closes for asset, past in pasts.items()})
         self._spillover_ns = 0
         self._frozen = self._spilled = None

@@ -11,7 +11,7 @@ from volgauge.domain.analytics import Lack, PairCoupling
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_HOUR, NANOS_PER_MINUTE, NANOS_PER_SECOND
 from volgauge.kernels._jit import F64, I64
-from volgauge.settings import AnalyticsSettings
+from volgauge.settings import RuleSettings
 
 GRID_NS = NANOS_PER_MINUTE
 """Distance of synchronous changes. Shorter, and a lead of seconds and the noise of single quotes
@@ -45,7 +45,7 @@ class Decoupling:
 class Pair:
     """Everything that is kept of two assets; `first` is x, `second` is y."""
 
-    def __init__(self, first: Asset, second: Asset, settings: AnalyticsSettings) -> None:
+    def __init__(self, first: Asset, second: Asset, decoupling: RuleSettings) -> None:
         self.first = first
         self.second = second
         self.name = f"{first}-{second}"
@@ -53,7 +53,7 @@ class Pair:
         self.scanned_ns = -1
         self._moves = {label: Comovement(half) for label, half in HALF_LIVES_NS.items()}
         self._spread = Dispersion(HALF_LIVES_NS[SPREAD])
-        self._decoupling = Decoupling(settings.decouple_above, settings.recouple_below)
+        self._decoupling = Decoupling(decoupling.raise_at, decoupling.clear_at)
         self._oldest_ns: int | None = None
         self._count = 0
         self._covered_ns = 0

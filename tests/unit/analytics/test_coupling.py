@@ -14,7 +14,7 @@ from volgauge.analytics.spillover import compute_spillover
 from volgauge.domain.analytics import Lack, PairCoupling
 from volgauge.domain.instrument import Asset
 from volgauge.kernels._jit import F64
-from volgauge.settings import AnalyticsSettings
+from volgauge.settings import RuleSettings, RulesSettings
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -64,7 +64,7 @@ def ewm_correlation(levels: F64, half_life: float) -> float:
 
 def test_one_asset_has_no_pair() -> None:
     """Neither pairs nor a gauge, and the gauge says why."""
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     coupling.observe(BTC, 50.0, START)
     reading = coupling.reading(START + SECOND)
 
@@ -79,7 +79,7 @@ def test_one_asset_has_no_pair() -> None:
 
 def test_assets_and_pairs_stand_in_alphabetical_order() -> None:
     """Whatever came first."""
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     for asset in (SOL, BTC, ETH):
         coupling.observe(asset, 50.0, START)
     reading = coupling.reading(START)
@@ -91,7 +91,7 @@ def test_assets_and_pairs_stand_in_alphabetical_order() -> None:
 def test_correlations_are_those_of_the_minute_changes() -> None:
     """One tick a minute gives the changes that pandas sees."""
     levels = walks(1, 600, 0.7)
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     now = play(coupling, levels, BTC, ETH)
     pair = pair_of(coupling.reading(now))
 
@@ -105,7 +105,7 @@ def test_correlations_are_those_of_the_minute_changes() -> None:
 def test_the_last_tick_of_a_minute_counts() -> None:
     """Ticks in between do not."""
     levels = walks(2, 100, 0.5)
-    coupling, noisy = Coupling(AnalyticsSettings()), Coupling(AnalyticsSettings())
+    coupling, noisy = Coupling(RulesSettings().decoupling), Coupling(RulesSettings().decoupling)
     for minute, row in enumerate(levels):
         for asset, level in zip((BTC, ETH), row, strict=True):
             for second in range(5, 50, 5):
@@ -124,7 +124,7 @@ def test_no_change_is_computed_over_a_gap() -> None:
     levels = walks(3, 300, 0.7)
     jumped = levels.copy()
     jumped[150:, 1] += 0.5
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     for minute, row in enumerate(jumped):
         at_ns = START + minute * MINUTE
         coupling.observe(BTC, exp(row[0]), at_ns + 30 * SECOND)
@@ -150,7 +150,7 @@ def test_every_reading_of_a_halted_pair_is_null_with_its_reason(
     bad: float | None, lack: Lack
 ) -> None:
     """The other pairs go on; the gauge is of the assets that have a value."""
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     now = play(coupling, walks(4, 600, 0.7, 3), BTC, ETH, SOL)
     before = coupling.reading(now)
     coupling.observe(ETH, bad, now)
@@ -171,7 +171,7 @@ def test_every_reading_of_a_halted_pair_is_null_with_its_reason(
 
 def test_all_assets_halted_leave_no_gauge() -> None:
     """One asset alone has nothing to move with."""
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     now = play(coupling, walks(4, 600, 0.7), BTC, ETH)
     coupling.observe(ETH, None, now)
     reading = coupling.reading(now)
@@ -182,7 +182,7 @@ def test_all_assets_halted_leave_no_gauge() -> None:
 
 def test_a_null_has_a_reason_and_a_number_has_none() -> None:
     """At every stage `missing` holds exactly the paths of what is None."""
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     levels = walks(5, 400, 0.6, 3)
     for minute, row in enumerate(levels):
         at_ns = START + minute * MINUTE
@@ -206,7 +206,7 @@ def test_a_null_has_a_reason_and_a_number_has_none() -> None:
 
 def test_constant_indices_do_not_vary() -> None:
     """Standing still is no correlation of any size, and no lead."""
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     now = play(coupling, np.full((400, 2), 4.0), BTC, ETH)
     reading = coupling.reading(now)
 
@@ -218,7 +218,7 @@ def test_constant_indices_do_not_vary() -> None:
 def test_spread_and_score_use_the_newest_values() -> None:
     """The spread is ln first - ln second now, the score against the minutes until now."""
     levels = walks(6, 3000, 0.5)
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     now = play(coupling, levels, BTC, ETH)
     coupling.observe(BTC, 60.0, now)
     coupling.observe(ETH, 55.0, now)
@@ -244,7 +244,7 @@ def test_decoupling_follows_its_two_bounds() -> None:
 
 def test_a_halt_neither_ends_nor_restarts_a_decoupling() -> None:
     """While halted it is null; afterwards the same episode goes on, with its first instant."""
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     now = play(coupling, walks(7, 3000, 0.5), BTC, ETH)
     coupling.observe(BTC, 200.0, now)
     parted = pair_of(coupling.reading(now))
@@ -269,7 +269,7 @@ def closes(levels: F64, column: int, step: int = MINUTE) -> list[tuple[int, floa
 def test_a_seeded_past_is_there_at_once(minutes: int) -> None:
     """At the first reading the correlations, beta and score are those of the past."""
     levels = walks(8, 1300, 0.7)
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     coupling.seed({a: closes(levels, i, minutes * MINUTE) for i, a in enumerate((BTC, ETH))})
     now = START + 1299 * minutes * MINUTE
     coupling.observe(BTC, 50.0, now + 1)
@@ -290,7 +290,7 @@ def test_a_seeded_past_is_there_at_once(minutes: int) -> None:
 def test_seeding_after_the_first_observations_counts_nothing_twice() -> None:
     """The past may arrive late, overlap what was seen, and arrive again."""
     levels = walks(9, 900, 0.6)
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     now = play(coupling, levels[600:], BTC, ETH, start_ns=START + 600 * MINUTE)
     for _ in range(2):
         coupling.seed(
@@ -318,7 +318,7 @@ def test_a_missing_close_is_a_gap_and_a_bad_one_is_missing() -> None:
     first[100] = (first[100][0], nan)
     second[200] = (second[200][0], 0.0)
     del second[300]
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     coupling.seed({BTC: first, ETH: second})
     coupling.observe(BTC, 50.0, START + 499 * MINUTE)
     coupling.observe(ETH, 50.0, START + 499 * MINUTE)
@@ -337,7 +337,7 @@ def test_the_gauge_is_the_mean_correlation_when_all_are_equal() -> None:
 
 def test_an_asset_without_history_stays_out_of_the_gauge() -> None:
     """The others' gauge stands while a newcomer's correlations are unknown."""
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     now = play(coupling, walks(11, 600, 0.7), BTC, ETH)
     before = coupling.reading(now)
     coupling.observe(SOL, 90.0, now)
@@ -350,7 +350,7 @@ def test_an_asset_without_history_stays_out_of_the_gauge() -> None:
 
 def test_lag_readings_take_turns() -> None:
     """With six pairs one scan a second: after six seconds all have been scanned, and by turns."""
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     assets = [Asset(name) for name in "ABCD"]
     rng = np.random.default_rng(1)
     walk = 4.0 + np.cumsum(rng.standard_normal((1300, 4)) * 2e-4, axis=0)
@@ -369,7 +369,7 @@ def test_lag_readings_take_turns() -> None:
 def test_spillovers_come_from_the_five_minute_levels() -> None:
     """The job holds what was seeded and what was observed, and its result is read back."""
     levels = walks(12, 700, 0.6)
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     start_ns = START // (5 * MINUTE) * 5 * MINUTE
     coupling.seed(
         {
@@ -400,7 +400,7 @@ def test_spillovers_come_from_the_five_minute_levels() -> None:
 def test_a_result_of_long_ago_is_told_no_more() -> None:
     """An hour after the last decomposition the reading is null again."""
     levels = walks(13, 400, 0.6)
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     start_ns = START // (5 * MINUTE) * 5 * MINUTE
     coupling.seed(
         {
@@ -419,9 +419,25 @@ def test_a_result_of_long_ago_is_told_no_more() -> None:
     assert late.missing["spillover"] is Lack.TOO_LITTLE_HISTORY
 
 
+def test_a_pair_parts_and_rejoins_where_the_rule_says() -> None:
+    """Thresholds of its own: |z| of 1 is more than 0.9 and, in it, not less than 0.2."""
+    pair = Pair(BTC, ETH, RuleSettings(raise_at=0.9, clear_at=0.2))
+    at = START + 5 * MINUTE * np.arange(4000)
+    steps = np.where(np.arange(4000) % 2 == 0, 1.0, -1.0)
+    pair.seed(at, 4.0 + 0.01 * steps, np.full(4000, 4.0))
+    none = (Lack.TOO_LITTLE_HISTORY, Lack.TOO_LITTLE_HISTORY)
+    apart, wide, near = (
+        pair.reading(4.0 + spread, 4.0, none, int(at[-1]) + MINUTE, {})
+        for spread in (0.01, 0.005, 0.001)
+    )
+
+    assert apart.spread_z == pytest.approx(1.0, abs=0.05)
+    assert [reading.decoupled for reading in (apart, wide, near)] == [True, True, False]
+
+
 def test_lag_readings_of_before_a_halt_are_not_told_after_it() -> None:
     """They are null until the pair is scanned again."""
-    pair = Pair(BTC, ETH, AnalyticsSettings())
+    pair = Pair(BTC, ETH, RulesSettings().decoupling)
     pair.lags = LagReading(0.5, 7.0, 2.0)
     none = (Lack.TOO_LITTLE_HISTORY, Lack.TOO_LITTLE_HISTORY)
     before = pair.reading(4.0, 4.1, none, START, {})
@@ -437,7 +453,7 @@ def test_lag_readings_of_before_a_halt_are_not_told_after_it() -> None:
 def test_a_pause_in_the_readings_is_bridged_by_no_change() -> None:
     """After two hours without a reading the last hour is made up for, and nothing before it."""
     levels = walks(14, 220, 0.5)
-    coupling = Coupling(AnalyticsSettings())
+    coupling = Coupling(RulesSettings().decoupling)
     now = play(coupling, levels[:100], BTC, ETH)
     for row in levels[100:]:
         for asset, level in zip((BTC, ETH), row, strict=True):
