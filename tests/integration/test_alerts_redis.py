@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from fakes.readings import NOW_NS, alert_event
 from fakes.records import index_value, status_event
@@ -15,7 +16,7 @@ from fakes.redis_lab import kill, new_publisher, raw_client, running, running_se
 from volgauge.domain.analytics import AlertEvent, Edge, Rule
 from volgauge.domain.index import Status
 from volgauge.publish.bundled import BundledRedis
-from volgauge.publish.redis import MAX_EVENTS
+from volgauge.publish.redis import LAST_ALERTS_SECONDS, MAX_EVENTS
 
 
 @pytest.fixture
@@ -155,6 +156,54 @@ async def test_an_outage_too_long_drops_changes_of_status_before_alerts(
     assert told(records) == names(episodes(100))
     assert all(r["prev_seq"] == r["seq"] - 1 for r in records)
     assert records[0]["seq"] > 1
+
+
+async def test_a_publisher_that_ends_waits_for_a_server_that_restarts(
+    server: BundledRedis,
+) -> None:
+    """Alerts offered while the server is away arrive although the process is ending."""
+    events = episodes(20)
+    async with running(new_publisher(server.url)) as publisher:
+        await wait_for(lambda: publisher.stats.connected)
+        kill(server)
+        await wait_for(lambda: not publisher.stats.connected)
+        for event in events:
+            publisher.offer(event)
+        restart = asyncio.get_running_loop().run_in_executor(None, server.start)
+    await restart
+
+    assert told(in_stream(server.url)) == names(events)
+    assert publisher.stats.dropped_events == 0
+
+
+async def test_what_no_server_takes_at_the_end_is_counted(server: BundledRedis) -> None:
+    """Nobody listens: alerts are waited for, not longer than said, and told as lost."""
+    with capture_logs() as logs:
+        async with running(new_publisher(server.url)) as publisher:
+            kill(server)
+            await wait_for(lambda: not publisher.stats.connected)
+            began = asyncio.get_running_loop().time()
+            publisher.offer(status_event(before=Status.OK, after=Status.STALE))
+            for event in episodes(2):
+                publisher.offer(event)
+    took = asyncio.get_running_loop().time() - began
+
+    assert publisher.stats.dropped_events == 5
+    assert [line["events"] for line in logs if line["event"] == "publish.events_lost"] == [5]
+    assert LAST_ALERTS_SECONDS <= took < LAST_ALERTS_SECONDS + 2.0
+
+
+async def test_a_change_of_status_alone_does_not_keep_the_process(server: BundledRedis) -> None:
+    """It is counted as lost at once: who reads on starts with the status that is then."""
+    async with running(new_publisher(server.url)) as publisher:
+        kill(server)
+        await wait_for(lambda: not publisher.stats.connected)
+        began = asyncio.get_running_loop().time()
+        publisher.offer(status_event(before=Status.OK, after=Status.STALE))
+    took = asyncio.get_running_loop().time() - began
+
+    assert publisher.stats.dropped_events == 1
+    assert took < LAST_ALERTS_SECONDS
 
 
 async def test_pairs_and_the_market_have_their_channels(server: BundledRedis) -> None:

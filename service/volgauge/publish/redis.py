@@ -20,6 +20,7 @@ import structlog
 from msgspec import Struct
 
 from volgauge.clock import Clock
+from volgauge.domain.analytics import AlertEvent
 from volgauge.domain.channels import STREAM_FIELD, Kind, channel_names, epoch_key
 from volgauge.domain.index import StatusEvent
 from volgauge.domain.units import NANOS_PER_SECOND
@@ -36,6 +37,8 @@ BACKOFF_SECONDS = (0.05, 0.5)
 CONNECT_SECONDS = 1.0
 LAST_FLUSH_SECONDS = 0.3
 """At the end; a server that answers at all does so within the reply's limit."""
+LAST_ALERTS_SECONDS = 2.0
+"""The same while alerts are left: a server that restarts is back by then."""
 OTHERS_SHARE = 10
 """All streams but the headline tenor's and the events' keep a tenth of the length."""
 ANALYTICS_SHARE = 100
@@ -169,6 +172,7 @@ class RedisPublisher:
         finally:
             if self.stats.connected:
                 await self.flush(LAST_FLUSH_SECONDS)
+            await self._flush_alerts()
             serving.cancel()
             with suppress(asyncio.CancelledError):
                 await serving
@@ -189,6 +193,19 @@ class RedisPublisher:
                 return False
             await asyncio.sleep(0.002)
         return True
+
+    async def _flush_alerts(self) -> None:
+        """Wait for the alerts that are left; what no server took is counted and told."""
+        deadline = asyncio.get_running_loop().time() + LAST_ALERTS_SECONDS
+        events = [series for series in self._series.values() if series.keeps_all]
+        while any(series.has_alerts for series in events):
+            if asyncio.get_running_loop().time() >= deadline:
+                break
+            await asyncio.sleep(0.01)
+        left = sum(len(series.waiting) + series.under_way for series in events)
+        if left:
+            self.stats.dropped_events += left
+            self._log.error("publish.events_lost", sink="redis", events=left)
 
     def claimed(self, epoch: int) -> None:
         """Take the epoch that Redis gave, once."""
@@ -284,6 +301,13 @@ class _Series:
         self._stats = stats
         self._last_seq = 0
         self._event_count = 0
+
+    @property
+    def has_alerts(self) -> bool:
+        """Alerts wait, or events are under way, which may be some."""
+        return self.under_way > 0 or any(
+            isinstance(waiting.record, AlertEvent) for waiting in self.waiting
+        )
 
     def put(self, record: Record) -> None:
         """Add a record; it replaces an unsent older one unless all are kept."""

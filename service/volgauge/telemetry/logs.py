@@ -64,6 +64,7 @@ class LogEvent(enum.StrEnum):
     PUBLISH_CONNECTED = "publish.connected"
     PUBLISH_FAILED = "publish.failed"
     PUBLISH_RECOVERED = "publish.recovered"
+    PUBLISH_EVENTS_LOST = "publish.events_lost"
     PUBLISH_EPOCH_CLAIMED = "publish.epoch_claimed"
     """The number that fences every older publisher is known."""
     PUBLISH_FENCED = "publish.fenced"
