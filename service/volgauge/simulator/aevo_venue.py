@@ -21,8 +21,9 @@ from volgauge.simulator.quoting import Lies, QuoteBook, QuotingStyle
 
 LATENCY_NS = 11 * NANOS_PER_MILLI
 BOOKS, TICKERS, INDICES = "book-ticker", "ticker-500ms", "index"
-PACES_NS = {BOOKS: 20 * NANOS_PER_MILLI, TICKERS: 500 * NANOS_PER_MILLI}
-"""Changes are gathered for this long; the book ticker's pages call theirs real time."""
+PACES_NS = {BOOKS: 50 * NANOS_PER_MILLI, TICKERS: 500 * NANOS_PER_MILLI}
+"""Changes are gathered for this long: the makers of this venue quote in rounds, and the book ticker
+tells each round at once."""
 INDEX_NS = 100 * NANOS_PER_MILLI
 REQUESTS, WINDOW_NS = 60, 10 * NANOS_PER_SECOND
 """GETs in the window of one address; no page says how many."""
@@ -55,6 +56,8 @@ class AevoVenue:
         """Family and expiry to the market's strikes, in the order of their listing."""
         self._sessions: set[AevoSession] = set()
         self._listeners: defaultdict[str, list[AevoSession]] = defaultdict(list)
+        self._moved: list[set[int]] = [set() for _ in self.families]
+        """Slots of each family that the market has moved since the last round."""
         self._changed: dict[str, list[set[int]]] = {
             kind: [set() for _ in self.families] for kind in PACES_NS
         }
@@ -164,9 +167,9 @@ class AevoVenue:
         for batch in step.quotes:
             for place, book in enumerate(self.books):
                 if book.board is batch.board:
-                    names = self.names[place]
-                    slots = {slot for slot in batch.slots if names[slot]}
-                    self._requote(place, slots)
+                    self._moved[place].update(batch.slots)
+        if _crosses(before_ns, now_ns, PACES_NS[BOOKS]):
+            self._requote()
         for kind, pace_ns in PACES_NS.items():
             if _crosses(before_ns, now_ns, pace_ns):
                 self._send_changed(kind)
@@ -200,18 +203,21 @@ class AevoVenue:
             created = [notice.number for notice in mine if notice.created]
             if created:
                 self._learn(place)
-                self._requote(place, {slot for slot in created if self.names[place][slot]})
+                self._moved[place].update(created)
             for notice in mine:
                 if notice.state == "settlement":
                     self.contracts.pop(self.names[place][notice.number], None)
 
-    def _requote(self, place: int, slots: set[int]) -> None:
-        book = self.books[place]
-        chosen = np.array(sorted(slots), np.int64)
-        chosen = chosen[book.board.alive[chosen]]
-        book.requote(chosen, self.lies)
-        for changed in self._changed.values():
-            changed[place].update(chosen.tolist())
+    def _requote(self) -> None:
+        """A round of quotes, of what has moved and is listed."""
+        for place, moved in enumerate(self._moved):
+            book, names = self.books[place], self.names[place]
+            slots = np.array(sorted(slot for slot in moved if names[slot]), np.int64)
+            moved.clear()
+            slots = slots[book.board.alive[slots]]
+            book.requote(slots, self.lies)
+            for changed in self._changed.values():
+                changed[place].update(slots.tolist())
 
     def _send_changed(self, kind: str) -> None:
         """The tops that changed: of a coin in one frame, and of single options for who asked."""

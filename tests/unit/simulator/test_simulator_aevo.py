@@ -315,7 +315,7 @@ def test_book_ticker_tells_changes_only_in_frames_of_many() -> None:
     frames = taken(session)
 
     assert {frame["channel"] for frame in frames} == {BOOKS}
-    assert 40 <= len(frames) <= 50
+    assert 17 <= len(frames) <= 20
     assert max(len(frame["data"]["tickers"]) for frame in frames) > 50
     stamps = [int(frame["data"]["timestamp"]) for frame in frames]
     assert stamps == sorted(set(stamps))
