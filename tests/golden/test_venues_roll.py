@@ -1,7 +1,8 @@
-"""08:00 UTC at every venue at once, in simulated time: the composite does not notice.
+"""08:00 UTC at all venues but one at once, in simulated time: the composite does not notice.
 
 Every simulated venue takes its expired options off and lists new ones, each on its own wire; the
-adapters ask for the new listings and channels as they would on real sockets.
+adapters ask for the new listings and channels as they would on real sockets. Delta's options end
+at noon: `test_noon_roll.py`.
 """
 
 from collections import defaultdict
