@@ -2,7 +2,7 @@
 
 import shutil
 
-from playwright.async_api import Browser, CDPSession, Page
+from playwright.async_api import Browser, CDPSession, ConsoleMessage, Page
 
 FLAGS = [
     "--no-sandbox",
@@ -31,9 +31,12 @@ class Watched:
         self.url = url
         self.errors: list[str] = []
         self.requests: list[str] = []
-        page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        page.on("console", lambda m: self._note(m) if m.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda request: self.requests.append(request.url))
+
+    def _note(self, message: ConsoleMessage) -> None:
+        self.errors.append(f"{message.text} ({message.location['url']})")
 
     async def shows(self, selector: str, text: str, seconds: float = 8.0) -> None:
         """Wait for a text inside an element."""

@@ -43,6 +43,11 @@ async def nodes(shown: Watched) -> int:
     return count
 
 
+def complaints(shown: Watched) -> list[str]:
+    """Errors of the console; the made-up records name an expiry that no book here lists."""
+    return [error for error in shown.errors if "/v1/smile/" not in error]
+
+
 @pytest.mark.timeout(180)
 async def test_a_minute_of_ticks_leaves_the_heap_flat(browser: Browser) -> None:
     """After it has settled it grows by less than what the hour of samples is made for."""
@@ -62,6 +67,7 @@ async def test_a_minute_of_ticks_leaves_the_heap_flat(browser: Browser) -> None:
         assert abs(await nodes(shown) - elements) < 100
         assert value[0] == "5"
         assert rate > 7.0
+        assert complaints(shown) == []
 
 
 @pytest.mark.slow
@@ -81,4 +87,4 @@ async def test_half_an_hour_of_ticks_leaves_the_heap_flat(browser: Browser) -> N
         assert readings[-1] - readings[0] < 1_500_000
         assert max(readings) - min(readings) < 3_000_000
         assert abs(await nodes(shown) - elements) < 100
-        assert shown.errors == []
+        assert complaints(shown) == []
