@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m tests.benchmarks [--quick] [--json FILE] [NAME ...]`.
+"""Run the benchmarks: `python -m tests.benchmarks [--quick | --full] [--json FILE] [NAME ...]`.
 
 Each takes one realistic unit of work, runs what it is compared with beside it in the same run, and
 gates ratios; absolute times are printed and judge nothing. Exit code 1 when a gate fails.
@@ -21,7 +21,10 @@ from volgauge.telemetry import logs
 from .measure import machine_facts
 from .report import Options, Report
 
-BENCHES = ("index", "implied", "svi", "adapter", "venues", "analytics", "redis", "startup", "e2e")
+BENCHES = (
+    "index", "implied", "svi", "adapter", "venues", "analytics", "redis", "startup", "e2e",
+    "sockets",
+)  # fmt: skip
 FOLDER = Path(__file__).resolve().parents[2] / ".benchmarks"
 QUICK_ROUNDS = 7
 
@@ -33,13 +36,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}")
     parser.add_argument("--quick", action="store_true", help="under a minute, gates twice as wide")
+    parser.add_argument("--full", action="store_true", help="memory is watched for ten minutes")
     parser.add_argument("--json", type=Path, help="where to write the findings")
     given = parser.parse_args(arguments)
     names = given.names or list(BENCHES)
     unknown = [name for name in names if name not in BENCHES]
     if unknown:
         parser.error(f"expected names of {', '.join(BENCHES)}, received {', '.join(unknown)}")
-    options = Options(quick=given.quick, rounds=QUICK_ROUNDS) if given.quick else Options()
+    options = (
+        Options(quick=given.quick, rounds=QUICK_ROUNDS) if given.quick else Options(full=given.full)
+    )
     facts = machine_facts()
     print(", ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
 

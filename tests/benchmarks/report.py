@@ -13,6 +13,8 @@ class Options(Struct, frozen=True):
 
     quick: bool = False
     rounds: int = 25
+    full: bool = False
+    """Ten minutes for the memory."""
 
 
 class Row(Struct, frozen=True):
