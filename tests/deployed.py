@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from volgauge.telemetry.analytics_families import ANALYTICS_FAMILIES
 from volgauge.telemetry.families import Family, Kind
 from volgauge.telemetry.metrics import FAMILIES, Metrics
+from volgauge.telemetry.serving import SERVING_FAMILIES
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -22,7 +23,7 @@ PROMETHEUS = DEPLOY / "prometheus"
 RULES = sorted((PROMETHEUS / "rules").glob("*.yml"))
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 RUNBOOKS = sorted((DEPLOY / "runbooks").glob("Volgauge*.md"))
-ALL_FAMILIES: tuple[Family, ...] = (*FAMILIES, *ANALYTICS_FAMILIES)
+ALL_FAMILIES: tuple[Family, ...] = (*FAMILIES, *ANALYTICS_FAMILIES, *SERVING_FAMILIES)
 TARGET_LABELS = frozenset({"job", "instance", "le"})
 
 Tree = dict[str, Any]

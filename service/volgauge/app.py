@@ -72,6 +72,7 @@ from volgauge.telemetry import logs
 from volgauge.telemetry.analytics import AnalyticsMetrics
 from volgauge.telemetry.latency import LagMeter, Stage
 from volgauge.telemetry.metrics import Metrics
+from volgauge.telemetry.serving import ServingMetrics
 from volgauge.wire import garbage
 from volgauge.wire.catalog import run_catalog
 from volgauge.wire.connects import ConnectPacer
@@ -151,6 +152,10 @@ class Service:
         """Set the instant we are told to end: whatever was received since is not worth reading."""
         if self.evidence is not None:
             self.metrics.watch_evidence(self.evidence.stats)
+        self.serving_metrics = ServingMetrics(self.registry)
+        self.serving_metrics.watch_stream(self.hub.stats)
+        if self.history is not None:
+            self.serving_metrics.watch_history(self.history.stats)
         self.reading_metrics = AnalyticsMetrics(self.registry, [part.value for part in Part])
         if self.analytics is not None:
             self.readings = Readings(
@@ -289,6 +294,7 @@ class Service:
             source=source_of(settings),
             any_origin=settings.http.any_origin,
         )
+        self.serving_metrics.watch_drop_in(drop_in.stats)
         udf = Udf(
             self.hub,
             self.clock,

@@ -55,6 +55,7 @@ BOUNDS = {
     "band": 1,
     "half_life": 2,
     "outcome": 4,
+    "endpoint": 2,
     "reading": 7,
 }
 """How many values a label takes; of `subject` together with `rule`, of `band` at a time."""
@@ -69,6 +70,7 @@ COUNTS = {
     "volgauge_index_strikes",
     "volgauge_publish_receivers",
     "volgauge_quotes_refused",
+    "volgauge_stream_clients",
 }
 """Plain numbers of things, named for the things."""
 FLAGS = {

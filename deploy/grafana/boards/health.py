@@ -47,6 +47,8 @@ def build() -> Board:
     _sinks(board)
     board.row("Analytics")
     _analytics(board)
+    board.row("History and clients")
+    _serving(board)
     board.row("Process")
     _process(board)
     return board
@@ -427,6 +429,72 @@ def _analytics(board: Board) -> None:
             EACH_SECOND,
             Query(rate("kind", "volgauge_analytics_records_total"), "{{kind}}"),
             Query(rate("part", "volgauge_analytics_failures_total"), "{{part}} failed"),
+        ),
+    )
+
+
+def _serving(board: Board) -> None:
+    bars = (Override("/./", {"custom.drawStyle": "bars", "custom.fillOpacity": 60}),)
+    board.add(
+        6,
+        8,
+        lines(
+            "Candles",
+            "Written into the file of history, and deleted because of their age.",
+            EACH_SECOND,
+            Query(rate("instance", "volgauge_history_candles_written_total"), "written"),
+            Query(rate("instance", "volgauge_history_candles_pruned_total"), "deleted"),
+            limits=(0, None),
+        ),
+    )
+    board.add(
+        6,
+        8,
+        lines(
+            "Gaps and failures of history",
+            "Gaps: a series went on after spans without a value. Refused: the file took neither "
+            "candles nor deletions; lost: candles that were given up for that.",
+            PLAIN,
+            Query(increase("instance", "volgauge_history_gaps_total"), "gaps"),
+            Query(increase("instance", "volgauge_history_failures_total"), "refused"),
+            Query(increase("instance", "volgauge_history_candles_lost_total"), "lost"),
+            decimals=0,
+            limits=(0, None),
+            overrides=bars,
+        ),
+    )
+    board.add(
+        6,
+        8,
+        lines(
+            "Clients",
+            "Connected to the live stream and to the drop-in endpoint; turned away or cut off.",
+            PLAIN,
+            Query(newest("endpoint", "volgauge_stream_clients", by="sum"), "{{endpoint}}"),
+            Query(
+                increase("endpoint", "volgauge_stream_clients_refused_total"),
+                "{{endpoint}} turned away",
+            ),
+            Query(
+                increase("endpoint", "volgauge_stream_clients_dropped_total"),
+                "{{endpoint}} cut off",
+            ),
+            decimals=0,
+            limits=(0, None),
+        ),
+    )
+    board.add(
+        6,
+        8,
+        lines(
+            "Sent to clients",
+            "Records of the live stream by what became of them, and requests to the drop-in "
+            "endpoint.",
+            EACH_SECOND,
+            Query(rate("outcome", "volgauge_stream_records_total"), "{{outcome}}"),
+            Query(rate("instance", "volgauge_dropin_requests_total"), "requests"),
+            Query(rate("instance", "volgauge_dropin_errors_total"), "requests refused"),
+            limits=(0, None),
         ),
     )
 

@@ -20,6 +20,10 @@ class CandleBuilder:
         self.resolution_seconds = resolution_seconds
         self._span_ns = resolution_seconds * NANOS_PER_SECOND
         self._candle: Candle | None = None
+        self._due_s: int | None = None
+        """Where the candle opens that follows on the newest one."""
+        self.gaps = 0
+        """Times that a candle opened later than that."""
 
     def add(self, instant_ns: int, value: float | None) -> Candle | None:
         """Add a value, or with None only the passing of time.
@@ -41,6 +45,9 @@ class CandleBuilder:
             if opened_s > candle.opened_s:
                 closed, candle = candle, None
         if value is not None:
+            if candle is None:
+                self.gaps += self._due_s is not None and opened_s > self._due_s
+                self._due_s = opened_s + self.resolution_seconds
             candle = (
                 Candle(opened_s, value, value, value, value)
                 if candle is None

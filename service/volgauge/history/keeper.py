@@ -50,6 +50,8 @@ class HistoryStats(Struct):
     """Writes that the file refused; they are tried again."""
     lost: int = 0
     """Candles given up, because the file refused for too long."""
+    gaps: int = 0
+    """Times that a series went on after spans without a candle."""
 
 
 class HistoryKeeper:
@@ -218,7 +220,9 @@ class HistoryKeeper:
         if builder is None:
             builder = self._builders[series] = CandleBuilder(resolution_seconds)
         self._seen_ns[series] = instant_ns
+        gaps = builder.gaps
         closed = builder.add(instant_ns, value)
+        self.stats.gaps += builder.gaps - gaps
         if closed is not None:
             self._closed.setdefault(series, []).append(closed)
 

@@ -30,6 +30,17 @@ def test_nothing_is_carried_into_an_empty_span() -> None:
     assert builder.take() == Candle(180, 55.0, 55.0, 55.0, 55.0)
 
 
+def test_a_series_that_goes_on_after_an_empty_span_has_a_gap() -> None:
+    """Whether nulls came meanwhile or nothing at all; two empty minutes are one gap."""
+    builder = CandleBuilder(60)
+    seen = []
+    for second, value in ((0, 50.0), (60, 51.0), (120, None), (180, 52.0), (360, 53.0)):
+        builder.add(second * SECOND, value)
+        seen.append(builder.gaps)
+
+    assert seen == [0, 0, 0, 1, 2]
+
+
 def test_nulls_inside_a_span_change_nothing() -> None:
     """A null between two values adds no value."""
     builder = CandleBuilder(60)
