@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from volgauge.domain.instrument import OptionKind
@@ -59,6 +60,32 @@ def recorded_chain(folder: Path) -> tuple[list[ChainQuote], int]:
         )
     quotes.sort(key=lambda q: (q.expiry_ns, q.strike, q.kind.value))
     return quotes, parse_instant(tree["snapshot_time"])
+
+
+def recorded_terms(
+    folder: Path, file: str, currency: str
+) -> tuple[list[ChainQuote], NDArray[np.float64], int]:
+    """The first chain of a file of `chains`, what the venue says of each option, and its instant.
+
+    The columns are open interest, volume, mark volatility and delta.
+    """
+    import duckdb
+
+    rows = duckdb.execute(
+        "select epoch_ms(ts), epoch_ms(expiry), strike, cp, coalesce(bid, 'nan'::double), "
+        "coalesce(ask, 'nan'::double), mark, underlying_price, open_interest, volume, mark_iv, "
+        "delta from read_parquet($1) where currency = $2 and ts = (select min(ts) from "
+        "read_parquet($1) where currency = $2) order by 2, 3, 4",
+        [str(folder / "chains" / file), currency],
+    ).fetchall()
+    quotes = [
+        ChainQuote(
+            expiry_ns=row[1] * 1_000_000, strike=row[2], kind=OptionKind(row[3]), bid=row[4],
+            ask=row[5], mark=row[6], forward=row[7],
+        )
+        for row in rows
+    ]  # fmt: skip
+    return quotes, np.array([row[8:] for row in rows], np.float64), rows[0][0] * 1_000_000
 
 
 def parquet_chains(folder: Path) -> dict[tuple[int, str], list[ChainQuote]]:

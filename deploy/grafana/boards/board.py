@@ -7,11 +7,12 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as models
 
-from boards.kit import SOURCE, Panel
+from boards.kit import SOURCE, Panel, lines
 from boards.queries import TARGET
 
 COLUMNS = 24
 """Width of Grafana's grid."""
+USUAL_HEIGHT = 8
 TAG = "volgauge"
 
 
@@ -102,6 +103,10 @@ class Board:
         self._board.with_panel(panel.id(self._next_id()).grid_pos(place))
         self._x += width
         self._row_height = max(self._row_height, height)
+
+    def lines(self, width: int, *what: Any, **how: Any) -> None:  # noqa: ANN401 - those of `kit.lines`
+        """Put series over time, of the usual height."""
+        self.add(width, USUAL_HEIGHT, lines(*what, **how))
 
     def as_json(self) -> str:
         """The committed file."""

@@ -156,27 +156,21 @@ def _pairs(board: Board) -> None:
             steps=((None, "red"), (-2.5, "transparent"), (2.5, "red")),
         ),
     )
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Beta",
-            "Of the second index's changes on the first's.",
-            PLAIN,
-            Query(newest("pair", "volgauge_coupling_beta_ratio", PAIR), "{{pair}}"),
-            decimals=2,
-        ),
+        "Beta",
+        "Of the second index's changes on the first's.",
+        PLAIN,
+        Query(newest("pair", "volgauge_coupling_beta_ratio", PAIR), "{{pair}}"),
+        decimals=2,
     )
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Lead of the first",
-            "Lag at which two indices correlate best, positive where the first leads; absent "
-            "while no lag stands out.",
-            SECONDS,
-            Query(newest("pair", "volgauge_coupling_lead_seconds", PAIR), "{{pair}}"),
-        ),
+        "Lead of the first",
+        "Lag at which two indices correlate best, positive where the first leads; absent "
+        "while no lag stands out.",
+        SECONDS,
+        Query(newest("pair", "volgauge_coupling_lead_seconds", PAIR), "{{pair}}"),
     )
     board.add(
         8,
@@ -191,29 +185,23 @@ def _pairs(board: Board) -> None:
 
 
 def _spillover(board: Board) -> None:
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Total spillover, and moving as one",
-            "Forecast variance from other assets' shocks (Diebold and Yilmaz), and the share of "
-            "the common movement.",
-            SHARE,
-            Query(newest("job", "volgauge_spillover_total_ratio"), "spillover"),
-            Query(newest("job", "volgauge_systemic_coupling_ratio"), "as one"),
-            limits=(0, 1),
-        ),
+        "Total spillover, and moving as one",
+        "Forecast variance from other assets' shocks (Diebold and Yilmaz), and the share of "
+        "the common movement.",
+        SHARE,
+        Query(newest("job", "volgauge_spillover_total_ratio"), "spillover"),
+        Query(newest("job", "volgauge_systemic_coupling_ratio"), "as one"),
+        limits=(0, 1),
     )
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Net spillover",
-            "Given less received. Above zero the asset moves the others.",
-            SHARE,
-            Query(newest("asset", "volgauge_spillover_net_ratio", ASSET), "{{asset}}"),
-            steps=((None, "transparent"), (0, "text")),
-        ),
+        "Net spillover",
+        "Given less received. Above zero the asset moves the others.",
+        SHARE,
+        Query(newest("asset", "volgauge_spillover_net_ratio", ASSET), "{{asset}}"),
+        steps=((None, "transparent"), (0, "text")),
     )
 
 
@@ -225,74 +213,57 @@ def _level(board: Board) -> None:
         names = tuple(name for name, _ in words)
         code = coded("asset", "volgauge_regime", "band", names, ASSET, f'scheme="{scheme}"')
         board.add(12, 6, states(f"Regime, {scheme}", text, words, Query(code, "{{asset}}")))
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Rank and percentile",
-            "Place of the index in the range of 365 days, and the share of the days' closes "
-            "below it.",
-            SHARE,
-            Query(newest("asset", "volgauge_iv_rank_ratio", ASSET), "{{asset}} rank"),
-            Query(newest("asset", "volgauge_iv_percentile_ratio", ASSET), "{{asset}} percentile"),
-            limits=(0, 1),
-        ),
+        "Rank and percentile",
+        "Place of the index in the range of 365 days, and the share of the days' closes below it.",
+        SHARE,
+        Query(newest("asset", "volgauge_iv_rank_ratio", ASSET), "{{asset}} rank"),
+        Query(newest("asset", "volgauge_iv_percentile_ratio", ASSET), "{{asset}} percentile"),
+        limits=(0, 1),
     )
-    board.add(
+    board.lines(
         6,
-        8,
-        lines(
-            "Volatility of the index",
-            "Annualised volatility of the logarithm of the index.",
-            POINTS,
-            Query(newest("asset", "volgauge_vol_of_vol_points", ASSET), "{{asset}}"),
-            decimals=0,
-        ),
+        "Volatility of the index",
+        "Annualised volatility of the logarithm of the index.",
+        POINTS,
+        Query(newest("asset", "volgauge_vol_of_vol_points", ASSET), "{{asset}}"),
+        decimals=0,
     )
-    board.add(
+    board.lines(
         6,
-        8,
-        lines(
-            "Jumps",
-            "Share of jumps in the realised variance of 24 hours.",
-            SHARE,
-            Query(newest("asset", "volgauge_realized_jump_ratio", ASSET), "{{asset}}"),
-            limits=(0, None),
-        ),
+        "Jumps",
+        "Share of jumps in the realised variance of 24 hours.",
+        SHARE,
+        Query(newest("asset", "volgauge_realized_jump_ratio", ASSET), "{{asset}}"),
+        limits=(0, None),
     )
 
 
 def _scaling(board: Board) -> None:
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Exposure",
-            "Multiples of the capital: to a volatility target, by inverse variance, and by a risk "
-            "budget. For information, not advice.",
-            PLAIN,
-            Query(
-                newest("asset, form", "volgauge_scaling_exposure_ratio", ASSET),
-                "{{asset}} {{form}}",
-            ),
-            decimals=2,
-            limits=(0, None),
+        "Exposure",
+        "Multiples of the capital: to a volatility target, by inverse variance, and by a risk "
+        "budget. For information, not advice.",
+        PLAIN,
+        Query(
+            newest("asset, form", "volgauge_scaling_exposure_ratio", ASSET),
+            "{{asset}} {{form}}",
         ),
+        decimals=2,
+        limits=(0, None),
     )
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Throttles",
-            "Factors by which thin depth, one-sided flow and leverage cut the exposure; 1 is no "
-            "cut.",
-            SHARE,
-            Query(
-                newest("asset, kind", "volgauge_scaling_throttle_ratio", ASSET),
-                "{{asset}} {{kind}}",
-            ),
-            limits=(0, 1),
+        "Throttles",
+        "Factors by which thin depth, one-sided flow and leverage cut the exposure; 1 is no cut.",
+        SHARE,
+        Query(
+            newest("asset, kind", "volgauge_scaling_throttle_ratio", ASSET),
+            "{{asset}} {{kind}}",
         ),
+        limits=(0, 1),
     )
     for name, title, text, unit, decimals in (
         (

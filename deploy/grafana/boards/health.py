@@ -157,398 +157,302 @@ def _alerts(board: Board) -> None:
 
 
 def _feeds(board: Board) -> None:
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Frames",
-            "Received from each venue.",
-            EACH_SECOND,
-            Query(rate("venue", "volgauge_feed_frames_total"), "{{venue}}"),
-            limits=(0, None),
-        ),
+        "Frames",
+        "Received from each venue.",
+        EACH_SECOND,
+        Query(rate("venue", "volgauge_feed_frames_total"), "{{venue}}"),
+        limits=(0, None),
     )
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Age of newest data",
-            "Since the receipt of the newest data of the venue.",
-            SECONDS,
-            Query(age("venue", "volgauge_feed_last_frame_timestamp_seconds"), "{{venue}}"),
-            limits=(0, None),
-            steps=((None, "transparent"), (10, "red")),
-        ),
+        "Age of newest data",
+        "Since the receipt of the newest data of the venue.",
+        SECONDS,
+        Query(age("venue", "volgauge_feed_last_frame_timestamp_seconds"), "{{venue}}"),
+        limits=(0, None),
+        steps=((None, "transparent"), (10, "red")),
     )
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Lag of quotes",
-            "From the venue's stamp to our receipt: median of a second, and least of a minute. "
-            "The clocks' difference is in it: below zero the venue's clock is ahead.",
-            SECONDS,
-            Query(newest("venue", "volgauge_feed_lag_seconds"), "{{venue}}"),
-            Query(newest("venue", "volgauge_feed_least_lag_seconds", by="min"), "{{venue}} least"),
-        ),
+        "Lag of quotes",
+        "From the venue's stamp to our receipt: median of a second, and least of a minute. "
+        "The clocks' difference is in it: below zero the venue's clock is ahead.",
+        SECONDS,
+        Query(newest("venue", "volgauge_feed_lag_seconds"), "{{venue}}"),
+        Query(newest("venue", "volgauge_feed_least_lag_seconds", by="min"), "{{venue}} least"),
     )
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Subscriptions accepted",
-            "Share of what was asked for that the venue serves.",
-            "percentunit",
-            Query(newest("venue", "volgauge_feed_coverage_ratio", by="min"), "{{venue}}"),
-            limits=(0, 1),
-        ),
+        "Subscriptions accepted",
+        "Share of what was asked for that the venue serves.",
+        "percentunit",
+        Query(newest("venue", "volgauge_feed_coverage_ratio", by="min"), "{{venue}}"),
+        limits=(0, 1),
     )
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Connections by state",
-            "A spare connection waits to take over.",
-            PLAIN,
-            Query(
-                newest("venue, state", "volgauge_feed_connections", by="sum"),
-                "{{venue}} {{state}}",
-            ),
-            decimals=0,
+        "Connections by state",
+        "A spare connection waits to take over.",
+        PLAIN,
+        Query(
+            newest("venue, state", "volgauge_feed_connections", by="sum"),
+            "{{venue}} {{state}}",
         ),
+        decimals=0,
     )
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Sessions ended, sequences broken",
-            "Each reconnect with its reason; a gap is a break in the sequence of a book.",
-            PLAIN,
-            Query(
-                increase("venue, reason", "volgauge_feed_reconnects_total"), "{{venue}} {{reason}}"
-            ),
-            Query(increase("venue", "volgauge_book_gaps_total"), "{{venue}} gap"),
-            decimals=0,
-            overrides=(Override("/./", {"custom.drawStyle": "bars", "custom.fillOpacity": 60}),),
-        ),
+        "Sessions ended, sequences broken",
+        "Each reconnect with its reason; a gap is a break in the sequence of a book.",
+        PLAIN,
+        Query(increase("venue, reason", "volgauge_feed_reconnects_total"), "{{venue}} {{reason}}"),
+        Query(increase("venue", "volgauge_book_gaps_total"), "{{venue}} gap"),
+        decimals=0,
+        overrides=(Override("/./", {"custom.drawStyle": "bars", "custom.fillOpacity": 60}),),
     )
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Other facts",
-            "What the feeds count about themselves, and the rare events that the engine took.",
-            EACH_SECOND,
-            Query(rate("venue, reason", "volgauge_feed_notices_total"), "{{venue}} {{reason}}"),
-            Query(rate("venue, event", "volgauge_events_total"), "{{venue}} {{event}}"),
-        ),
+        "Other facts",
+        "What the feeds count about themselves, and the rare events that the engine took.",
+        EACH_SECOND,
+        Query(rate("venue, reason", "volgauge_feed_notices_total"), "{{venue}} {{reason}}"),
+        Query(rate("venue, event", "volgauge_events_total"), "{{venue}} {{event}}"),
     )
 
 
 def _rejects(board: Board) -> None:
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Options out of use, by reason",
-            "Whose quote is refused at the moment. Quotes below the least delta are left out: "
-            "most of a chain always is.",
-            PLAIN,
-            Query(
-                newest(
-                    "reason", "volgauge_quotes_refused", ASSET, 'reason!="below_delta"', by="sum"
-                ),
-                "{{reason}}",
-            ),
-            decimals=0,
+        "Options out of use, by reason",
+        "Whose quote is refused at the moment. Quotes below the least delta are left out: "
+        "most of a chain always is.",
+        PLAIN,
+        Query(
+            newest("reason", "volgauge_quotes_refused", ASSET, 'reason!="below_delta"', by="sum"),
+            "{{reason}}",
         ),
+        decimals=0,
     )
-    board.add(
+    board.lines(
         6,
-        8,
-        lines(
-            "Out of use, by venue",
-            "The same by venue.",
-            PLAIN,
-            Query(
-                newest(
-                    "venue", "volgauge_quotes_refused", ASSET, 'reason!="below_delta"', by="sum"
-                ),
-                "{{venue}}",
-            ),
-            decimals=0,
+        "Out of use, by venue",
+        "The same by venue.",
+        PLAIN,
+        Query(
+            newest("venue", "volgauge_quotes_refused", ASSET, 'reason!="below_delta"', by="sum"),
+            "{{venue}}",
         ),
+        decimals=0,
     )
-    board.add(
+    board.lines(
         6,
-        8,
-        lines(
-            "Refused at the border",
-            "Quotes and listings that were not well formed, and frames of a kind that is not read.",
-            EACH_SECOND,
-            Query(rate("venue, reason", "volgauge_quotes_rejected_total"), "{{venue}} {{reason}}"),
-            Query(
-                rate("venue, reason", "volgauge_feed_ignored_total"),
-                "{{venue}} ignored {{reason}}",
-            ),
+        "Refused at the border",
+        "Quotes and listings that were not well formed, and frames of a kind that is not read.",
+        EACH_SECOND,
+        Query(rate("venue, reason", "volgauge_quotes_rejected_total"), "{{venue}} {{reason}}"),
+        Query(
+            rate("venue, reason", "volgauge_feed_ignored_total"),
+            "{{venue}} ignored {{reason}}",
         ),
     )
 
 
 def _speed(board: Board) -> None:
     duration = "volgauge_tick_to_publish_seconds"
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Tick to publish",
-            "From the receipt of the oldest input in a record to the hand-over to the sinks.",
-            SECONDS,
-            *(Query(quantile(q, "", duration), f"p{q * 100:g}") for q in (0.5, 0.99, 0.999)),
-            logarithmic=True,
-        ),
+        "Tick to publish",
+        "From the receipt of the oldest input in a record to the hand-over to the sinks.",
+        SECONDS,
+        *(Query(quantile(q, "", duration), f"p{q * 100:g}") for q in (0.5, 0.99, 0.999)),
+        logarithmic=True,
     )
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Stages, p99",
-            "apply: one frame into the book; recompute: the touched assets; publish: hand-over.",
-            SECONDS,
-            Query(quantile(0.99, "stage", "volgauge_stage_duration_seconds"), "{{stage}}"),
-            logarithmic=True,
-        ),
+        "Stages, p99",
+        "apply: one frame into the book; recompute: the touched assets; publish: hand-over.",
+        SECONDS,
+        Query(quantile(0.99, "stage", "volgauge_stage_duration_seconds"), "{{stage}}"),
+        logarithmic=True,
     )
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Records and merged ticks",
-            "Index values of all tenors, and inputs that shared a recompute with a later one.",
-            EACH_SECOND,
-            Query(rate("asset", "volgauge_index_records_total", ASSET), "{{asset}}"),
-            Query(rate("asset", "volgauge_ticks_merged_total", ASSET), "{{asset}} merged"),
-        ),
+        "Records and merged ticks",
+        "Index values of all tenors, and inputs that shared a recompute with a later one.",
+        EACH_SECOND,
+        Query(rate("asset", "volgauge_index_records_total", ASSET), "{{asset}}"),
+        Query(rate("asset", "volgauge_ticks_merged_total", ASSET), "{{asset}} merged"),
     )
 
 
 def _sinks(board: Board) -> None:
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Records",
-            "Accepted by the sink; replaced by a newer one before they were sent; lost, by reason.",
-            EACH_SECOND,
-            Query(rate("sink", "volgauge_publish_records_total"), "{{sink}}"),
-            Query(rate("sink", "volgauge_publish_conflated_total"), "{{sink}} replaced"),
-            Query(rate("sink, reason", "volgauge_publish_failures_total"), "{{sink}} {{reason}}"),
-        ),
+        "Records",
+        "Accepted by the sink; replaced by a newer one before they were sent; lost, by reason.",
+        EACH_SECOND,
+        Query(rate("sink", "volgauge_publish_records_total"), "{{sink}}"),
+        Query(rate("sink", "volgauge_publish_conflated_total"), "{{sink}} replaced"),
+        Query(rate("sink, reason", "volgauge_publish_failures_total"), "{{sink}} {{reason}}"),
     )
-    board.add(
+    board.lines(
         4,
-        8,
-        lines(
-            "Round trip",
-            "From the write of the newest record to the sink's reply.",
-            SECONDS,
-            Query(newest("sink", "volgauge_publish_round_trip_seconds"), "{{sink}}"),
-            limits=(0, None),
-        ),
+        "Round trip",
+        "From the write of the newest record to the sink's reply.",
+        SECONDS,
+        Query(newest("sink", "volgauge_publish_round_trip_seconds"), "{{sink}}"),
+        limits=(0, None),
     )
-    board.add(
+    board.lines(
         4,
-        8,
-        lines(
-            "Newest record",
-            "Age of the newest record that the sink accepted, and of the newest headline.",
-            SECONDS,
-            Query(age("sink", "volgauge_publish_last_record_timestamp_seconds"), "{{sink}}"),
-            Query(age("asset", "volgauge_index_last_record_timestamp_seconds", ASSET), "{{asset}}"),
-            limits=(0, None),
-        ),
+        "Newest record",
+        "Age of the newest record that the sink accepted, and of the newest headline.",
+        SECONDS,
+        Query(age("sink", "volgauge_publish_last_record_timestamp_seconds"), "{{sink}}"),
+        Query(age("asset", "volgauge_index_last_record_timestamp_seconds", ASSET), "{{asset}}"),
+        limits=(0, None),
     )
-    board.add(
+    board.lines(
         4,
-        8,
-        lines(
-            "Subscribers",
-            "That got the newest record.",
-            PLAIN,
-            Query(newest("sink", "volgauge_publish_receivers"), "{{sink}}"),
-            decimals=0,
-            limits=(0, None),
-        ),
+        "Subscribers",
+        "That got the newest record.",
+        PLAIN,
+        Query(newest("sink", "volgauge_publish_receivers"), "{{sink}}"),
+        decimals=0,
+        limits=(0, None),
     )
-    board.add(
+    board.lines(
         4,
-        8,
-        lines(
-            "Connections to sinks",
-            "Opened after the first.",
-            PLAIN,
-            Query(increase("sink", "volgauge_publish_reconnects_total"), "{{sink}}"),
-            decimals=0,
-            limits=(0, None),
-        ),
+        "Connections to sinks",
+        "Opened after the first.",
+        PLAIN,
+        Query(increase("sink", "volgauge_publish_reconnects_total"), "{{sink}}"),
+        decimals=0,
+        limits=(0, None),
     )
 
 
 def _analytics(board: Board) -> None:
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Duration of a job, p99",
-            "By part of the analytics.",
-            SECONDS,
-            Query(quantile(0.99, "part", "volgauge_analytics_duration_seconds"), "{{part}}"),
-            logarithmic=True,
-        ),
+        "Duration of a job, p99",
+        "By part of the analytics.",
+        SECONDS,
+        Query(quantile(0.99, "part", "volgauge_analytics_duration_seconds"), "{{part}}"),
+        logarithmic=True,
     )
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Readings that are null",
-            "By group and reason; the record names each. Too little history passes with time.",
-            PLAIN,
-            Query(
-                newest("reading, reason", "volgauge_analytics_missing", by="sum"),
-                "{{reading}} {{reason}}",
-            ),
-            decimals=0,
+        "Readings that are null",
+        "By group and reason; the record names each. Too little history passes with time.",
+        PLAIN,
+        Query(
+            newest("reading, reason", "volgauge_analytics_missing", by="sum"),
+            "{{reading}} {{reason}}",
         ),
+        decimals=0,
     )
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Records and failures",
-            "Records of the analytics, and jobs that ended with an error, which the log holds.",
-            EACH_SECOND,
-            Query(rate("kind", "volgauge_analytics_records_total"), "{{kind}}"),
-            Query(rate("part", "volgauge_analytics_failures_total"), "{{part}} failed"),
-        ),
+        "Records and failures",
+        "Records of the analytics, and jobs that ended with an error, which the log holds.",
+        EACH_SECOND,
+        Query(rate("kind", "volgauge_analytics_records_total"), "{{kind}}"),
+        Query(rate("part", "volgauge_analytics_failures_total"), "{{part}} failed"),
     )
 
 
 def _serving(board: Board) -> None:
     bars = (Override("/./", {"custom.drawStyle": "bars", "custom.fillOpacity": 60}),)
-    board.add(
+    board.lines(
         6,
-        8,
-        lines(
-            "Candles",
-            "Written into the file of history, and deleted because of their age.",
-            EACH_SECOND,
-            Query(rate("instance", "volgauge_history_candles_written_total"), "written"),
-            Query(rate("instance", "volgauge_history_candles_pruned_total"), "deleted"),
-            limits=(0, None),
-        ),
+        "Candles",
+        "Written into the file of history, and deleted because of their age.",
+        EACH_SECOND,
+        Query(rate("instance", "volgauge_history_candles_written_total"), "written"),
+        Query(rate("instance", "volgauge_history_candles_pruned_total"), "deleted"),
+        limits=(0, None),
     )
-    board.add(
+    board.lines(
         6,
-        8,
-        lines(
-            "Gaps and failures of history",
-            "Gaps: a series went on after spans without a value. Refused: the file took neither "
-            "candles nor deletions; lost: candles that were given up for that.",
-            PLAIN,
-            Query(increase("instance", "volgauge_history_gaps_total"), "gaps"),
-            Query(increase("instance", "volgauge_history_failures_total"), "refused"),
-            Query(increase("instance", "volgauge_history_candles_lost_total"), "lost"),
-            decimals=0,
-            limits=(0, None),
-            overrides=bars,
-        ),
+        "Gaps and failures of history",
+        "Gaps: a series went on after spans without a value. Refused: the file took neither "
+        "candles nor deletions; lost: candles that were given up for that.",
+        PLAIN,
+        Query(increase("instance", "volgauge_history_gaps_total"), "gaps"),
+        Query(increase("instance", "volgauge_history_failures_total"), "refused"),
+        Query(increase("instance", "volgauge_history_candles_lost_total"), "lost"),
+        decimals=0,
+        limits=(0, None),
+        overrides=bars,
     )
-    board.add(
+    board.lines(
         6,
-        8,
-        lines(
-            "Clients",
-            "Connected to the live stream and to the drop-in endpoint; turned away or cut off.",
-            PLAIN,
-            Query(newest("endpoint", "volgauge_stream_clients", by="sum"), "{{endpoint}}"),
-            Query(
-                increase("endpoint", "volgauge_stream_clients_refused_total"),
-                "{{endpoint}} turned away",
-            ),
-            Query(
-                increase("endpoint", "volgauge_stream_clients_dropped_total"),
-                "{{endpoint}} cut off",
-            ),
-            decimals=0,
-            limits=(0, None),
+        "Clients",
+        "Connected to the live stream and to the drop-in endpoint; turned away or cut off.",
+        PLAIN,
+        Query(newest("endpoint", "volgauge_stream_clients", by="sum"), "{{endpoint}}"),
+        Query(
+            increase("endpoint", "volgauge_stream_clients_refused_total"),
+            "{{endpoint}} turned away",
         ),
+        Query(
+            increase("endpoint", "volgauge_stream_clients_dropped_total"),
+            "{{endpoint}} cut off",
+        ),
+        decimals=0,
+        limits=(0, None),
     )
-    board.add(
+    board.lines(
         6,
-        8,
-        lines(
-            "Sent to clients",
-            "Records of the live stream by what became of them, and requests to the drop-in "
-            "endpoint.",
-            EACH_SECOND,
-            Query(rate("outcome", "volgauge_stream_records_total"), "{{outcome}}"),
-            Query(rate("instance", "volgauge_dropin_requests_total"), "requests"),
-            Query(rate("instance", "volgauge_dropin_errors_total"), "requests refused"),
-            limits=(0, None),
-        ),
+        "Sent to clients",
+        "Records of the live stream by what became of them, and requests to the drop-in endpoint.",
+        EACH_SECOND,
+        Query(rate("outcome", "volgauge_stream_records_total"), "{{outcome}}"),
+        Query(rate("instance", "volgauge_dropin_requests_total"), "requests"),
+        Query(rate("instance", "volgauge_dropin_errors_total"), "requests refused"),
+        limits=(0, None),
     )
 
 
 def _process(board: Board) -> None:
-    board.add(
+    board.lines(
         6,
-        8,
-        lines(
-            "Processor",
-            "Seconds of processor time a second: 1 is one core.",
-            PLAIN,
-            Query(rate("instance", "process_cpu_seconds_total"), "{{instance}}"),
-            decimals=2,
-            limits=(0, 1),
+        "Processor",
+        "Seconds of processor time a second: 1 is one core.",
+        PLAIN,
+        Query(rate("instance", "process_cpu_seconds_total"), "{{instance}}"),
+        decimals=2,
+        limits=(0, 1),
+    )
+    board.lines(
+        6,
+        "Memory",
+        "Resident, and what of it the evidence of the last records takes.",
+        BYTES,
+        Query(newest("instance", "process_resident_memory_bytes"), "resident"),
+        Query(newest("instance", "volgauge_evidence_bytes"), "evidence"),
+        limits=(0, None),
+    )
+    board.lines(
+        6,
+        "Evidence kept",
+        "How far back; bars are seconds that went before their time, for the limit in bytes.",
+        SECONDS,
+        Query(age("instance", "volgauge_evidence_oldest_timestamp_seconds"), "kept"),
+        Query(increase("instance", "volgauge_evidence_dropped_total"), "dropped"),
+        overrides=(
+            Override("/dropped/", {"custom.drawStyle": "bars", "custom.axisPlacement": "right"}),
         ),
     )
-    board.add(
+    board.lines(
         6,
-        8,
-        lines(
-            "Memory",
-            "Resident, and what of it the evidence of the last records takes.",
-            BYTES,
-            Query(newest("instance", "process_resident_memory_bytes"), "resident"),
-            Query(newest("instance", "volgauge_evidence_bytes"), "evidence"),
-            limits=(0, None),
-        ),
-    )
-    board.add(
-        6,
-        8,
-        lines(
-            "Evidence kept",
-            "How far back; bars are seconds that went before their time, for the limit in bytes.",
-            SECONDS,
-            Query(age("instance", "volgauge_evidence_oldest_timestamp_seconds"), "kept"),
-            Query(increase("instance", "volgauge_evidence_dropped_total"), "dropped"),
-            overrides=(
-                Override(
-                    "/dropped/", {"custom.drawStyle": "bars", "custom.axisPlacement": "right"}
-                ),
-            ),
-        ),
-    )
-    board.add(
-        6,
-        8,
-        lines(
-            "Log lines",
-            "By level. An error line means that a person must act.",
-            PLAIN,
-            Query(increase("level", "volgauge_log_lines_total"), "{{level}}"),
-            decimals=0,
-            overrides=(Override("/./", {"custom.drawStyle": "bars", "custom.fillOpacity": 60}),),
-        ),
+        "Log lines",
+        "By level. An error line means that a person must act.",
+        PLAIN,
+        Query(increase("level", "volgauge_log_lines_total"), "{{level}}"),
+        decimals=0,
+        overrides=(Override("/./", {"custom.drawStyle": "bars", "custom.fillOpacity": 60}),),
     )

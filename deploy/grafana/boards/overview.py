@@ -200,43 +200,37 @@ def _index(board: Board) -> None:
         f"{newest('asset', 'volgauge_index_ask_points', ASSET, TENOR)}"
         f" - {newest('asset', 'volgauge_index_bid_points', ASSET, TENOR)}"
     )
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Width of the bands, $tenor",
-            "Ask less bid of the index, and the half width of its error band.",
-            POINTS,
-            Query(spread, "{{asset}} ask - bid"),
-            Query(half, "{{asset}} error"),
-            decimals=2,
-            limits=(0, None),
-        ),
+        "Width of the bands, $tenor",
+        "Ask less bid of the index, and the half width of its error band.",
+        POINTS,
+        Query(spread, "{{asset}} ask - bid"),
+        Query(half, "{{asset}} error"),
+        decimals=2,
+        limits=(0, None),
     )
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Quality and values held back, $tenor",
-            "Quality is 0 to 1: feed health, strikes, error band, venues. Held: a jump that the "
-            "guard did not let through at once.",
-            SHARE,
-            Query(newest("asset", "volgauge_index_quality_ratio", ASSET, TENOR), "{{asset}}"),
-            Query(
-                increase("asset", "volgauge_index_guard_holds_total", ASSET, TENOR),
-                "{{asset}} held",
-            ),
-            limits=(0, 1),
-            overrides=(
-                Override(
-                    "/ held$/",
-                    {
-                        "custom.drawStyle": "bars",
-                        "custom.axisPlacement": "right",
-                        "unit": PLAIN,
-                        **_fixed("red"),
-                    },
-                ),
+        "Quality and values held back, $tenor",
+        "Quality is 0 to 1: feed health, strikes, error band, venues. Held: a jump that the "
+        "guard did not let through at once.",
+        SHARE,
+        Query(newest("asset", "volgauge_index_quality_ratio", ASSET, TENOR), "{{asset}}"),
+        Query(
+            increase("asset", "volgauge_index_guard_holds_total", ASSET, TENOR),
+            "{{asset}} held",
+        ),
+        limits=(0, 1),
+        overrides=(
+            Override(
+                "/ held$/",
+                {
+                    "custom.drawStyle": "bars",
+                    "custom.axisPlacement": "right",
+                    "unit": PLAIN,
+                    **_fixed("red"),
+                },
             ),
         ),
     )
@@ -261,101 +255,84 @@ def _venues(board: Board) -> None:
         ),
     )
     both = "volgauge_venue_own_index_points"
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Ours and the venue's own index",
-            "Where a venue publishes a volatility index (Deribit: DVOL, 30 days), beside ours and "
-            "our computation by the exchange's strip. Never an input.",
-            POINTS,
-            Query(
-                f"{newest('asset', 'volgauge_index_points', ASSET, HEADLINE)}"
-                f" and {newest('asset', both, ASSET)}",
-                "{{asset}}",
-            ),
-            Query(newest("asset", both, ASSET), "{{asset}} venue's own"),
-            Query(
-                f"{newest('asset', 'volgauge_index_strip_points', ASSET, HEADLINE)}"
-                f" and {newest('asset', both, ASSET)}",
-                "{{asset}} strip",
-            ),
-            decimals=2,
+        "Ours and the venue's own index",
+        "Where a venue publishes a volatility index (Deribit: DVOL, 30 days), beside ours and "
+        "our computation by the exchange's strip. Never an input.",
+        POINTS,
+        Query(
+            f"{newest('asset', 'volgauge_index_points', ASSET, HEADLINE)}"
+            f" and {newest('asset', both, ASSET)}",
+            "{{asset}}",
         ),
+        Query(newest("asset", both, ASSET), "{{asset}} venue's own"),
+        Query(
+            f"{newest('asset', 'volgauge_index_strip_points', ASSET, HEADLINE)}"
+            f" and {newest('asset', both, ASSET)}",
+            "{{asset}} strip",
+        ),
+        decimals=2,
     )
     labels, legend = "venue, asset, series", "{{asset}} {{series}}"
-    board.add(
+    board.lines(
         12,
+        "Difference to the venue's own index",
+        "Bias (ours less theirs) and root mean square over the last hour. Series: value is "
+        "the index, smoothed, strip and full its variants.",
+        POINTS,
+        Query(newest(labels, "volgauge_comparison_bias_points", ASSET), f"{legend} bias"),
+        Query(newest(labels, "volgauge_comparison_rmse_points", ASSET), f"{legend} rmse"),
+        decimals=2,
+    )
+    board.lines(
         8,
-        lines(
-            "Difference to the venue's own index",
-            "Bias (ours less theirs) and root mean square over the last hour. Series: value is "
-            "the index, smoothed, strip and full its variants.",
-            POINTS,
-            Query(newest(labels, "volgauge_comparison_bias_points", ASSET), f"{legend} bias"),
-            Query(newest(labels, "volgauge_comparison_rmse_points", ASSET), f"{legend} rmse"),
-            decimals=2,
+        "Correlation with the venue's own index",
+        "Of the levels, of the one-second changes, and of the changes at the lag where it is "
+        "largest; over the last hour.",
+        PLAIN,
+        Query(
+            newest(labels, "volgauge_comparison_level_correlation_ratio", ASSET),
+            f"{legend} level",
+        ),
+        Query(
+            newest(labels, "volgauge_comparison_change_correlation_ratio", ASSET),
+            f"{legend} changes",
+        ),
+        Query(
+            newest(labels, "volgauge_comparison_lead_correlation_ratio", ASSET),
+            f"{legend} at the lead",
+        ),
+        decimals=2,
+        limits=(-1, 1),
+    )
+    board.lines(
+        8,
+        "Lead over the venue's own index",
+        "Positive where our changes come first; absent until a lag stands out of the noise, "
+        "after ten minutes at the earliest. Bars: seconds that were compared.",
+        SECONDS,
+        Query(newest(labels, "volgauge_comparison_lead_seconds", ASSET), legend),
+        Query(newest("asset", "volgauge_comparison_pairs", ASSET), "{{asset}} compared"),
+        overrides=(
+            Override("/ compared$/", {"custom.axisPlacement": "right", "custom.drawStyle": "bars"}),
         ),
     )
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Correlation with the venue's own index",
-            "Of the levels, of the one-second changes, and of the changes at the lag where it is "
-            "largest; over the last hour.",
-            PLAIN,
-            Query(
-                newest(labels, "volgauge_comparison_level_correlation_ratio", ASSET),
-                f"{legend} level",
-            ),
-            Query(
-                newest(labels, "volgauge_comparison_change_correlation_ratio", ASSET),
-                f"{legend} changes",
-            ),
-            Query(
-                newest(labels, "volgauge_comparison_lead_correlation_ratio", ASSET),
-                f"{legend} at the lead",
-            ),
-            decimals=2,
-            limits=(-1, 1),
+        "Daily fixings, $tenor",
+        "Last fixing of each name, and the seconds with a valid value behind it, of 1800.",
+        POINTS,
+        Query(
+            newest("asset, fixing", "volgauge_fixing_points", ASSET, TENOR),
+            "{{asset}} {{fixing}}",
         ),
-    )
-    board.add(
-        8,
-        8,
-        lines(
-            "Lead over the venue's own index",
-            "Positive where our changes come first; absent until a lag stands out of the noise, "
-            "after ten minutes at the earliest. Bars: seconds that were compared.",
-            SECONDS,
-            Query(newest(labels, "volgauge_comparison_lead_seconds", ASSET), legend),
-            Query(newest("asset", "volgauge_comparison_pairs", ASSET), "{{asset}} compared"),
-            overrides=(
-                Override(
-                    "/ compared$/", {"custom.axisPlacement": "right", "custom.drawStyle": "bars"}
-                ),
-            ),
+        Query(
+            newest("asset, fixing", "volgauge_fixing_values", ASSET, TENOR),
+            "{{asset}} {{fixing}} values",
         ),
-    )
-    board.add(
-        8,
-        8,
-        lines(
-            "Daily fixings, $tenor",
-            "Last fixing of each name, and the seconds with a valid value behind it, of 1800.",
-            POINTS,
-            Query(
-                newest("asset, fixing", "volgauge_fixing_points", ASSET, TENOR),
-                "{{asset}} {{fixing}}",
-            ),
-            Query(
-                newest("asset, fixing", "volgauge_fixing_values", ASSET, TENOR),
-                "{{asset}} {{fixing}} values",
-            ),
-            decimals=2,
-            overrides=(Override("/ values$/", {"custom.axisPlacement": "right", "unit": PLAIN}),),
-        ),
+        decimals=2,
+        overrides=(Override("/ values$/", {"custom.axisPlacement": "right", "unit": PLAIN}),),
     )
 
 
@@ -385,43 +362,37 @@ def _term(board: Board) -> None:
             repeat=2,
         ),
     )
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Slope",
-            "At the money at 90 days less that at 7. Shaded: the structure is inverted.",
-            POINTS,
-            Query(newest("asset", "volgauge_term_slope_points", ASSET), "{{asset}}"),
-            Query(newest("asset", "volgauge_term_inverted", ASSET), "{{asset}} inverted"),
-            decimals=2,
-            overrides=(
-                Override(
-                    "/ inverted$/",
-                    {
-                        **_fixed("red"),
-                        "custom.axisPlacement": "hidden",
-                        "custom.fillOpacity": 12,
-                        "custom.lineWidth": 0,
-                        "max": 1,
-                        "min": 0,
-                        "unit": "bool_yes_no",
-                    },
-                ),
+        "Slope",
+        "At the money at 90 days less that at 7. Shaded: the structure is inverted.",
+        POINTS,
+        Query(newest("asset", "volgauge_term_slope_points", ASSET), "{{asset}}"),
+        Query(newest("asset", "volgauge_term_inverted", ASSET), "{{asset}} inverted"),
+        decimals=2,
+        overrides=(
+            Override(
+                "/ inverted$/",
+                {
+                    **_fixed("red"),
+                    "custom.axisPlacement": "hidden",
+                    "custom.fillOpacity": 12,
+                    "custom.lineWidth": 0,
+                    "max": 1,
+                    "min": 0,
+                    "unit": "bool_yes_no",
+                },
             ),
         ),
     )
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Forward volatility",
-            "Between two constant tenors, from the difference of total variances; absent where "
-            "that falls.",
-            POINTS,
-            Query(newest("asset, leg", "volgauge_forward_vol_points", ASSET), "{{asset}} {{leg}}"),
-            decimals=2,
-        ),
+        "Forward volatility",
+        "Between two constant tenors, from the difference of total variances; absent where "
+        "that falls.",
+        POINTS,
+        Query(newest("asset, leg", "volgauge_forward_vol_points", ASSET), "{{asset}} {{leg}}"),
+        decimals=2,
     )
 
 
@@ -438,67 +409,55 @@ def _skew(board: Board) -> None:
             "Mean volatility of call and put at 25 and at 10 delta less that at the money.",
         ),
     ):
-        board.add(
+        board.lines(
             12,
-            8,
-            lines(
-                title,
-                text,
-                POINTS,
-                Query(newest("asset, delta", name, ASSET, TENOR), "{{asset}} {{delta}}"),
-                decimals=2,
-            ),
+            title,
+            text,
+            POINTS,
+            Query(newest("asset, delta", name, ASSET, TENOR), "{{asset}} {{delta}}"),
+            decimals=2,
         )
 
 
 def _premium(board: Board) -> None:
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Implied less realised",
-            "The index less realised volatility: ex ante against a forecast (HAR), trailing "
-            "against the last 30 days, ex post the index of 30 days ago against what came.",
-            POINTS,
-            Query(
-                newest("asset, form", "volgauge_variance_premium_points", ASSET),
-                "{{asset}} {{form}}",
-            ),
-            decimals=2,
-            steps=((None, "transparent"), (0, "text")),
+        "Implied less realised",
+        "The index less realised volatility: ex ante against a forecast (HAR), trailing "
+        "against the last 30 days, ex post the index of 30 days ago against what came.",
+        POINTS,
+        Query(
+            newest("asset, form", "volgauge_variance_premium_points", ASSET),
+            "{{asset}} {{form}}",
         ),
+        decimals=2,
+        steps=((None, "transparent"), (0, "text")),
     )
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Realised volatility",
-            "Of the index price, by estimator; the implied index for comparison.",
-            POINTS,
-            Query(
-                newest("asset, estimator", "volgauge_realized_points", ASSET),
-                "{{asset}} {{estimator}}",
-            ),
-            Query(newest("asset", "volgauge_index_points", ASSET, HEADLINE), "{{asset}} implied"),
-            decimals=1,
-            overrides=(Override("/ implied$/", {"custom.lineWidth": 3}),),
+        "Realised volatility",
+        "Of the index price, by estimator; the implied index for comparison.",
+        POINTS,
+        Query(
+            newest("asset, estimator", "volgauge_realized_points", ASSET),
+            "{{asset}} {{estimator}}",
         ),
+        Query(newest("asset", "volgauge_index_points", ASSET, HEADLINE), "{{asset}} implied"),
+        decimals=1,
+        overrides=(Override("/ implied$/", {"custom.lineWidth": 3}),),
     )
 
 
 def _weights(board: Board) -> None:
-    board.add(
+    board.lines(
         24,
-        8,
-        lines(
-            "$asset: weight of each venue",
-            "Share of each option book in the headline index.",
-            SHARE,
-            Query(newest("venue", "volgauge_venue_weight_ratio", ASSET), "{{venue}}"),
-            limits=(0, 1),
-            stacked=True,
-            repeat=4,
-        ),
+        "$asset: weight of each venue",
+        "Share of each option book in the headline index.",
+        SHARE,
+        Query(newest("venue", "volgauge_venue_weight_ratio", ASSET), "{{venue}}"),
+        limits=(0, 1),
+        stacked=True,
+        repeat=4,
     )
     board.add(
         12,
@@ -510,17 +469,14 @@ def _weights(board: Board) -> None:
             Query(newest("venue, asset", "volgauge_venue_in", ASSET), "{{asset}} {{venue}}"),
         ),
     )
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Weight of the nearer and the farther expiries",
-            "Share of the two legs of the headline index: they pass from one to the other as "
-            "expiries come near.",
-            SHARE,
-            Query(newest("asset, leg", "volgauge_leg_weight_ratio", ASSET), "{{asset}} {{leg}}"),
-            limits=(0, 1),
-        ),
+        "Weight of the nearer and the farther expiries",
+        "Share of the two legs of the headline index: they pass from one to the other as "
+        "expiries come near.",
+        SHARE,
+        Query(newest("asset, leg", "volgauge_leg_weight_ratio", ASSET), "{{asset}} {{leg}}"),
+        limits=(0, 1),
     )
 
 

@@ -107,16 +107,13 @@ def _skew(board: Board) -> None:
             "Mean volatility of call and put less that at the money.",
         ),
     ):
-        board.add(
+        board.lines(
             12,
-            8,
-            lines(
-                title,
-                text,
-                POINTS,
-                Query(newest("asset, tenor", name, ASSET, 'delta="25"'), "{{asset}} {{tenor}}"),
-                decimals=2,
-            ),
+            title,
+            text,
+            POINTS,
+            Query(newest("asset, tenor", name, ASSET, 'delta="25"'), "{{asset}} {{tenor}}"),
+            decimals=2,
         )
     for name, title, text, unit in (
         (
@@ -143,76 +140,58 @@ def _skew(board: Board) -> None:
 
 
 def _legs(board: Board) -> None:
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Weight of near and next",
-            "Share of the nearer and the farther expiries in the headline index.",
-            SHARE,
-            Query(newest("asset, leg", "volgauge_leg_weight_ratio", ASSET), "{{asset}} {{leg}}"),
-            limits=(0, 1),
-        ),
+        "Weight of near and next",
+        "Share of the nearer and the farther expiries in the headline index.",
+        SHARE,
+        Query(newest("asset, leg", "volgauge_leg_weight_ratio", ASSET), "{{asset}} {{leg}}"),
+        limits=(0, 1),
     )
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Time to near and next",
-            "Until the nearer and the farther expiries of the headline index; a step is a roll.",
-            SECONDS,
-            Query(newest("asset, leg", "volgauge_leg_seconds", ASSET), "{{asset}} {{leg}}"),
-        ),
+        "Time to near and next",
+        "Until the nearer and the farther expiries of the headline index; a step is a roll.",
+        SECONDS,
+        Query(newest("asset, leg", "volgauge_leg_seconds", ASSET), "{{asset}} {{leg}}"),
     )
-    board.add(
+    board.lines(
         8,
-        8,
-        lines(
-            "Strikes in use",
-            "Strikes that the headline index rests on.",
-            PLAIN,
-            Query(newest("asset", "volgauge_index_strikes", ASSET), "{{asset}}"),
-            limits=(0, None),
-        ),
+        "Strikes in use",
+        "Strikes that the headline index rests on.",
+        PLAIN,
+        Query(newest("asset", "volgauge_index_strikes", ASSET), "{{asset}}"),
+        limits=(0, None),
     )
 
 
 def _interest(board: Board) -> None:
-    board.add(
+    board.lines(
         12,
-        8,
-        lines(
-            "Volatility by open interest",
-            "Implied volatility weighted by open interest, by its vega, and by the volume of 24 "
-            "hours: where the positions are, not where the index looks.",
-            POINTS,
-            Query(
-                newest("asset, weighting", "volgauge_interest_iv_points", ASSET),
-                "{{asset}} {{weighting}}",
-            ),
-            decimals=2,
+        "Volatility by open interest",
+        "Implied volatility weighted by open interest, by its vega, and by the volume of 24 "
+        "hours: where the positions are, not where the index looks.",
+        POINTS,
+        Query(
+            newest("asset, weighting", "volgauge_interest_iv_points", ASSET),
+            "{{asset}} {{weighting}}",
         ),
+        decimals=2,
     )
-    board.add(
+    board.lines(
         6,
-        8,
-        lines(
-            "Puts over calls",
-            "By open interest and by the volume of 24 hours.",
-            PLAIN,
-            Query(newest("asset, by", "volgauge_put_call_ratio", ASSET), "{{asset}} {{by}}"),
-            decimals=2,
-            steps=((None, "transparent"), (1, "text")),
-        ),
+        "Puts over calls",
+        "By open interest and by the volume of 24 hours.",
+        PLAIN,
+        Query(newest("asset, by", "volgauge_put_call_ratio", ASSET), "{{asset}} {{by}}"),
+        decimals=2,
+        steps=((None, "transparent"), (1, "text")),
     )
-    board.add(
+    board.lines(
         6,
-        8,
-        lines(
-            "Open interest",
-            "Inside the limits of delta and time, in coins; the scale is logarithmic.",
-            "short",
-            Query(newest("asset", "volgauge_open_interest_coins", ASSET), "{{asset}}"),
-            logarithmic=True,
-        ),
+        "Open interest",
+        "Inside the limits of delta and time, in coins; the scale is logarithmic.",
+        "short",
+        Query(newest("asset", "volgauge_open_interest_coins", ASSET), "{{asset}}"),
+        logarithmic=True,
     )

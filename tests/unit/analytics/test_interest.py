@@ -9,6 +9,7 @@ import pytest
 
 from fakes.smile_lab import NOW, Curve, Listed, lay
 from golden.book_builder import build
+from golden.chain_sources import recorded_terms
 from volgauge import kernels
 from volgauge.analytics.books import WeightedBook
 from volgauge.analytics.interest import read_interest
@@ -16,7 +17,6 @@ from volgauge.domain.analytics import Lack
 from volgauge.domain.index import Method
 from volgauge.domain.instrument import OptionKind
 from volgauge.kernels import layout as col
-from volgauge.offline.chain import ChainQuote
 from volgauge.settings import AnalyticsSettings
 
 LIMITS = AnalyticsSettings()
@@ -235,33 +235,13 @@ def test_interest_compiles_nothing() -> None:
     assert before == kernels.warm()
 
 
-def recorded(folder: Path, currency: str) -> tuple[list[ChainQuote], np.ndarray, int]:
-    """One real chain, the columns (open interest, volume, mark IV, delta) and its instant."""
-    import duckdb
-
-    rows = duckdb.execute(
-        "select epoch_ms(ts), epoch_ms(expiry), strike, cp, coalesce(bid, 'nan'::double), "
-        "coalesce(ask, 'nan'::double), mark, underlying_price, open_interest, volume, mark_iv, "
-        "delta from read_parquet($1) where currency = $2 and ts = (select min(ts) from "
-        "read_parquet($1) where currency = $2) order by 2, 3, 4",
-        [str(folder / "chains/deribit_chains_2026-03-07_2026-03-20.parquet"), currency],
-    ).fetchall()
-    quotes = [
-        ChainQuote(
-            expiry_ns=row[1] * 1_000_000, strike=row[2], kind=OptionKind(row[3]), bid=row[4],
-            ask=row[5], mark=row[6], forward=row[7],
-        )
-        for row in rows
-    ]  # fmt: skip
-    return quotes, np.array([row[8:] for row in rows], np.float64), rows[0][0] * 1_000_000
-
-
 @pytest.mark.parametrize("currency", ["BTC", "ETH"])
 def test_a_real_chain_against_a_plain_loop_and_the_venues_marks(
     test_data: Path, currency: str
 ) -> None:
     """The loop to 1e-10; the venue's own mark volatilities and deltas give it within 0.3 points."""
-    quotes, facts, now_ns = recorded(test_data, currency)
+    file = "deribit_chains_2026-03-07_2026-03-20.parquet"
+    quotes, facts, now_ns = recorded_terms(test_data, file, currency)
     surface = build(quotes, now_ns, methods=(Method.NATIVE,))
     surface.table.write_open_interest(range(len(quotes)), facts[:, 0].tolist())
     surface.table.write_volume(range(len(quotes)), facts[:, 1].tolist())

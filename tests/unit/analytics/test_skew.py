@@ -9,6 +9,7 @@ from scipy.special import ndtr, ndtri
 
 from fakes.smile_lab import NOW, TENORS, Curve, lay
 from golden.book_builder import build
+from golden.chain_sources import recorded_terms
 from volgauge import kernels
 from volgauge.analytics.books import WeightedBook
 from volgauge.analytics.interest import ExpiryInterest
@@ -309,7 +310,9 @@ def test_a_real_chain_against_the_venues_own_volatilities(test_data: Path, curre
     Half a point at the money and one of risk reversal, beyond 5 days: nearer options are quoted
     one to three points wide on either side of the mark.
     """
-    quotes, marks, now_ns = recorded_marks(test_data, currency)
+    file = "deribit_chains_2025-12-30_2026-01-28.parquet"
+    quotes, facts, now_ns = recorded_terms(test_data, file, currency)
+    marks = facts[:, 2:].tolist()
     surface = build(quotes, now_ns, methods=(Method.NATIVE,))
     surface.evaluate(now_ns)
 
@@ -333,26 +336,3 @@ def test_a_real_chain_against_the_venues_own_volatilities(test_data: Path, curre
         assert expiry.atm == pytest.approx(at_money, abs=0.5)
         compared += 1
     assert compared >= 5
-
-
-def recorded_marks(
-    folder: Path, currency: str
-) -> tuple[list[ChainQuote], list[tuple[float, float]], int]:
-    """One real chain, the venue's (mark volatility, delta) of each option, and its instant."""
-    import duckdb
-
-    rows = duckdb.execute(
-        "select epoch_ms(ts), epoch_ms(expiry), strike, cp, coalesce(bid, 'nan'::double), "
-        "coalesce(ask, 'nan'::double), mark, underlying_price, mark_iv, delta "
-        "from read_parquet($1) where currency = $2 and ts = (select min(ts) from "
-        "read_parquet($1) where currency = $2) order by 2, 3, 4",
-        [str(folder / "chains/deribit_chains_2025-12-30_2026-01-28.parquet"), currency],
-    ).fetchall()
-    quotes = [
-        ChainQuote(
-            expiry_ns=row[1] * 1_000_000, strike=row[2], kind=OptionKind(row[3]), bid=row[4],
-            ask=row[5], mark=row[6], forward=row[7],
-        )
-        for row in rows
-    ]  # fmt: skip
-    return quotes, [row[8:] for row in rows], rows[0][0] * 1_000_000
