@@ -106,9 +106,12 @@ export async function loadParts(asset, frame, isVenues) {
 export function overlays(asset, frame) {
   const { seconds } = FRAMES[frame];
   const from = begin(frame);
+  // Nothing after the newest sample: a chart takes no point before the last one it has.
+  const samples = model.samples.get(asset);
+  const until = samples?.length ? samples.second[samples.place(samples.length - 1)] : Infinity;
   const { band, venues } = liveOverlays(asset, frame, from);
   const parts = storedParts.get(`${asset} ${frame}`) ?? new Map();
-  const closesOf = (part) => [...(parts.get(part) ?? [])].filter(([time]) => time >= from);
+  const closesOf = (part) => [...(parts.get(part) ?? [])].filter(([time]) => time >= from && time <= until);
   const upper = new Map(closesOf("ask"));
   for (const [time, low] of closesOf("bid")) {
     if (upper.has(time) && !band.has(time)) band.set(time, { time, low, high: upper.get(time) });
