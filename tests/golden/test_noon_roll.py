@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from golden.venue_wires import FIRST, STEP_MS, STEP_NS, Wires
 from volgauge.analytics.markers import markers
+from volgauge.domain.evidence import EvidenceBundle
 from volgauge.domain.index import IndexValue, Status
-from volgauge.domain.instrument import Venue
+from volgauge.domain.instrument import Asset, Venue
 from volgauge.domain.units import (
     NANOS_PER_DAY,
     NANOS_PER_HOUR,
@@ -21,6 +22,9 @@ from volgauge.domain.units import (
     NANOS_PER_SECOND,
     parse_instant,
 )
+from volgauge.index.bundle import build_facts
+from volgauge.index.evidence import EvidenceKeeper, Excerpt
+from volgauge.offline.verify import verify
 from volgauge.simulator.delta_board import LISTING_DELAY_NS
 from volgauge.simulator.market import Market
 from volgauge.simulator.server import SimulatorOptions
@@ -40,6 +44,7 @@ class Rolled(Struct, frozen=True):
 
     roll_ns: int
     wires: Wires
+    keeper: EvidenceKeeper
     records: list[IndexValue]
     outlived: list[str]
     before: dict[str, set[str]]
@@ -55,7 +60,8 @@ def rolled_at(at: str, after_seconds: float) -> Rolled:
         currencies=("BTC",), rate=200.0, seed=5, step_ms=STEP_MS, venues=OTHERS,
         start_ns=roll_ns - round(BEFORE_SECONDS * NANOS_PER_SECOND),
     )  # fmt: skip
-    wires = Wires(options, ("BTC",))
+    keeper = EvidenceKeeper(max_bytes=1 << 27, keep_ns=60 * NANOS_PER_SECOND, engine="test")
+    wires = Wires(options, ("BTC",), evidence=keeper)
     outlived: list[str] = []
     records: list[IndexValue] = []
 
@@ -74,7 +80,7 @@ def rolled_at(at: str, after_seconds: float) -> Rolled:
     market = wires.simulator.venue.source
     assert isinstance(market, Market)
     strip, corridor, _ = market.headline("BTC")
-    return Rolled(roll_ns, wires, records, outlived, before, (strip, corridor))
+    return Rolled(roll_ns, wires, keeper, records, outlived, before, (strip, corridor))
 
 
 def expiries_of(wires: Wires) -> list[tuple[str, int]]:
@@ -186,6 +192,19 @@ def test_each_venue_is_interpolated_on_its_own_instants(noon: Rolled) -> None:
         v for v in values.values() if v is not None
     )
     assert spread < 0.5
+
+
+def test_value_of_two_hours_of_expiry_verifies(noon: Rolled) -> None:
+    """Every bit again from the evidence, in which each expiry has its own instant."""
+    record = of_tenors(noon)[30.0][-1]
+    found = noon.keeper.find(Asset("BTC"), 30.0, record.seq)
+    assert isinstance(found, Excerpt)
+    bundle = found.bundle(record.epoch)
+    assert isinstance(bundle, EvidenceBundle)
+    verdict = verify(bundle, build_facts("test"))
+
+    assert [check for check in verdict.checks if not check.ok] == []
+    assert {book.venue for book in bundle.books} == set(VENUES)
 
 
 def test_markers_know_both_hours(noon: Rolled) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,16 +29,29 @@ from volgauge.domain.events import (
     TradedVolume,
     VenueState,
 )
-from volgauge.domain.instrument import Instrument, Premium
+from volgauge.domain.instrument import Asset, Instrument, Premium
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_HOUR, NANOS_PER_SECOND
+from volgauge.errors import VenueError
 from volgauge.simulator.delta_venue import DeltaVenue
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.quoting import Lies
 from volgauge.simulator.server import Simulator, SimulatorOptions
 from volgauge.wire.catalog import run_catalog
 from volgauge.wire.feed import run_connection
+from volgauge.wire.recorder import Recorder
+from volgauge.wire.replay import replay
 
 PATIENCE_SECONDS = 30.0
+
+
+class Replayed:
+    """What a replay drives besides the adapters: nothing to compute here."""
+
+    def timer(self, now_ns: int) -> None:
+        """Time passed."""
+
+    def flush(self, now_ns: int, only: Asset | None = None) -> None:
+        """A burst was over."""
 
 
 class Running:
@@ -49,17 +63,22 @@ class Running:
         self.venue = dialect
         self.adapter = adapter
         self.sink = sink
+        self.recorder: Recorder | None = None
         self.tasks: list[asyncio.Task[None]] = []
         self.started_seconds = asyncio.get_running_loop().time()
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
         """Run the shells of the adapter."""
-        clock = SystemClock()
-        catalog = run_catalog(self.adapter, clock, lambda: None, jitter=lambda: 0.0)
+        clock, recorder = SystemClock(), self.recorder
+        catalog = run_catalog(
+            self.adapter, clock, lambda: None, jitter=lambda: 0.0, recorder=recorder
+        )
         self.tasks = [asyncio.create_task(catalog)]
         self.tasks += [
-            asyncio.create_task(run_connection(p, clock, lambda: None, jitter=lambda: 0.1))
+            asyncio.create_task(
+                run_connection(p, clock, lambda: None, jitter=lambda: 0.1, recorder=recorder)
+            )
             for p in self.adapter.connections()
         ]
         try:
@@ -134,6 +153,7 @@ class Running:
 @asynccontextmanager
 async def running(
     roll_in_seconds: float | None = None,
+    recorder: Recorder | None = None,
     **settings: Any,  # noqa: ANN401 - any setting
 ) -> AsyncIterator[Running]:
     """A market with a slow pace, the venue on it, the adapter connected."""
@@ -154,6 +174,7 @@ async def running(
             | settings,
         )
         run = Running(simulator, adapter, sink)
+        run.recorder = recorder
         async with run.connected():
             yield run
 
@@ -241,6 +262,25 @@ async def test_delta_amounts_are_the_markets() -> None:
         assert (state.asset, state.quote_currency) == ("BTC", "USDT")
         assert state.open_interest > 0.0
         assert abs(state.funding_rate) < 1e-2
+
+
+async def test_recorded_delta_replays_as_the_same_events(tmp_path: Path) -> None:
+    """Catalogs, three sessions, deadlines: the same program from files."""
+    recorder = Recorder(tmp_path)
+    async with running(recorder=recorder) as run:
+        await run.until(run.is_covered)
+        await asyncio.sleep(1.5)
+        live = run.sink
+    await recorder.write()
+    again = Sink()
+    adapter = make(again, assets=(), catalog_refresh_seconds=1.0)
+    refused: list[VenueError] = []
+    replay(tmp_path, {adapter.venue: adapter}, Replayed(), refused.append)
+
+    assert refused == []
+    assert again.quotes == live.quotes
+    assert again.events == live.events
+    assert len(again.quotes) > 300
 
 
 async def test_refused_delta_channels_are_told_as_uncovered() -> None:
