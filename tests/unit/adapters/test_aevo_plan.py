@@ -1,5 +1,7 @@
 """Which channels of Aevo are asked for, and what becomes of the requests for them."""
 
+import json
+
 import pytest
 
 from fakes.aevo_lab import (
@@ -141,6 +143,21 @@ def test_wait_after_a_refusal_for_speed_is_bounded(text: str, seconds: float) ->
         protocol.receive(too_fast(text), NOW_NS)
 
     assert raised.value.wait_seconds == seconds
+
+
+def test_answer_without_a_number_is_known_by_its_channels() -> None:
+    """No page shows the answer to a subscribe; one that names none of ours is nobody's."""
+    sink = Sink()
+    protocol, request = begun(sink, [option_row()])
+    protocol.receive(b'{"data":["index:DOGE"]}', NOW_NS)
+    assert protocol.counts == {"ignored.frame": 1}
+    protocol.receive(json.dumps({"data": request["data"]}).encode(), NOW_NS)
+    protocol.receive(index(), NOW_NS + REQUEST_TIMEOUT_NS)
+    protocol.on_timeout(NOW_NS + REQUEST_TIMEOUT_NS)
+
+    (coverage,) = sink.of(Coverage)
+    assert (coverage.requested, coverage.accepted) == (1, 1)
+    assert protocol.counts == {"ignored.frame": 1}
 
 
 def test_answer_to_nobody_is_counted() -> None:

@@ -221,8 +221,25 @@ class AevoProtocol:
         elif message.channel:
             self._note_data(received_ns)
             self._pushes.take(message.channel, message.data, received_ns)
-        else:
+        elif not self._settle_by_name(message, received_ns):
             self.counts["ignored.frame"] += 1
+
+    def _settle_by_name(self, answer: messages.Frame, received_ns: int) -> bool:
+        """An answer without a number; no page shows the one to a subscribe. True when it was one.
+
+        It answers the oldest request that has one of its channels.
+        """
+        try:
+            named = frozenset(_decode_names(answer.data))
+        except UNREADABLE:
+            return False
+        for number, pending in self._pending.items():
+            if pending.batch is not None and named.intersection(pending.batch.channels):
+                del self._pending[number]
+                self._settle(pending.batch, named)
+                self._work(received_ns)
+                return True
+        return False
 
     def _answer(self, answer: messages.Frame, received_ns: int) -> None:
         """What became of a request.
