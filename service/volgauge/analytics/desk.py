@@ -38,9 +38,9 @@ JOB_NS = 5 * NANOS_PER_MILLI
 IDLE_NS = 20 * NANOS_PER_MILLI
 """Between two looks for work while there is none, at most: to wake costs, too."""
 LATE_NS = 3 * NANOS_PER_MILLI
-"""A look that comes so much later than asked for finds ticks that wait; they go first,"""
-MOST_POSTPONED = 2
-"""that many times in a row."""
+"""A look that comes so much later than asked for finds ticks that wait; they go first."""
+PUT_OFF_NS = 15 * NANOS_PER_MILLI
+"""No longer than this; nor does a look that is even later wait: there are always ticks then."""
 PRICE_NS = 100 * NANOS_PER_MILLI
 """Between two looks at the price, all assets together."""
 ALERT_NS = NANOS_PER_SECOND
@@ -112,8 +112,8 @@ class Desk:
         self._admitted: dict[Asset, None] = {}
         self._due: dict[tuple[Part, Asset], int] = {}
         """When each work is due; `ALL` for what is one for the whole market."""
-        self._postponed = 0
-        """Looks in a row that came late."""
+        self._put_off_ns = 0
+        """The first look in a row that came late; 0 without one."""
         self._read_ns: dict[Asset, int] = {}
         """When the surface of each was read."""
         self._works: dict[Part, Callable[[Asset, int], Sequence[Reading]]] = {
@@ -179,9 +179,12 @@ class Desk:
         Returns:
             None when nothing is due, or when ticks of the index go first.
         """
-        is_late = late_ns > LATE_NS and self._postponed < MOST_POSTPONED
-        self._postponed = self._postponed + 1 if is_late else 0
-        if is_late or not self._due:
+        if LATE_NS < late_ns < PUT_OFF_NS:
+            self._put_off_ns = self._put_off_ns or now_ns
+            if now_ns - self._put_off_ns < PUT_OFF_NS:
+                return None
+        self._put_off_ns = 0
+        if not self._due:
             return None
         chosen, due_ns = min(self._due.items(), key=itemgetter(1))
         if due_ns > now_ns:

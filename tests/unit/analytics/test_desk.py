@@ -11,7 +11,7 @@ from fakes.desk_lab import NOW_NS, TICK_NS, DeskLab, alerts, couplings, readings
 from fakes.nulls import unexplained
 from volgauge.analytics.asset import Past
 from volgauge.analytics.bars import Bar
-from volgauge.analytics.desk import IDLE_NS, JOB_NS, LATE_NS, SPILLOVER_SECONDS, Part
+from volgauge.analytics.desk import IDLE_NS, JOB_NS, LATE_NS, PUT_OFF_NS, SPILLOVER_SECONDS, Part
 from volgauge.analytics.spillover import compute_spillover
 from volgauge.domain.analytics import Edge, Lack, Rule
 from volgauge.domain.index import IndexValue, SurfaceValue
@@ -122,16 +122,20 @@ def test_every_surface_of_eight_assets_is_read_and_nobody_waits() -> None:
 
 
 def test_a_late_look_leaves_the_ticks_their_turn_but_not_for_ever() -> None:
-    """Two looks of a loop that is behind find nothing to do, the third has its job."""
+    """A loop that is behind for 15 ms finds nothing to do; after that, or far behind, it does."""
     lab = DeskLab({"BTC": 0.6})
     for record in lab.engine.recompute(NOW_NS + 1):
         if isinstance(record, IndexValue | SurfaceValue):
             lab.desk.take(record)
-    late_ns = LATE_NS + 1
-    looks = [lab.desk.next_job(NOW_NS + 1 + look, late_ns=late_ns) for look in range(4)]
+    looks = [
+        lab.desk.next_job(NOW_NS + 1 + look * NANOS_PER_MILLI, late_ns=late_ns)
+        for look, late_ns in (
+            (0, LATE_NS + 1), (14, LATE_NS + 1), (15, LATE_NS + 1), (16, LATE_NS + 1),
+            (17, LATE_NS), (18, PUT_OFF_NS),
+        )
+    ]  # fmt: skip
 
-    assert [job is not None for job in looks] == [False, False, True, False]
-    assert lab.desk.next_job(NOW_NS + 5, late_ns=LATE_NS) is not None
+    assert [job is not None for job in looks] == [False, False, True, False, True, True]
 
 
 def test_the_next_look_is_when_something_is_due() -> None:
