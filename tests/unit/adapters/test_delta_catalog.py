@@ -286,6 +286,26 @@ def test_same_delta_listings_give_the_same_slots() -> None:
     assert slots[0] == slots[1]
 
 
+def test_delta_listing_read_ahead_is_the_same() -> None:
+    """In full, in part or not at all; nothing is told before it counts."""
+    rows = [*chain([60_000, 70_000]), perpetual_row(), option_row("C-BTC-1-320726")]
+    given = bodies(rows, [perpetual()])
+    told = []
+    for steps in (0, 2, 99):
+        sink = Sink()
+        adapter = make(sink)
+        pieces = adapter.read_ahead(given, NOW_NS)
+        for _ in range(steps):
+            next(pieces, None)
+        assert sink.events == []
+        adapter.on_catalog(given, NOW_NS)
+        adapter.on_catalog(given, NOW_NS + 1)
+        told.append((sink.events, adapter.connections()[-1].counts))
+
+    assert told[0] == told[1] == told[2]
+    assert told[0][1] == {"rejected.listing_bad_name": 2}
+
+
 def test_delta_terms_that_change_list_it_anew() -> None:
     """The size of the contract is one of them: all sizes would be wrong."""
     sink = Sink()

@@ -1,6 +1,6 @@
 """Delta Exchange as one venue: the listings, and three websockets that share them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.catalog import check_not_lost
@@ -8,10 +8,8 @@ from volgauge.adapters.delta import perpetuals, plan
 from volgauge.adapters.delta.catalog import Catalog
 from volgauge.adapters.delta.endpoints import (
     CONNECTS,
-    DISRUPTED,
     LAUNCH_DELAY_NS,
     LISTING_DELAY_NS,
-    PERPETUALS,
     REQUEST_BURST,
     REQUEST_REFILL_NS,
     REST_URL,
@@ -23,9 +21,6 @@ from volgauge.adapters.delta.endpoints import (
 from volgauge.adapters.delta.listing import Listing
 from volgauge.adapters.delta.normalize import (
     Perpetual,
-    read_instant,
-    read_perpetual,
-    read_row,
     refused_status,
 )
 from volgauge.adapters.delta.protocol import DeltaProtocol
@@ -102,6 +97,10 @@ class DeltaAdapter:
         self._catalog.clear()
         return refused_status(status)
 
+    def read_ahead(self, bodies: Mapping[str, bytes], now_ns: int) -> Iterator[None]:
+        """Read the bodies of `on_catalog` ahead, a piece at each step."""
+        return self._catalog.ahead(bodies, now_ns)
+
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
         """Read the listings: emit what came and what went, renew every connection's plan.
 
@@ -112,7 +111,7 @@ class DeltaAdapter:
         """
         catalog = self._catalog
         try:
-            catalog.take(bodies)
+            catalog.take(bodies, now_ns)
             if not catalog.is_complete:
                 self.catalog_due_ns = now_ns
                 return
@@ -123,6 +122,7 @@ class DeltaAdapter:
             catalog.clear()
             raise
         body, is_maintained = catalog.perpetuals, catalog.is_maintained
+        catalog.turn()
         catalog.clear()
         if is_maintained is not None:
             self._maintain(is_maintained, now_ns)
@@ -143,29 +143,23 @@ class DeltaAdapter:
         listed = Listed()
         listed.refusals += self._catalog.refusals
         for row in self._catalog.rows:
-            if row.contract_type == PERPETUALS:
-                perpetual = read_perpetual(row)
-                if isinstance(perpetual, str):
-                    listed.refusals.append(perpetual)
-                else:
-                    listed.perpetuals[row.symbol] = perpetual
-                continue
-            instrument = read_row(row, now_ns)
-            if isinstance(instrument, str):
-                listed.refusals.append(instrument)
-                launch_ns = read_instant(row.launch_time)
-                if instrument == "coming" and launch_ns is not None and launch_ns > now_ns:
-                    listed.launch_ns = min(listed.launch_ns, launch_ns)
-            elif self._settings.assets and instrument.asset not in self._settings.assets:
+            option = row.option
+            if row.perpetual is not None:
+                listed.perpetuals[row.name] = row.perpetual
+            elif option is None:
+                listed.refusals.append(row.reason)
+                if row.launch_ns is not None and row.launch_ns > now_ns:
+                    listed.launch_ns = min(listed.launch_ns, row.launch_ns)
+            elif self._settings.assets and option.asset not in self._settings.assets:
                 listed.refusals.append("asset")
             else:
-                listed.known.append(instrument)
-                if row.trading_status in DISRUPTED:
+                listed.known.append(option)
+                if row.is_disrupted:
                     listed.refusals.append("disrupted")
                     continue
-                listed.options[instrument.name] = instrument
-                if row.spot_index is not None:
-                    listed.indices[instrument.asset] = row.spot_index.symbol
+                listed.options[option.name] = option
+                if row.index:
+                    listed.indices[option.asset] = row.index
         return listed
 
     def _apply(self, listed: Listed, now_ns: int) -> None:
