@@ -21,7 +21,7 @@ from volgauge.analytics.realized import Jump, RealizedState
 from volgauge.analytics.regime import RegimeState
 from volgauge.analytics.rules import judged_value
 from volgauge.analytics.scaling import ScalingState
-from volgauge.analytics.skew import read_surface
+from volgauge.analytics.skew import SurfaceReading, read_surface
 from volgauge.analytics.term import TermWatch
 from volgauge.domain.analytics import (
     AnalyticsValue,
@@ -41,7 +41,7 @@ from volgauge.surface.label import book_label
 from volgauge.surface.surface import Surface
 
 LOOK_NS = 150 * NANOS_PER_MILLI
-"""Between two looks at the order flow, at least: every second surface."""
+"""Between two looks at single expiries and at the order flow, at least: every second surface."""
 
 _WEIGHED = frozenset({Status.OK, Status.SINGLE_VENUE, Status.DEGRADED, Status.GUARD})
 """With any other status the weights of the record are of another time than the books."""
@@ -143,6 +143,7 @@ class AssetReader:
         self._term_watch = TermWatch()
         self._flow = FlowMeter()
         self._looked_ns = 0
+        self._surface: SurfaceReading | None = None
         self._realized = RealizedState()
         self._premium = PremiumState()
         self._level = LevelState()
@@ -219,8 +220,9 @@ class AssetReader:
             raise RuntimeError("expected interest and realised volatility to be read first")
         leverage, leverage_missing = leveraged
         books = self._books()
+        before = self._surface
         if now_ns - self._looked_ns >= LOOK_NS:
-            self._looked_ns = now_ns
+            self._looked_ns, before = now_ns, None
             self._flow.observe(books, now_ns)
         flow, flow_missing = self._flow.reading(now_ns)
         value = judged_value(headline)
@@ -228,12 +230,13 @@ class AssetReader:
             value, past.realized.ewma, flow, leverage, now_ns
         )
         values = {tenor_label(days): self._tenor(days) for days in self._tenors_days}
-        surface = read_surface(
+        surface = self._surface = read_surface(
             books,
             self._tenors_days,
             {label: _coin_less_value(record) for label, record in values.items()},
             interest.by_expiry,
             now_ns,
+            before,
         )
         inverted, inverted_since_ns = self._term_watch.observe(
             {

@@ -43,6 +43,10 @@ class SurfaceReading(NamedTuple):
     slope: float | None
     forwards: tuple[ForwardVol, ...]
     """Between neighbouring tenors, ascending."""
+    books: tuple[str, ...]
+    """Those that contribute."""
+    expiries_missing: dict[str, Lack]
+    """What `missing` says of the expiries."""
     missing: dict[str, Lack]
     """By path: `tenors.30d` for a whole tenor, `tenors.30d.put_10` for a reading of it;
     `expiries.deribit.2026-03-27T08:00:00Z` for the whole smile of an expiry; `slope`;
@@ -55,6 +59,7 @@ def read_surface(
     coin_less_value: Mapping[str, float | None],
     interest: Mapping[tuple[str, int], ExpiryInterest],
     now_ns: int,
+    before: SurfaceReading | None = None,
 ) -> SurfaceReading:
     """Read the surfaces of one asset.
 
@@ -64,9 +69,12 @@ def read_surface(
         coin_less_value: By tenor (`30d`), points; None or absent where the index has none.
         interest: From `read_interest`, by book and expiry; absent: nothing is known.
         now_ns: The instant.
+        before: Its expiries are told again, if the same books contribute; None reads them anew.
     """
     used = contributing(books)
-    missing: dict[str, Lack] = {}
+    labels = tuple(book.label for book in used)
+    is_repeated = before is not None and before.books == labels
+    of_expiries: dict[str, Lack] = {}
     expiries: list[ExpiryReading] = []
     horizons = _horizons(tuple(tenors_days))
     sums = np.zeros((len(horizons.years), read.READING_COLUMNS))
@@ -81,7 +89,12 @@ def read_surface(
             surface.values[col.NATIVE], surface.facts[col.NATIVE], surface.plan, horizons.years,
             now_ns, float(book.weight), book_years, book_readings, scratch, sums, weights,
         )  # fmt: skip
-        _append_expiries(expiries, book, book_readings, interest, missing, now_ns)
+        if not is_repeated:
+            _append_expiries(expiries, book, book_readings, interest, of_expiries, now_ns)
+    told = tuple(expiries)
+    if before is not None and is_repeated:
+        told, of_expiries = before.expiries, before.expiries_missing
+    missing = dict(of_expiries)
     means: F64 = np.full_like(sums, nan)
     np.divide(sums, weights, out=means, where=weights > 0.0)
     rows: list[list[float]] = means.tolist()
@@ -94,7 +107,7 @@ def read_surface(
     if slope is None:
         missing["slope"] = lack
     forwards = _forward_vols(tenors_days, tenors, lack, missing)
-    return SurfaceReading(tenors, tuple(expiries), slope, forwards, missing)
+    return SurfaceReading(tenors, told, slope, forwards, labels, of_expiries, missing)
 
 
 class _Horizons(NamedTuple):

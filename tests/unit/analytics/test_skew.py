@@ -17,7 +17,7 @@ from volgauge.analytics.skew import SurfaceReading, forward_vol, read_surface
 from volgauge.domain.analytics import Lack
 from volgauge.domain.index import Method
 from volgauge.domain.instrument import OptionKind
-from volgauge.domain.units import NANOS_PER_DAY, format_instant
+from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_SECOND, format_instant
 from volgauge.kernels import layout as col
 from volgauge.offline.chain import ChainQuote
 
@@ -91,6 +91,25 @@ def test_one_volatility_is_read_everywhere() -> None:
     assert {Lack.NO_INDEX} == set(reading.missing.values()) - {
         Lack.NO_OPEN_INTEREST, Lack.NO_VOLUME, Lack.NO_SURFACE
     }  # fmt: skip
+
+
+def test_expiries_are_told_again_while_the_same_books_contribute() -> None:
+    """A minute later: the constant tenors are of then, the expiries of before; not so without b."""
+    books = [
+        WeightedBook(label, lay(curves)[0], 1.0)
+        for label, curves in (("a", [NEAR, FAR]), ("b", [NEAR]))
+    ]
+    later = NOW + 60 * NANOS_PER_SECOND
+    first = read_surface(books, (30.0,), {}, {}, NOW)
+    again = read_surface(books, (30.0,), {}, {}, later, first)
+    alone = read_surface(books[:1], (30.0,), {}, {}, later, first)
+    fresh = read_surface(books, (30.0,), {}, {}, later)
+
+    assert again.expiries == first.expiries
+    assert again.tenors == fresh.tenors
+    assert again.tenors != first.tenors
+    assert again.missing == fresh.missing
+    assert alone.expiries == fresh.expiries[:2]
 
 
 def test_one_volatility_is_read_off_real_quotes_too() -> None:
