@@ -41,6 +41,8 @@ LATE_NS = 3 * NANOS_PER_MILLI
 """A look that comes so much later than asked for finds ticks that wait; they go first."""
 PUT_OFF_NS = 15 * NANOS_PER_MILLI
 """No longer than this; nor does a look that is even later wait: there are always ticks then."""
+MOST_AT_ONCE = 4
+"""Jobs of a look that is so late: one a turn of a loop that is far behind would be too few."""
 PRICE_NS = 100 * NANOS_PER_MILLI
 """Between two looks at the price, all assets together."""
 ALERT_NS = NANOS_PER_SECOND

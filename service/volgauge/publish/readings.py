@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import structlog
 
-from volgauge.analytics.desk import Desk, Job, Part
+from volgauge.analytics.desk import MOST_AT_ONCE, PUT_OFF_NS, Desk, Job, Part
 from volgauge.analytics.spillover import SpilloverJob, compute_spillover
 from volgauge.clock import Clock
 from volgauge.domain.analytics import AlertEvent, AnalyticsValue, CouplingValue, SpilloverReading
@@ -55,7 +55,7 @@ class Readings:
         self._log = structlog.get_logger("volgauge.analytics")
 
     def step(self, now_ns: int, late_ns: int = 0) -> int:
-        """Do one piece of work, if any is due, and hand over what comes out.
+        """Do one piece of work, if any is due (far behind some), and hand over what comes out.
 
         Args:
             now_ns: The instant.
@@ -64,8 +64,10 @@ class Readings:
         Returns:
             How long to wait before the next step, ns.
         """
-        job = self._desk.next_job(now_ns, late_ns=late_ns)
-        if job is not None:
+        for _ in range(1 if late_ns < PUT_OFF_NS else MOST_AT_ONCE):
+            job = self._desk.next_job(now_ns, late_ns=late_ns)
+            if job is None:
+                break
             self._do(job, now_ns)
         return self._desk.pause_ns(now_ns)
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from fakes.desk_lab import NOW_NS, DeskLab
 from fakes.redis_lab import wait_for
 from volgauge.analytics.asset import Past
-from volgauge.analytics.desk import JOB_NS, Part
+from volgauge.analytics.desk import JOB_NS, MOST_AT_ONCE, PUT_OFF_NS, Part
 from volgauge.clock import SystemClock
 from volgauge.domain.analytics import AlertEvent, AnalyticsValue, CouplingValue, SpilloverReading
 from volgauge.domain.index import IndexValue, SurfaceValue
@@ -81,6 +81,20 @@ def test_each_job_is_told_before_its_records() -> None:
     counted = stage.registry.get_sample_value("volgauge_analytics_records_total", labels)
     assert counted == len(values)
     assert stage.shown("duration_seconds_count", Part.SURFACE) == len(values)
+
+
+def test_a_look_far_behind_does_several_jobs() -> None:
+    """One a look in time, four when the loop comes 15 ms late; all told at the same instant."""
+    stage = Stage(DeskLab({"BTC": 0.6, "ETH": 0.7}))
+    noted(stage.lab)
+    now_ns = stage.lab.now_ns
+    told = []
+    for late_ns in (0, PUT_OFF_NS):
+        stage.order.clear()
+        stage.readings.step(now_ns, late_ns)
+        told.append([item for item in stage.order if isinstance(item, int)])
+
+    assert told == [[now_ns], [now_ns] * MOST_AT_ONCE]
 
 
 def test_an_error_is_counted_and_told_once() -> None:
