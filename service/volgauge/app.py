@@ -169,6 +169,7 @@ class Service:
             if self.webhook is not None:
                 self.reading_metrics.watch_webhook(self.webhook.stats)
         self._warm = False
+        self._flush_waits = False
         self._recompute_time = self.metrics.histogram(Stage.RECOMPUTE)
         self._publish_time = self.metrics.histogram(Stage.PUBLISH)
 
@@ -213,15 +214,25 @@ class Service:
         self.stopping.set()
 
     def flush(self) -> None:
-        """Recompute what was touched and hand it to the sinks; called once a loop iteration."""
+        """Recompute the asset that waits longest and hand it to the sinks.
+
+        The others have their turns in the next iterations of the loop: between two of them
+        everybody else has one, too.
+        """
         # The feeds end because we end them: that is no news of the market.
         if not self._warm or self.is_ending:
             return
+        asset = self.engine.longest_waiting()
+        if asset is None:
+            return
         now_ns = self.clock.wall_ns()
         first_ns = self.engine.first_pending_ns
-        records = self.engine.recompute(now_ns)
+        records = self.engine.recompute(now_ns, asset)
         if self.recorder is not None:
-            self.recorder.flushed(now_ns)
+            self.recorder.flushed(now_ns, asset)
+        if not self._flush_waits and self.engine.longest_waiting() is not None:
+            self._flush_waits = True
+            asyncio.get_running_loop().call_soon(self._flush_next)
         computed_ns = self.clock.wall_ns()
         self._recompute_time.observe_ns(computed_ns - now_ns)
         if not records:
@@ -232,6 +243,10 @@ class Service:
         self._publish_time.observe_ns(handed_ns - computed_ns)
         if first_ns:
             self.metrics.tick_to_publish.observe_ns(handed_ns - first_ns)
+
+    def _flush_next(self) -> None:
+        self._flush_waits = False
+        self.flush()
 
     def reasons_not_ready(self) -> list[str]:
         """Why /readyz is red; empty when it is green."""

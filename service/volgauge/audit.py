@@ -16,6 +16,7 @@ from volgauge import __version__, kernels
 from volgauge.commands import as_recorded
 from volgauge.domain.evidence import EvidenceBundle
 from volgauge.domain.index import IndexValue, Source, tenor_label
+from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import InputError, VenueError
 from volgauge.index.bundle import build_facts
@@ -102,10 +103,10 @@ class _Auditor:
         """Time passed."""
         self._engine.timer(now_ns)
 
-    def flush(self, now_ns: int) -> None:
+    def flush(self, now_ns: int, only: Asset | None = None) -> None:
         """Recompute and compare."""
         self.last_ns = now_ns
-        for record in self._engine.recompute(now_ns):
+        for record in self._engine.recompute(now_ns, only):
             if isinstance(record, IndexValue):
                 self._check.take(record)
 
@@ -155,9 +156,9 @@ class _Finder:
         """Time passed."""
         self._engine.timer(now_ns)
 
-    def flush(self, now_ns: int) -> None:
+    def flush(self, now_ns: int, only: Asset | None = None) -> None:
         """Recompute, and end the replay with the wanted record."""
-        for record in self._engine.recompute(now_ns):
+        for record in self._engine.recompute(now_ns, only):
             if isinstance(record, IndexValue) and self._wanted == Wanted(
                 asset=record.asset, tenor_days=record.tenor_days, seq=record.seq
             ):

@@ -20,6 +20,7 @@ from volgauge.app import run_beside, serve
 from volgauge.domain.analytics import MARKET, AlertEvent
 from volgauge.domain.history import Candle
 from volgauge.domain.index import IndexValue, Source, SurfaceValue
+from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import VenueError, VolgaugeError
 from volgauge.history.keeper import HistoryKeeper
@@ -280,9 +281,9 @@ class _Player:
         if frozen is not None:
             desk.spilled(compute_spillover(frozen))
 
-    def flush(self, now_ns: int) -> None:
+    def flush(self, now_ns: int, only: Asset | None = None) -> None:
         """Recompute and print."""
-        for record in self._engine.recompute(now_ns):
+        for record in self._engine.recompute(now_ns, only):
             if self._desk is not None and isinstance(record, IndexValue | SurfaceValue):
                 self._desk.take(record)
             if (

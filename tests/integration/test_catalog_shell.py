@@ -1,7 +1,7 @@
 """The REST shell against a server on loopback that refuses, floods, redirects and lies."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -132,6 +132,39 @@ async def test_bodies_are_fetched_by_name_and_flushed_once() -> None:
 
     assert run.adapter.read == [{"a": b"/api/v2/public/a?x=1", "b": b"/api/v2/public/b"}]
     assert run.flushes == 1
+
+
+class PatientAdapter(ListingAdapter):
+    """Implements ReadsAhead, in a hundred pieces; notes whether the loop ran between two."""
+
+    def __init__(self, rest_url: str) -> None:
+        super().__init__(rest_url)
+        self.order: list[str] = []
+
+    def read_ahead(self, bodies: Mapping[str, bytes], now_ns: int) -> Iterator[None]:
+        """Piece by piece."""
+        assert set(bodies) == {"a", "b"}
+        assert now_ns > 0
+        for _ in range(100):
+            asyncio.get_running_loop().call_soon(self.order.append, "loop")
+            self.order.append("piece")
+            yield
+
+    @override
+    def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
+        """The same objects."""
+        self.order.append("catalog")
+        super().on_catalog(bodies, now_ns)
+
+
+async def test_loop_has_its_turn_between_pieces_of_a_listing() -> None:
+    """Each piece is followed by whatever waits, and the listing takes effect after all."""
+    async with fetching(echo, kind=PatientAdapter) as run:
+        await run.until(lambda: run.flushes)
+        adapter = run.adapter
+
+    assert isinstance(adapter, PatientAdapter)
+    assert adapter.order == ["piece", "loop"] * 100 + ["catalog"]
 
 
 async def test_listing_is_fetched_again_when_it_falls_due() -> None:

@@ -33,7 +33,7 @@ from volgauge.domain.events import (
     VenueState,
 )
 from volgauge.domain.index import IndexValue, Source
-from volgauge.domain.instrument import Instrument, Premium
+from volgauge.domain.instrument import Asset, Instrument, Premium
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import VenueError
 from volgauge.pipeline import build_pipeline
@@ -105,7 +105,7 @@ class Replayed:
     def timer(self, now_ns: int) -> None:
         """Time passed."""
 
-    def flush(self, now_ns: int) -> None:
+    def flush(self, now_ns: int, only: Asset | None = None) -> None:
         """A burst was over."""
 
 

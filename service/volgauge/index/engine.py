@@ -3,6 +3,7 @@
     sink(venue).quote(...) / .event(...)    the book state changes
     timer(now_ns)                           time passed
     recompute(now_ns) -> records            each touched asset is computed once
+    recompute(now_ns, asset) -> records     only that one, so that nobody waits for all of them
 
 The value is a pure function of the book state. What has a memory (sequence numbers, the status
 ladder, the last emission) advances by event time, by timer or by the recompute's own stamp, all
@@ -57,10 +58,32 @@ class Engine:
         for index in self.assets.values():
             index.timer(now_ns)
 
-    def recompute(self, now_ns: int) -> list[Record]:
-        """Compute every touched asset once; the records to publish, in the order of the assets."""
+    def longest_waiting(self) -> Asset | None:
+        """The touched asset whose oldest input came first; one that is only due comes after these.
+
+        None: there is nothing to compute.
+        """
+        found: Asset | None = None
+        first_ns = 0
+        for asset, activity in self._activities.items():
+            if activity.ticks:
+                if not first_ns or activity.first_ns < first_ns:
+                    found, first_ns = asset, activity.first_ns
+            elif found is None and (asset not in self.assets or self.assets[asset].is_due):
+                found = asset
+        return found
+
+    def recompute(self, now_ns: int, only: Asset | None = None) -> list[Record]:
+        """Compute every touched asset once; the records to publish, in the order of the assets.
+
+        Args:
+            now_ns: The instant.
+            only: Leave the others for later.
+        """
         records: list[Record] = []
         for asset, activity in self._activities.items():
+            if only is not None and asset != only:
+                continue
             index = self.assets.get(asset)
             if index is None:
                 index = self.assets[asset] = AssetIndex(

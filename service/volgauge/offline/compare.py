@@ -93,9 +93,9 @@ class RecordingComparison:
         self._engine.timer(now_ns)
         self._sample(now_ns)
 
-    def flush(self, now_ns: int) -> None:
+    def flush(self, now_ns: int, only: Asset | None = None) -> None:
         """Recompute."""
-        for record in self._engine.recompute(now_ns):
+        for record in self._engine.recompute(now_ns, only):
             if isinstance(record, IndexValue) and record.tenor_days == self._tenor_days:
                 self._headlines[record.asset] = record
         self._sample(now_ns)

@@ -27,7 +27,7 @@ class Stage(enum.Enum):
     APPLY = "apply"
     """One frame: decode, normalise, write into the book."""
     RECOMPUTE = "recompute"
-    """All touched assets of one flush."""
+    """One touched asset."""
     PUBLISH = "publish"
     """Hand the records of one flush to the sinks."""
 

@@ -8,7 +8,7 @@ a listing of thousands of rows makes enough objects to cause one in the middle o
 import gc
 
 YOUNG = 2_000
-"""New containers that outlived their makers before the young are looked through: half a millisecond."""
+"""New containers that outlived their makers before they are looked through: half a millisecond."""
 PASSES = 10
 """Of the young before those that survived one, and of these before all."""
 

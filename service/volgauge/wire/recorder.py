@@ -48,6 +48,8 @@ class Control(msgspec.Struct, frozen=True, omit_defaults=True):
     names: tuple[str, ...] = ()
     """`catalog`: the REST bodies used, in order."""
     reason: str = ""
+    asset: str = ""
+    """`flush`: the one that was recomputed; none is all that were touched."""
 
 
 class Recorder:
@@ -118,9 +120,9 @@ class Recorder:
         """The analytics did one piece of work."""
         self._control(now_ns, "job")
 
-    def flushed(self, now_ns: int) -> None:
-        """The engine recomputed."""
-        self._control(now_ns, "flush")
+    def flushed(self, now_ns: int, asset: str = "") -> None:
+        """The engine recomputed this asset; "" is all that were touched."""
+        self._control(now_ns, "flush", asset=asset)
 
     async def run(self) -> None:
         """Write once a second until cancelled, and once more then."""
@@ -168,10 +170,11 @@ class Recorder:
         connection: str = "",
         names: tuple[str, ...] = (),
         reason: str = "",
+        asset: str = "",
     ) -> None:
         runs = tuple((run[0], run[1], run[2]) for run in self._runs)
         self._runs.clear()
-        line = Control(op, runs, venue, connection, names, reason)
+        line = Control(op, runs, venue, connection, names, reason, asset)
         self._line(*CONTROL, now_ns, msgspec.json.encode(line))
 
 

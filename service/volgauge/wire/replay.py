@@ -18,7 +18,7 @@ import msgspec
 import zstandard
 
 from volgauge.adapters.base import VenueAdapter, VenueProtocol
-from volgauge.domain.instrument import Venue
+from volgauge.domain.instrument import Asset, Venue
 from volgauge.domain.units import parse_instant
 from volgauge.errors import InputError, VenueError
 from volgauge.wire.recorder import CONTROL, RECORDS, SETTINGS, Control
@@ -44,8 +44,8 @@ class Replayable(Protocol):
         """Time passed."""
         ...
 
-    def flush(self, now_ns: int) -> None:
-        """Recompute and hand over what came out."""
+    def flush(self, now_ns: int, only: Asset | None = None) -> None:
+        """Recompute what was touched, or only one asset, and hand over what came out."""
         ...
 
 
@@ -174,7 +174,7 @@ def _operate(  # noqa: C901 - a table of six operations
     venue = Venue(control.venue)
     match control.op:
         case "flush":
-            target.flush(now_ns)
+            target.flush(now_ns, Asset(control.asset) if control.asset else None)
         case "timer":
             target.timer(now_ns)
         case "catalog":
