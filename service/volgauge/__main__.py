@@ -1,7 +1,5 @@
 """`python -m volgauge`."""
 
-import sys
+from volgauge.cli import enter
 
-from volgauge.cli import main
-
-sys.exit(main())
+enter()

@@ -5,10 +5,13 @@ Exit codes: 0 done, 1 failed, 2 bad usage, configuration or input, 3 no value (`
 Sub-commands import what they need when they run: `--help` loads neither numba nor asyncio.
 """
 
+import os
 import sys
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
@@ -608,3 +611,17 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     return result if isinstance(result, int) else 0
+
+
+def enter() -> NoReturn:
+    """The program: run the command of its arguments and end the process."""
+    code = main()
+    if any(thread.daemon for thread in threading.enumerate()):
+        # Nobody waits for them, and a compiler at work does not outlive the interpreter's own end:
+        # LLVM's data go first, then the thread with a segmentation fault. What a command holds it
+        # has put away by now.
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -2,11 +2,13 @@
 
 import json
 import re
+import signal
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from integration.processes import (
     CHANNEL,
     LATEST,
+    START_SECONDS,
     STREAM,
     Line,
     Process,
@@ -214,6 +217,22 @@ def test_sigterm_while_the_past_is_simulated_is_as_quick() -> None:
     assert code == 0, last_words
     assert seconds <= 2.0
     assert "Traceback" not in last_words
+
+
+def test_an_end_while_kernels_compile_is_a_clean_one(tmp_path: Path) -> None:
+    """The very first start, given up at once: exit code 0, no crash of the compiler's thread."""
+    cold = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    with Process("demo", "--port", "0", environment=cold) as process:
+        eventually(lambda: process.events("publish.epoch_claimed"), "the start", START_SECONDS)
+        time.sleep(1.0)
+        process.running.send_signal(signal.SIGINT)
+        code = process.running.wait(10.0)
+        last_words = process.last_words
+        compiled = process.events("kernels.warmed")
+
+    assert code == 0, last_words
+    assert "Traceback" not in last_words
+    assert not compiled
 
 
 def test_killed_demo_leaves_no_orphan() -> None:
