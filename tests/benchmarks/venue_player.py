@@ -9,9 +9,9 @@ encoder alone. Steered by JSON lines on standard input, answering on standard ou
     <- {"frames": ..., "latencies_ns": FILE, "merged": ..., ...}
 
 The loop does what `app.py` does between two sockets: it takes every input that is due, then
-recomputes once, then encodes what came out. The inputs of a step of the simulator are spread evenly
-over the step. A latency is from when an input was due until the records that include it are
-encoded.
+recomputes each asset that was touched, then encodes what came out. The inputs of a step of the
+simulator are spread evenly over the step. A latency is from when an input was due until the records
+that include it are encoded.
 """
 
 import gc
@@ -19,11 +19,13 @@ import json
 import sys
 import time
 from array import array
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from volgauge import kernels
-from volgauge.adapters.base import VenueProtocol
+from volgauge.adapters.base import ReadsAhead, VenueProtocol
 from volgauge.domain.index import IndexValue, Source, Status
 from volgauge.domain.instrument import Venue
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
@@ -43,6 +45,10 @@ BURST = 64
 EVIDENCE_BYTES = 8_000_000
 """Small, so that it is full before memory is measured."""
 HEADLINE_DAYS = 30.0
+AHEAD_NS = 250 * NANOS_PER_MILLI
+"""So long before a listing counts its bodies have come; they are read in pieces meanwhile."""
+LARGE_BYTES = 10_000
+"""A frame of a whole chain is a stretch of its own."""
 
 
 class Player:
@@ -61,6 +67,8 @@ class Player:
         self.told_ns = 0
         self.records = self.merged = self.bytes = 0
         self.last: dict[str, IndexValue] = {}
+        self.longest: dict[str, int] = {}
+        """CPU nanoseconds of the longest stretch in which nobody else had a turn, by its kind."""
 
     def apply(self, operation: Operation, now_ns: int) -> None:
         """Do one thing that entered the adapters."""
@@ -84,12 +92,41 @@ class Player:
         if now_ns - self.told_ns >= TIMER_NS:
             self.told_ns = now_ns
             self.engine.timer(now_ns)
-        for record in self.engine.recompute(now_ns):
-            self.bytes += len(encode(record))
-            if isinstance(record, IndexValue) and record.tenor_days == HEADLINE_DAYS:
-                self.records += 1
-                self.merged += record.ticks_merged
-                self.last[record.asset] = record
+        while (asset := self.engine.longest_waiting()) is not None:
+            began_ns = time.thread_time_ns()
+            for record in self.engine.recompute(now_ns, asset):
+                self.bytes += len(encode(record))
+                if isinstance(record, IndexValue) and record.tenor_days == HEADLINE_DAYS:
+                    self.records += 1
+                    self.merged += record.ticks_merged
+                    self.last[record.asset] = record
+            self.note("recompute", time.thread_time_ns() - began_ns)
+
+    def note(self, kind: str, took_ns: int) -> None:
+        """One stretch."""
+        self.longest[kind] = max(self.longest.get(kind, 0), took_ns)
+
+    def take(self, operation: Operation) -> None:
+        """Do one thing at the instant of our twin; what is long is a stretch to be noted."""
+        kind = operation.kind
+        if kind == "frame" and len(operation.frame) < LARGE_BYTES:
+            self.apply(operation, operation.at_ns)
+            return
+        began_ns = time.thread_time_ns()
+        self.apply(operation, operation.at_ns)
+        self.note(kind, time.thread_time_ns() - began_ns)
+
+    def read_ahead(self, operation: Operation) -> Iterator[None]:
+        """The pieces of a listing."""
+        adapter = self.adapters[Venue(operation.venue)]
+        if isinstance(adapter, ReadsAhead):
+            pieces = adapter.read_ahead(operation.bodies, operation.at_ns)
+            while True:
+                began_ns = time.thread_time_ns()
+                if next(pieces, self) is self:
+                    return
+                self.note("piece of a catalog", time.thread_time_ns() - began_ns)
+                yield
 
     def warm(self, operations: list[Operation]) -> dict[str, Any]:
         """Catch up with the venues; kernels are compiled before."""
@@ -112,16 +149,23 @@ class Player:
         busy_ns = 0
         offset_ns = operations[0].at_ns - STEP_NS - clock()
         burst = BURST * len(self.protocols)
+        self.longest = {}
+        listings = deque(o for o in operations if o.kind == "catalog")
+        pieces: Iterator[None] | None = None
         place, count, frames, flushes = 0, len(operations), 0, 0
         while place < count:
             now_ns = clock() + offset_ns
+            if pieces is None and listings and listings[0].at_ns - now_ns < AHEAD_NS:
+                pieces = self.read_ahead(listings.popleft())
+            if pieces is not None and next(pieces, self) is self:
+                pieces = None
             if due[place] > now_ns:
                 # Awake: a sleep would end late by more than what is measured.
                 continue
             first = place
             while place < count and due[place] <= now_ns and place - first < burst:
                 # At the instant of our twin: what it asked for and when is what was answered.
-                self.apply(operations[place], operations[place].at_ns)
+                self.take(operations[place])
                 place += 1
             self.newest_ns = max(now_ns, self.newest_ns, operations[place - 1].at_ns)
             self.flush(self.newest_ns)
@@ -139,6 +183,7 @@ class Player:
             "refused": refused(self.adapters) - before,
             "venues": {a: sorted(v for v, told in r.venues.items() if told.state == "in")
                        for a, r in self.last.items()},
+            "longest": self.longest,
             "ok": sum(r.status is Status.OK for r in self.last.values()),
         }  # fmt: skip
 
