@@ -196,6 +196,7 @@ def test_one_wild_expiry_moves_no_other_far(
 
     It is heard where it contradicts a single other one, or by no more than twice the fall at which
     contradictions begin: so none leaves the true variances two expiries on by more than that fall.
+    At an end of the term there is no second one: of the two outermost nobody knows which is wrong.
     """
     variance, level = [], 0.002
     for step, _ in steps:
@@ -212,7 +213,8 @@ def test_one_wild_expiry_moves_no_other_far(
     pooled = pool(said, *bands, votes) or said
 
     for other in range(len(variance)):
-        if other != row and votes[other] > 0.0:
+        is_pair = {row, other} in ({0, 1}, {len(variance) - 2, len(variance) - 1})
+        if other != row and votes[other] > 0.0 and not is_pair:
             low, high = max(0, other - 2), min(len(variance) - 1, other + 2)
             room = 2.0 * CONTRADICTION * (max(halves[low : high + 1]) + halves[other])
             assert variance[low] - room <= pooled[other] <= variance[high] + room
