@@ -169,6 +169,7 @@ class Service:
             if self.webhook is not None:
                 self.reading_metrics.watch_webhook(self.webhook.stats)
         self._warm = False
+        self._may_connect = asyncio.Event()
         self._flush_waits = False
         self._recompute_time = self.metrics.histogram(Stage.RECOMPUTE)
         self._publish_time = self.metrics.histogram(Stage.PUBLISH)
@@ -418,7 +419,7 @@ class Service:
             parts.append(
                 (
                     f"catalog {adapter.venue}",
-                    run_catalog(adapter, self.clock, self.flush, self.recorder),
+                    self._connect(run_catalog(adapter, self.clock, self.flush, self.recorder)),
                 )
             )
             pacer = None if adapter.connects is None else ConnectPacer(adapter.connects)
@@ -427,13 +428,15 @@ class Service:
                 parts.append(
                     (
                         f"feed {protocol.venue}/{protocol.connection}",
-                        run_connection(
-                            protocol,
-                            self.clock,
-                            self.flush,
-                            self.recorder,
-                            pacer=pacer,
-                            is_ending=lambda: self.is_ending,
+                        self._connect(
+                            run_connection(
+                                protocol,
+                                self.clock,
+                                self.flush,
+                                self.recorder,
+                                pacer=pacer,
+                                is_ending=lambda: self.is_ending,
+                            )
                         ),
                     )
                 )
@@ -441,7 +444,10 @@ class Service:
 
     async def _get_ready(self, announce: Callable[["Service"], None], fill: "Fill | None") -> None:
         """Compile or load every kernel off the loop, then freeze what will never be garbage."""
+        if not kernels.is_cold():
+            self._may_connect.set()
         compiled = await run_beside(kernels.warm)
+        self._may_connect.set()
         log.info("kernels.warmed", signatures=compiled)
         garbage.settle()
         self._warm = True
@@ -450,6 +456,15 @@ class Service:
         if self.history is not None and fill is not None:
             await fill(self.history)
             await self._seed(self.history)
+
+    async def _connect(self, part: Coroutine[Any, Any, None]) -> None:
+        """Talk to a venue: not while the compiler holds Python's lock, or it would seem silent."""
+        try:
+            await self._may_connect.wait()
+        except asyncio.CancelledError:
+            part.close()
+            raise
+        await part
 
     async def _seed(self, history: HistoryKeeper) -> None:
         """Tell the analytics what the history knows."""

@@ -1,6 +1,14 @@
 """Arrays in, numbers out: one file per mathematical idea, compiled by numba."""
 
 
+def is_cold() -> bool:
+    """Whether `warm` has to compile the large kernel: half a minute, most of it under the GIL."""
+    from volgauge.kernels._jit import is_kept  # noqa: PLC0415 - numba takes 0.3 s to import
+    from volgauge.kernels.evaluate import evaluate_expiries  # noqa: PLC0415
+
+    return not is_kept(evaluate_expiries)
+
+
 def warm() -> int:
     """Compile every kernel for the types of production, or load it from the cache.
 

@@ -94,6 +94,13 @@ def inlined(function: Callable[P, R]) -> Kernel[P, R]:
     return cast("Kernel[P, R]", made)
 
 
+def is_kept(made: Kernel[..., Any]) -> bool:
+    """Whether compiled code of a kernel lies in the cache folder, of any signature."""
+    stats = getattr(made, "stats", None)
+    folder = Path(stats.cache_path) if stats is not None else Path(_FOLDER)
+    return any(folder.glob(f"*.{made.py_func.__name__}-*.nbi"))
+
+
 def compiled_count() -> int:
     """Signatures compiled or loaded so far; constant once the service is ready."""
     return sum(len(getattr(made, "signatures", ())) for made in _compiled)
