@@ -62,7 +62,7 @@ ROLL_LEAD_SECONDS = 32
 """To connect, and for the seconds before."""
 LONGEST_MS = 10.0
 """CPU time in which nobody else has a turn."""
-LARGEST_ROLL = 1.5
+LARGEST_ROLL = 2.0
 """p99 through the roll, of that before."""
 SHARES = (0.5, 0.99)
 
