@@ -37,9 +37,9 @@ FIRST_STEP_M = 0.25
 FIRST_STEP_LOG_S = 0.46209812037329684
 """Half of the coarse steps."""
 SHRINK = 0.5
-PRIOR = 0.2
-PRIOR_LOG_S = 0.4
-"""The middle of s, as ln(s / sw): the smiles of the recorded chains are wider than sw."""
+PRIOR = 0.5
+PRIOR_LOG_S = 1.0
+"""The middle of s, as ln(s / sw): found by leaving out edges of recorded chains."""
 ROUGH_ROUNDS = 2
 ROUGH_PRIOR = 0.5
 """A search that only has to tell whether an outermost strike belongs to the others."""
@@ -189,7 +189,7 @@ def search(
     """Find the outer parameters (m, s) with the least soft-L1 cost.
 
     A dozen noisy strikes can be followed best by a curve with a kink between two of them, which
-    goes astray beyond the last one. The cost of a shape far from m = 0, s = 1.5 sw keeps it off that.
+    goes astray beyond the last one. The cost of a shape far from m = 0, s = 2.7 sw keeps it off that.
 
     Args:
         k: (>= last,) log-moneyness, ascending.
