@@ -74,9 +74,12 @@ from volgauge.kernels.layout import (
 from volgauge.kernels.layout import (
     RESIDUAL as LADDER_RESIDUAL,
 )
+from volgauge.kernels.replication import LOWER, UPPER
 from volgauge.kernels.screen import MONEYNESS, OTM_ASK, OTM_BID, OTM_MID
 from volgauge.kernels.sides import find_sides, join_sides
 from volgauge.kernels.smile import (
+    ETA,
+    ETA_BAR,
     FEWEST,
     FEWEST_AFTER_EDGE,
     HALF,
@@ -85,6 +88,7 @@ from volgauge.kernels.smile import (
     LINE_K,
     LINE_RESIDUAL,
     MOST_EDGES,
+    MOST_ETA_BARS,
     PLACE,
     PRICE,
     RESIDUAL,
@@ -173,14 +177,27 @@ def refuse(ladder: F64, work: F64, facts: I64, place: int, code: int) -> None:
 
 
 @part
-def take_back(ladder: F64, facts: I64) -> None:
-    """Undo what `refuse` wrote."""
+def take_back(ladder: F64, work: F64, facts: I64) -> None:
+    """Undo what `refuse` and `refuse_outliers` wrote."""
     for row in range(ladder.shape[0]):
         for column in range(CODE + 2 * NATIVE, CODE + 2 * NATIVE + 2):
             code = int(ladder[row, column])
             if code in (R_EDGE, R_OUTLIER):
                 ladder[row, column] = USED
                 facts[REJECTED + code] -= 1
+                work[LOWER, row] = work[UPPER, row] = math.nan
+
+
+@part
+def refuse_outliers(smile: F64, count: int, ladder: F64, work: F64, facts: I64) -> None:
+    """Refuse what `mark_outliers` marked; of a wide quote each side may still say something."""
+    for j in range(count):
+        if smile[PLACE, j] < 0.0:
+            place = int(-1.0 - smile[PLACE, j])
+            refuse(ladder, work, facts, place, R_OUTLIER)
+            if smile[ETA, j] > MOST_ETA_BARS * smile[ETA_BAR, j]:
+                work[LOWER, place] = work[OTM_BID, place]
+                work[UPPER, place] = work[OTM_ASK, place]
 
 
 @part
@@ -360,7 +377,7 @@ def estimate(
             if turn > 0:
                 # What the old shape dropped, the new one is asked about again.
                 count = solve_vols(smile, gather(work, strikes, smile))
-                take_back(ladder, facts)
+                take_back(ladder, work, facts)
                 sw = deviation_at_money(smile, count)
                 measure(smile, count, sw)
             m, s, believed = find_shape(smile, count, sw, lanes, old_m, old_s)
@@ -377,9 +394,7 @@ def estimate(
         a, d, c, failed = curve(smile, INVERSE_UNIT, count, memory[OUTER_S])
         compare(smile, count, a, d, c)
         if mark_outliers(smile, count, sw) > 0:
-            for j in range(count):
-                if smile[PLACE, j] < 0.0:
-                    refuse(ladder, work, facts, int(-1.0 - smile[PLACE, j]), R_OUTLIER)
+            refuse_outliers(smile, count, ladder, work, facts)
             count = drop(smile, count)
             sw = deviation_at_money(smile, count)
             measure(smile, count, sw)

@@ -117,7 +117,7 @@ def accept_legs(
     """Choose each strike's out-of-the-money leg and refuse what METHODOLOGY section 3 refuses.
 
     Fills MONEYNESS, CAP, OTM_*, LOWER and UPPER of the work array (units of the forward; NaN
-    refused or absent), the verdicts and their counts. `own` says that the forward comes from the expiry's own
+    refused or absent), the verdicts and their counts. `own` says: the forward comes from the own
     pairs: only then quotes are held against it (rule 3, and rule 2a across the money), for the step
     from a borrowed forward to the own one is no move of the market. A quote that has no FORWARD_REF
     yet gets it.

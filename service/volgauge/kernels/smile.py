@@ -73,7 +73,7 @@ LEAST_ETA = 0.002
 """Times sw: no quote is more exact than 0.2 % of the volatility."""
 TAPER_START = 2.25
 TAPER_SLOPE = 2.0
-EDGE_SHARE = 0.075
+EDGE_SHARE = 0.08
 EDGE_ETAS = 3.0
 OUTLIER_HALVES = 3.0
 MOST_ETA_BARS = 2.0
