@@ -158,7 +158,8 @@ def _add_mixtures(report: Report, options: Options) -> None:
     own_time = (time.process_time() - begin) / repeats
     costs: dict[str, list[float]] = {"ours": ours}
     times = {"ours": own_time}
-    for name, jacobian in (("scipy", "2-point"), ("scipy, analytic Jacobian", _jacobian)):
+    ways: dict[str, Jacobian] = {"scipy": "2-point", "scipy, analytic Jacobian": _jacobian}
+    for name, jacobian in ways.items():
         begin = time.process_time()
         found = [_scipy(x, x.w, STARTS[0], jacobian) for x in smiles]
         times[name] = time.process_time() - begin

@@ -38,7 +38,7 @@ FIRST_STEP_LOG_S = 0.46209812037329684
 """Half of the coarse steps."""
 SHRINK = 0.5
 PRIOR = 0.3
-PRIOR_LOG_S = 1.4
+PRIOR_LOG_S = 1.15
 """The middle of s, as ln(s / sw): found by leaving out edges of recorded chains."""
 ROUGH_ROUNDS = 2
 ROUGH_PRIOR = 0.5
