@@ -382,11 +382,18 @@ def estimate(
                 measure(smile, count, sw)
             m, s, believed = find_shape(smile, count, sw, lanes, old_m, old_s)
             place_on(smile, count, m, s)
+            accepted = count
             count = drop_edges(smile, count, s, ladder, work, facts)
             if count < believed:
                 # The shape had bent to what it cannot keep.
                 sw = deviation_at_money(smile, count)
                 m, s, believed = find_shape(smile, count, sw, lanes, old_m, old_s)
+            if count < accepted:
+                # The verdicts are the final shape's alone: so they can be found again from it.
+                count = solve_vols(smile, gather(work, strikes, smile))
+                take_back(ladder, work, facts)
+                sw = deviation_at_money(smile, count)
+                measure(smile, count, sw)
             memory[OUTER_M], memory[OUTER_S] = m, s
         place_on(smile, count, memory[OUTER_M], memory[OUTER_S])
         count = drop_edges(smile, count, memory[OUTER_S], ladder, work, facts)
