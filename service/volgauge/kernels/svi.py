@@ -37,8 +37,8 @@ FIRST_STEP_M = 0.25
 FIRST_STEP_LOG_S = 0.46209812037329684
 """Half of the coarse steps."""
 SHRINK = 0.5
-PRIOR = 0.3
-PRIOR_LOG_S = 1.15
+PRIOR = 0.2
+PRIOR_LOG_S = 1.6
 """The middle of s, as ln(s / sw): found by leaving out edges of recorded chains."""
 ROUGH_ROUNDS = 2
 ROUGH_PRIOR = 0.5
