@@ -18,7 +18,7 @@ import numpy as np
 
 from volgauge.kernels._jit import F64, inlined, part
 from volgauge.kernels.screen import CAP, MONEYNESS
-from volgauge.kernels.smile import HALF, PRICE, RESIDUAL, K, M
+from volgauge.kernels.smile import HALF, PRICE, K, M
 from volgauge.kernels.special import exp, otm_prices
 from volgauge.kernels.svi import svi_variance
 
@@ -264,12 +264,15 @@ def weighted_sum(nodes: F64, start: int, stop: int) -> float:
 
 
 @part
-def add_residuals(smile: F64, count: int, totals: F64) -> None:
-    """Add the residual's part between the strikes to `totals`: three points a segment (Simpson)."""
+def add_residuals(smile: F64, row: int, count: int, totals: F64) -> None:
+    """Add the residual's part between the strikes to `totals`: three points a segment (Simpson).
+
+    Arguments as in `residual_integral`.
+    """
     for j in range(count - 1):
         k_left, k_right = smile[K, j], smile[K, j + 1]
         e_left, e_right = 1.0 / smile[M, j], 1.0 / smile[M, j + 1]
-        f_left, f_right = smile[RESIDUAL, j], smile[RESIDUAL, j + 1]
+        f_left, f_right = smile[row, j], smile[row, j + 1]
         k_middle, e_middle = 0.5 * (k_left + k_right), math.sqrt(e_left * e_right)
         f_middle = 2.0 * (f_left + f_right)
         width = (k_right - k_left) / 6.0

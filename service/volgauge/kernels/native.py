@@ -74,17 +74,26 @@ from volgauge.kernels.layout import (
 from volgauge.kernels.layout import (
     RESIDUAL as LADDER_RESIDUAL,
 )
+from volgauge.kernels.replication import LOWER, UPPER
 from volgauge.kernels.screen import MONEYNESS, OTM_ASK, OTM_BID, OTM_MID
+from volgauge.kernels.sides import find_sides, join_sides
 from volgauge.kernels.smile import (
+    ETA,
+    ETA_BAR,
     FEWEST,
     FEWEST_AFTER_EDGE,
     HALF,
     INVERSE_UNIT,
     INVERSE_UNIT_FULL,
+    LINE_K,
+    LINE_RESIDUAL,
     MOST_EDGES,
+    MOST_ETA_BARS,
     PLACE,
     PRICE,
     RESIDUAL,
+    SIDE_PLACE,
+    SIDE_RESIDUAL,
     K,
     M,
     S,
@@ -119,11 +128,11 @@ LEAST_COST = 0.01
 """A strike: a tenth of a unit is no reason to search again."""
 EDGE_PASSES = 2
 """Of the curve that only has to tell whether an outermost strike is 10 % off."""
-ROUGH_SLACK = 1.5
-"""A rough curve goes on beyond its strikes less exactly than the final one."""
 CHANGE_OF_SHAPE = 6.0
 """A new shape must save this many strikes' mean cost: 95 % of chi-squared with two parameters, so
 that it says more than noise."""
+LINE_ROW = LINE_RESIDUAL - LINE_K
+"""Of the residual in `smile[LINE_K:]`."""
 LARGEST_MOVE = 0.25
 """Of the forward since the search, in deviations at the money."""
 
@@ -168,14 +177,27 @@ def refuse(ladder: F64, work: F64, facts: I64, place: int, code: int) -> None:
 
 
 @part
-def take_back(ladder: F64, facts: I64) -> None:
-    """Undo what `refuse` wrote."""
+def take_back(ladder: F64, work: F64, facts: I64) -> None:
+    """Undo what `refuse` and `refuse_outliers` wrote."""
     for row in range(ladder.shape[0]):
         for column in range(CODE + 2 * NATIVE, CODE + 2 * NATIVE + 2):
             code = int(ladder[row, column])
             if code in (R_EDGE, R_OUTLIER):
                 ladder[row, column] = USED
                 facts[REJECTED + code] -= 1
+                work[LOWER, row] = work[UPPER, row] = math.nan
+
+
+@part
+def refuse_outliers(smile: F64, count: int, ladder: F64, work: F64, facts: I64) -> None:
+    """Refuse what `mark_outliers` marked; of a wide quote each side may still say something."""
+    for j in range(count):
+        if smile[PLACE, j] < 0.0:
+            place = int(-1.0 - smile[PLACE, j])
+            refuse(ladder, work, facts, place, R_OUTLIER)
+            if smile[ETA, j] > MOST_ETA_BARS * smile[ETA_BAR, j]:
+                work[LOWER, place] = work[OTM_BID, place]
+                work[UPPER, place] = work[OTM_ASK, place]
 
 
 @part
@@ -188,9 +210,10 @@ def drop_edges(smile: F64, count: int, s: float, ladder: F64, work: F64, facts: 
     for _ in range(MOST_EDGES):
         if count <= FEWEST_AFTER_EDGE:
             break
+        sw = deviation_at_money(smile, count)
         a, d, c = fit(smile, INVERSE_UNIT, 1, count - 1, s, EDGE_PASSES)
-        low = is_off(smile, 0, a, d, c, 1.0)
-        high = is_off(smile, count - 1, a, d, c, 1.0)
+        low = is_off(smile, 0, 1, sw, a, d, c)
+        high = is_off(smile, count - 1, count - 2, sw, a, d, c)
         if low and high and count - 2 < FEWEST_AFTER_EDGE:
             high = False
         if not (low or high):
@@ -229,12 +252,15 @@ def mean_variance(smile: F64, unit_row: int, count: int) -> float:
 @part
 def find_shape(
     smile: F64, count: int, sw: float, lanes: F64, old_m: float, old_s: float
-) -> tuple[float, float]:
+) -> tuple[float, float, int]:
     """Outer parameters of the curve, without outermost strikes that do not belong to the others.
 
     An outermost strike has the whole leverage of its wing, and would bend the curve to itself
     before rule 10a looks at it. The old parameters (NaN: none) stay unless new ones fit better by
     more than the noise of the quotes: beyond the quotes equal fits go different ways.
+
+    Returns:
+        m, s and how many strikes they rest on.
     """
     low, high = 0, count
     if count > FEWEST_AFTER_EDGE:
@@ -244,17 +270,30 @@ def find_shape(
         )  # fmt: skip
         place_on(smile, count, m, s)
         a, d, c = fit(smile, INVERSE_UNIT, 1, count - 1, s, EDGE_PASSES)
-        if is_off(smile, 0, a, d, c, ROUGH_SLACK):
-            low = 1
-        if is_off(smile, count - 1, a, d, c, ROUGH_SLACK):
-            high = count - 1
+        low = 1 if is_off(smile, 0, 1, sw, a, d, c) else 0
+        high = count - 1 if is_off(smile, count - 1, count - 2, sw, a, d, c) else count
     m, s = search(smile[K], smile[W], smile[INVERSE_UNIT], low, high, sw, lanes, ROUNDS, PRIOR)
+    if low > 0 or high < count:
+        # The rough curve only raises a doubt: the exact one without the strike decides.
+        place_on(smile, count, m, s)
+        a, d, c = fit(smile, INVERSE_UNIT, low, high, s, EDGE_PASSES)
+        doubted = high - low
+        if low > 0 and not is_off(smile, 0, 1, sw, a, d, c):
+            low = 0
+        if high < count and not is_off(smile, count - 1, count - 2, sw, a, d, c):
+            high = count
+        if high - low > doubted:
+            m, s = search(
+                smile[K], smile[W], smile[INVERSE_UNIT], low, high, sw, lanes, ROUNDS, PRIOR
+            )
     if not old_s > 0.0:
-        return m, s
+        return m, s, high - low
     new_cost = shape_cost(smile, count, low, high, m, s)
     old_cost = shape_cost(smile, count, low, high, old_m, old_s)
     worth = 1.0 + CHANGE_OF_SHAPE / (high - low)
-    return (m, s) if old_cost > worth * new_cost else (old_m, old_s)
+    if old_cost > worth * new_cost:
+        return m, s, high - low
+    return old_m, old_s, high - low
 
 
 @part
@@ -338,19 +377,31 @@ def estimate(
             if turn > 0:
                 # What the old shape dropped, the new one is asked about again.
                 count = solve_vols(smile, gather(work, strikes, smile))
-                take_back(ladder, facts)
+                take_back(ladder, work, facts)
                 sw = deviation_at_money(smile, count)
                 measure(smile, count, sw)
-            memory[OUTER_M], memory[OUTER_S] = find_shape(smile, count, sw, lanes, old_m, old_s)
+            m, s, believed = find_shape(smile, count, sw, lanes, old_m, old_s)
+            place_on(smile, count, m, s)
+            accepted = count
+            count = drop_edges(smile, count, s, ladder, work, facts)
+            if count < believed:
+                # The shape had bent to what it cannot keep.
+                sw = deviation_at_money(smile, count)
+                m, s, believed = find_shape(smile, count, sw, lanes, old_m, old_s)
+            if count < accepted:
+                # The verdicts are the final shape's alone: so they can be found again from it.
+                count = solve_vols(smile, gather(work, strikes, smile))
+                take_back(ladder, work, facts)
+                sw = deviation_at_money(smile, count)
+                measure(smile, count, sw)
+            memory[OUTER_M], memory[OUTER_S] = m, s
         place_on(smile, count, memory[OUTER_M], memory[OUTER_S])
         count = drop_edges(smile, count, memory[OUTER_S], ladder, work, facts)
         place_on(smile, count, memory[OUTER_M], memory[OUTER_S])
         a, d, c, failed = curve(smile, INVERSE_UNIT, count, memory[OUTER_S])
         compare(smile, count, a, d, c)
         if mark_outliers(smile, count, sw) > 0:
-            for j in range(count):
-                if smile[PLACE, j] < 0.0:
-                    refuse(ladder, work, facts, int(-1.0 - smile[PLACE, j]), R_OUTLIER)
+            refuse_outliers(smile, count, ladder, work, facts)
             count = drop(smile, count)
             sw = deviation_at_money(smile, count)
             measure(smile, count, sw)
@@ -376,8 +427,12 @@ def estimate(
     rho = d / c if c > 0.0 else 0.0
     values[SVI_A], values[SVI_B], values[SVI_RHO], values[SVI_M], values[SVI_S] = a, b, rho, m, s
     leave_residuals(smile, count, sw)
+    sides = find_sides(smile, count, work)
+    join_sides(smile, count, sides, work, a, b, rho, m, s)
     for j in range(count):
         ladder[int(smile[PLACE, j]), LADDER_RESIDUAL] = smile[RESIDUAL, j]
+    for j in range(sides):
+        ladder[int(smile[SIDE_PLACE, j]), LADDER_RESIDUAL] = smile[SIDE_RESIDUAL, j]
 
     low = reach(a, b, rho, m, s, -1.0, Z_CORRIDOR, 0.5, 1e-13)
     high = reach(a, b, rho, m, s, 1.0, Z_CORRIDOR, 0.5, 1e-13)
@@ -385,7 +440,7 @@ def estimate(
     smooth = corridor_integral(nodes, low, high, a, b, rho, m, s)
     if has_negative_density(nodes, 0, 2 * SIDE_NODES, b, rho, m, s):
         facts[FLAGS] |= F_BUTTERFLY
-    variance = smooth + residual_integral(smile, RESIDUAL, count, low, high)
+    variance = smooth + residual_integral(smile[LINE_K:], LINE_ROW, count + sides, low, high)
     if not variance > 0.0:
         facts[REASON] = N_NEGATIVE_VARIANCE
         return
@@ -411,7 +466,7 @@ def estimate(
         facts[FLAGS] |= F_GAP
     if share <= LARGEST_EXTRAPOLATED and is_qualified(smile, count, sw):
         facts[QUALIFIED] = 1
-    whole_line(work, strikes, smile, count, nodes, m, s, sw, values, facts)
+    whole_line(work, strikes, smile, count, sides, nodes, m, s, sw, values, facts)
 
 
 @part
@@ -420,6 +475,7 @@ def whole_line(
     strikes: int,
     smile: F64,
     count: int,
+    sides: int,
     nodes: F64,
     m: float,
     s: float,
@@ -438,11 +494,12 @@ def whole_line(
     leave_residuals(smile, count, sw)
     b = c / s
     rho = d / c if c > 0.0 else 0.0
+    join_sides(smile, count, sides, work, a, b, rho, m, s)
     totals = nodes[NODE_TOTALS]
     for i in range(6):
         totals[i] = 0.0
     core_plain, core_check = core(nodes, first, last, a, b, rho, m, s, totals)
-    add_residuals(smile, count, totals)
+    add_residuals(smile[LINE_K:], LINE_ROW, count + sides, totals)
     middle = totals[0]
     put_flat, put_curve, put_plain, put_check = wing(
         nodes, smile, work, strikes, 0, -1.0, a, b, rho, m, s, totals

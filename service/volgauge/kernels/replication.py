@@ -41,8 +41,11 @@ from volgauge.kernels.layout import (
     R_BELOW_DELTA,
     R_BEYOND_STOP,
     R_BOUNDS,
+    R_NO_ASK,
+    R_NO_BID,
     R_STALE,
     R_TINY,
+    R_WIDE,
     REASON,
     RECEIVED_NS,
     REJECTED,
@@ -70,7 +73,12 @@ PRICE = 12
 KEPT_STRIKE = 13
 """From here on one column a strike in the sum, ascending."""
 KEPT_PRICE = 14
-WORK_ROWS = 15
+LOWER = 15
+"""Bid of an out-of-the-money leg whose ask is missing or far away; NaN none. Units of the forward;
+what the forward has moved since the quote is taken off."""
+UPPER = 16
+"""Ask of one whose bid is missing or far away."""
+WORK_ROWS = 17
 
 LARGEST_AGE_NS = 2_000_000_000
 DELTA_FLOOR = 0.02
@@ -108,8 +116,8 @@ def accept_legs(
 ) -> int:
     """Choose each strike's out-of-the-money leg and refuse what METHODOLOGY section 3 refuses.
 
-    Fills MONEYNESS, CAP and OTM_* of the work array (units of the forward; NaN refused), the
-    verdicts and their counts. `own` says that the forward comes from the expiry's own
+    Fills MONEYNESS, CAP, OTM_*, LOWER and UPPER of the work array (units of the forward; NaN
+    refused or absent), the verdicts and their counts. `own` says: the forward comes from the own
     pairs: only then quotes are held against it (rule 3, and rule 2a across the money), for the step
     from a borrowed forward to the own one is no move of the market. A quote that has no FORWARD_REF
     yet gets it.
@@ -125,7 +133,7 @@ def accept_legs(
         m = ladder[i, STRIKE] / forward
         work[MONEYNESS, i] = m
         work[OTM_MID, i] = math.nan
-        work[CAP, i] = math.nan
+        work[CAP, i] = work[LOWER, i] = work[UPPER, i] = math.nan
         call, put = int(ladder[i, CALL_SLOT]), int(ladder[i, PUT_SLOT])
         if own and call >= 0 and math.isnan(quotes[call, FORWARD_REF]):
             quotes[call, FORWARD_REF] = forward
@@ -137,7 +145,17 @@ def accept_legs(
             leg, slot, mid, half = CALL, call, work[CALL_MID, i] * scale, work[CALL_HALF, i] * scale
         if slot >= 0 and 0.0 < quotes[slot, ASK] < math.inf:
             work[CAP, i] = quotes[slot, ASK] * scale
-        if slot < 0 or math.isnan(mid):
+        if slot < 0:
+            continue
+        if math.isnan(mid):
+            code = int(ladder[i, CODE + 2 * NATIVE + leg])
+            if code in (R_NO_BID, R_NO_ASK, R_WIDE):
+                # No delta is above 1; a forward that is not the expiry's own tells nothing.
+                moved = abs(forward / quotes[slot, FORWARD_REF] - 1.0) if own else 0.0
+                if code != R_NO_BID:
+                    work[LOWER, i] = quotes[slot, BID] * scale - moved
+                if code != R_NO_ASK:
+                    work[UPPER, i] = quotes[slot, ASK] * scale + moved
             continue
         if mid < SMALLEST_MID * (1.0 - MARGIN):
             judge(ladder, i, NATIVE, leg, facts, R_TINY)

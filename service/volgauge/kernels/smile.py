@@ -48,7 +48,19 @@ RESIDUAL = 20
 """What the strike adds to the fit, in price."""
 NEAR_ERROR = 21
 """Median of the neighbours' errors."""
-SMILE_ROWS = 22
+SIDE_PLACE = 22
+"""From here on one column a strike of which only one side is a price: row of the ladder."""
+SIDE_K = 23
+SIDE_S = 24
+SIDE_PRICE = 25
+"""By the curve."""
+SIDE_RESIDUAL = 26
+LINE_K = 27
+"""From here on one column a point of the residual's line, strikes with one side among them; K, M
+and the residual in the order of the first rows, so that `smile[LINE_K:]` can stand for `smile`."""
+LINE_M = 28
+LINE_RESIDUAL = 29
+SMILE_ROWS = 30
 
 NEAR = 4
 FEWEST = NEAR + 1
@@ -61,11 +73,13 @@ LEAST_ETA = 0.002
 """Times sw: no quote is more exact than 0.2 % of the volatility."""
 TAPER_START = 2.25
 TAPER_SLOPE = 2.0
-EDGE_SHARE = 0.10
+EDGE_SHARE = 0.08
 EDGE_ETAS = 3.0
 OUTLIER_HALVES = 3.0
 MOST_ETA_BARS = 2.0
 CLIP_HALVES = 1.5
+MOST_TRUST_WIDE = 0.5
+"""A quote that is trusted less is asked which of its sides agrees with the neighbours."""
 
 
 @inlined
@@ -182,15 +196,16 @@ def cost_of(smile: F64, first: int, last: int, a: float, d: float, c: float) -> 
 
 
 @inlined
-def is_off(smile: F64, j: int, a: float, d: float, c: float, slack: float) -> bool:
+def is_off(smile: F64, j: int, inner: int, sw: float, a: float, d: float, c: float) -> bool:
     """Whether an outermost strike is far from the curve that was fitted without it (10a).
 
-    `slack` widens the limits: 1 is the rule's.
+    `inner` is its neighbour: a curve that goes on over more than sw is less sure of itself.
     """
     w = max(a + d * smile[Y, j] + c * smile[Z, j], 1e-12)
     s_fit = math.sqrt(w)
-    limit = max(EDGE_SHARE * s_fit, EDGE_ETAS * smile[ETA_USED, j])
-    return bool(abs(smile[S, j] - s_fit) > slack * limit)
+    share = EDGE_SHARE * max(1.0, abs(smile[K, j] - smile[K, inner]) / sw)
+    limit = max(share * s_fit, EDGE_ETAS * smile[ETA_USED, j])
+    return bool(abs(smile[S, j] - s_fit) > limit)
 
 
 @part
@@ -234,19 +249,45 @@ def mark_outliers(smile: F64, count: int, sw: float) -> int:
     return marked
 
 
+@inlined
+def agreement(distance: float, half: float) -> float:
+    """1 within `half`, 0 from twice that on, linear between."""
+    return min(max(2.0 - abs(distance) / half, 0.0), 1.0)
+
+
 @part
 def leave_residuals(smile: F64, count: int, sw: float) -> None:
     """Rule 11: fill RESIDUAL, in price, from ERROR.
 
     The neighbours' error is believed, the strike's own deviation from it by its spread and within
-    1.5 half-spreads.
+    1.5 half-spreads. Where a spread is so wide that the mid says little, one of its sides may still
+    stand where it stood: a usual half-spread off the line between the neighbours.
     """
     least = LEAST_ETA * sw
+    trust = smile[WEIGHT]
+    widest = 1.0
     for j in range(count):
         near = smile[NEAR_ERROR, j]
         eta_bar = smile[ETA_BAR, j]
         ratio = MOST_ETA_BARS * eta_bar / smile[ETA, j]
-        trust = min(1.0, ratio * ratio)
+        trust[j] = min(1.0, ratio * ratio)
+        widest = min(widest, trust[j])
         clip = CLIP_HALVES * max(min(smile[ETA_USED, j], MOST_ETA_BARS * eta_bar), least)
-        own = trust * (smile[ERROR, j] - near)
+        own = trust[j] * (smile[ERROR, j] - near)
         smile[RESIDUAL, j] = smile[VEGA, j] * (near + min(max(own, -clip), clip))
+    if widest >= MOST_TRUST_WIDE:
+        return
+    for j in range(1, count - 1):
+        # Of two neighbours neither can tell the other's price.
+        if trust[j] >= MOST_TRUST_WIDE or min(trust[j - 1], trust[j + 1]) < MOST_TRUST_WIDE:
+            continue
+        share = (smile[K, j] - smile[K, j - 1]) / (smile[K, j + 1] - smile[K, j - 1])
+        line = (1.0 - share) * smile[RESIDUAL, j - 1] + share * smile[RESIDUAL, j + 1]
+        half = (1.0 - share) * smile[HALF, j - 1] + share * smile[HALF, j + 1]
+        above = smile[PRICE, j] - smile[FIT_PRICE, j] - line
+        off = smile[HALF, j] - half
+        by_bid, by_ask = above - off, above + off
+        distance = by_bid if abs(by_bid) <= abs(by_ask) else by_ask
+        weight = (1.0 - trust[j] / MOST_TRUST_WIDE) * agreement(distance, 0.5 * half)
+        near = smile[VEGA, j] * smile[NEAR_ERROR, j]
+        smile[RESIDUAL, j] += weight * (line + distance - near)

@@ -37,7 +37,9 @@ FIRST_STEP_M = 0.25
 FIRST_STEP_LOG_S = 0.46209812037329684
 """Half of the coarse steps."""
 SHRINK = 0.5
-PRIOR = 0.02
+PRIOR = 0.2
+PRIOR_LOG_S = 1.6
+"""The middle of s, as ln(s / sw): found by leaving out edges of recorded chains."""
 ROUGH_ROUNDS = 2
 ROUGH_PRIOR = 0.5
 """A search that only has to tell whether an outermost strike belongs to the others."""
@@ -187,7 +189,7 @@ def search(
     """Find the outer parameters (m, s) with the least soft-L1 cost.
 
     A dozen noisy strikes can be followed best by a curve with a kink between two of them, which
-    goes astray beyond the last one. The cost of a shape far from m = 0, s = sw keeps it off that.
+    goes astray beyond the last one. The cost of a shape far from the usual one keeps it off that.
 
     Args:
         k: (>= last,) log-moneyness, ascending.
@@ -198,7 +200,7 @@ def search(
         sw: sqrt(w) at the money.
         lanes: (>= lanes_size(last),) scratch.
         rounds: Fine grids.
-        prior: Cost of a distance of sw in m, or of a factor e in s.
+        prior: Cost of a distance of sw from m = 0, or of a factor e in s from the usual one.
     """
     for i in range(len(COARSE_M)):
         for j in range(len(COARSE_S)):
@@ -218,7 +220,7 @@ def search(
         _solve_lanes(lanes)
         for lane in range(LANES):
             off_m = lanes[_M * LANES + lane] / sw
-            off_s = lanes[_LOG_S * LANES + lane] - log_sw
+            off_s = lanes[_LOG_S * LANES + lane] - log_sw - PRIOR_LOG_S
             lanes[_COST * LANES + lane] += prior * (off_m * off_m + off_s * off_s)
         lowest = math.inf
         chosen = 0

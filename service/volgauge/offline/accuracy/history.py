@@ -40,12 +40,6 @@ STRIP_MEDIAN_LIMIT = 0.07
 STRIP_RMSE_LIMIT = 0.25
 ATTACK_P95 = 0.12
 ATTACK_MAX = 0.20
-KNOWN_MAXIMA = {
-    "far put x6": 0.35,
-    "last put x2, tight": 0.35,
-    "last put x3, tight": 0.35,
-}
-"""Where the last put is dropped, the corridor beyond the others rests on the curve."""
 FULL_SHIFT_LIMIT = 1.5
 OPTIONAL = ("textbook", "ATM")
 """Rules of others, which may have no answer; `n` says for how many chains they have one."""
@@ -320,13 +314,7 @@ def attacks(snapshots: Sequence[Snapshot]) -> Report:
         )
         report.gates += [
             Gate(f"recorded, {name}: p95", p95, "at most", ATTACK_P95),
-            Gate(
-                f"recorded, {name}: max",
-                float(moved.max()),
-                "at most",
-                ATTACK_MAX,
-                KNOWN_MAXIMA.get(name),
-            ),
+            Gate(f"recorded, {name}: max", float(moved.max()), "at most", ATTACK_MAX),
             Gate(
                 f"recorded, {name}: full, max", float(moved_full.max()), "at most", FULL_SHIFT_LIMIT
             ),
