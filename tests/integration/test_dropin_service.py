@@ -20,6 +20,7 @@ from integration.processes import (
     venue,
 )
 
+pytestmark = pytest.mark.slow
 CHANNEL = "deribit_volatility_index.btc_usd"
 NOTIFICATIONS = 4
 

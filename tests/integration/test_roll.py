@@ -128,6 +128,7 @@ def test_roll_and_listing_stay_inside_the_band(rolled: Rolled, record_property: 
     assert whole <= 2.0
 
 
+@pytest.mark.slow
 def test_service_rolls_with_its_venue(record_property: Tell) -> None:
     """Real processes: expiry and listing without a jump, a reconnect or a refused request."""
     assert result_of("warm")[0] == 0
