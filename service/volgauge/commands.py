@@ -38,6 +38,8 @@ from volgauge.wire import replay as recordings
 
 Result = TypeVar("Result")
 
+EVIDENCE_MEGABYTES = 320.0
+"""Of the demo: seven venues and four assets write a megabyte a second; it keeps five minutes."""
 CHILD_READY_SECONDS = 30.0
 """A simulator that has not said its address by then has failed."""
 
@@ -81,6 +83,10 @@ def demo(settings: Settings, options: DemoOptions) -> int:
             settings,
             venues=with_changes(settings.venues, deribit=venue, **others),
             history=with_changes(settings.history, path=str(Path(folder) / "simulated.sqlite")),
+            evidence=with_changes(
+                settings.evidence,
+                max_megabytes=max(settings.evidence.max_megabytes, EVIDENCE_MEGABYTES),
+            ),
         )
         fill = (
             None
