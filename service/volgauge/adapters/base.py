@@ -15,6 +15,9 @@ from msgspec import Struct
 from volgauge.domain.instrument import Venue
 from volgauge.errors import VenueError
 
+NEVER_NS = 2**63 - 1
+"""A deadline that does not come."""
+
 
 class State(enum.Enum):
     """Life of one websocket session."""

@@ -1,4 +1,4 @@
-"""What every venue tells beside its quotes, in its own units: volumes and perpetuals.
+"""What every venue tells beside its quotes, in its own units: marks, volumes and perpetuals.
 
 Nothing here is an input of an index, and none of it says that a feed lives.
 """
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from math import isnan, nan
 
-from volgauge.domain.events import PerpetualState, TradedVolume
+from volgauge.domain.events import MarkQuote, OpenInterest, PerpetualState, TradedVolume
 from volgauge.domain.instrument import Asset, Venue
 
 FUNDING_HOURS = 8.0
@@ -37,6 +37,32 @@ def read_number(value: Text) -> float | None:
 def is_amount(value: float | None) -> bool:
     """A volume or an open interest that can be; false for NaN and for what is not told."""
     return value is not None and 0.0 <= value <= MAX_AMOUNT
+
+
+def tell_marks(
+    venue: Venue, marks: Mapping[int, tuple[float, float]], exchange_ns: int, received_ns: int
+) -> MarkQuote:
+    """The event of some marks, (price in premium units, implied volatility) by slot."""
+    known = sorted(marks.items())
+    return MarkQuote(
+        venue=venue,
+        received_ns=received_ns,
+        slots=tuple(slot for slot, _ in known),
+        prices=tuple(price for _, (price, _) in known),
+        implied_vols=tuple(vol for _, (_, vol) in known),
+        exchange_ns=exchange_ns,
+    )
+
+
+def tell_interest(venue: Venue, amounts: Mapping[int, float], received_ns: int) -> OpenInterest:
+    """The event of some open interest in coins, by slot."""
+    known = sorted(amounts.items())
+    return OpenInterest(
+        venue=venue,
+        received_ns=received_ns,
+        slots=tuple(slot for slot, _ in known),
+        amounts=tuple(amount for _, amount in known),
+    )
 
 
 def tell_volume(venue: Venue, amounts: Mapping[int, float], received_ns: int) -> TradedVolume:

@@ -145,13 +145,20 @@ class Subscriptions(Generic[K, V]):
             self.retried.add(channel)
             self._to_subscribe[channel] = None
 
-    def settle(self, channels: Iterable[K], accepted: Container[K]) -> None:
-        """Audit a request against what was accepted (nothing, when all of it was refused)."""
+    def settle(self, channels: Iterable[K], accepted: Container[K]) -> int:
+        """Audit a request against what was accepted (nothing, when all of it was refused).
+
+        Returns:
+            How many were to be subscribed and were refused.
+        """
+        refused_count = 0
         for channel in channels:
             if channel in accepted:
                 self.accept(channel)
             else:
+                refused_count += self.in_flight[channel] == self._subscribe
                 self.refuse(channel)
+        return refused_count
 
     def repeat(self, channel: K) -> None:
         """The request failed because of another channel: ask again, that was no refusal."""

@@ -140,7 +140,7 @@ def test_one_silent_stream_is_asked_for_again() -> None:
 def settle_one(adapter: BinanceAdapter, second: float) -> None:
     """Answer what the hot connection has asked for."""
     hot = connection(adapter, "hot-1")
-    for number in list(hot._requests._open):
+    for number in list(hot._requests.open):
         hot.receive(b'{"result":null,"id":%d}' % number, after(second))
     hot.on_timeout(after(second) + NANOS_PER_SECOND // 3)
     settle(hot, after(second) + NANOS_PER_SECOND // 3)

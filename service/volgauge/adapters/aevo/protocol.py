@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable
 
 import msgspec
-from msgspec import Struct
 
 from volgauge.adapters.aevo import messages
 from volgauge.adapters.aevo.endpoints import (
@@ -25,30 +24,27 @@ from volgauge.adapters.aevo.listing import Listing
 from volgauge.adapters.aevo.messages import UNREADABLE
 from volgauge.adapters.aevo.normalize import to_error
 from volgauge.adapters.aevo.plan import BOOKS, INDICES, TICKERS, Plan, books_of, cut_request
-from volgauge.adapters.aevo.pushes import SHOWN_BYTES, Hooks, Pushes, decode
+from volgauge.adapters.aevo.pushes import Hooks, Pushes
 from volgauge.adapters.base import State
 from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.outbox import Outbox
 from volgauge.adapters.pacing import Pacer
+from volgauge.adapters.payload import decode
+from volgauge.adapters.requests import Open, Requests
+from volgauge.adapters.silence import Silence
 from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage
 from volgauge.domain.events import EventSink, FeedDown, FeedUp
 from volgauge.domain.instrument import Asset
-from volgauge.domain.units import NANOS_PER_SECOND
-from volgauge.errors import FeedStale, ProtocolViolation, RateLimited, VenueUnavailable
+from volgauge.errors import FeedStale, RateLimited, VenueUnavailable
 
+Asked = Open[Batch[str] | None]
+"""The channels of a request, if it is about any."""
 SUBSCRIBE, UNSUBSCRIBE, PING = "subscribe", "unsubscribe", "ping"
 
 _decode_hot = msgspec.json.Decoder(messages.Push, strict=False).decode
 _decode_frame = msgspec.json.Decoder(messages.Frame).decode
 _decode_names = msgspec.json.Decoder(list[str]).decode
 _decode_retry = msgspec.json.Decoder(messages.Retry, strict=False).decode
-
-
-class Pending(Struct, frozen=True):
-    """A request that is not answered yet."""
-
-    method: str
-    batch: Batch[str] | None
-    deadline_ns: int
 
 
 class AevoProtocol:
@@ -79,14 +75,14 @@ class AevoProtocol:
         self._sink = sink
         self._expire = expire
         """Tells the adapter that the listing's next expiry has come (now)."""
-        self._reconnect_after_ns = round(reconnect_after_seconds * NANOS_PER_SECOND)
         self._pacer = Pacer(REQUEST_BURST, REQUEST_REFILL_NS)
         self._subscriptions = Subscriptions[str, Asset | None](SUBSCRIBE, UNSUBSCRIBE)
+        self._silence = Silence(
+            VENUE, connection, reconnect_after_seconds, self._subscriptions.active
+        )
         self._pushes = Pushes(listing, sink, self.counts, Hooks(self._missed, unlisted))
-        self._pending: dict[int, Pending] = {}
-        self._outbox: list[bytes] = []
-        self._last_id = 0
-        self._last_data_ns = 0
+        self._requests = Requests[Batch[str] | None]()
+        self._outbox = Outbox()
         self._ping_ns = NEVER_NS
         self._renewed_ns: dict[str, int] = {}
         """When a channel was asked for anew."""
@@ -95,7 +91,7 @@ class AevoProtocol:
         """Begin a session: the venue remembers nothing of the one before."""
         self._forget_session()
         self.state = State.SUBSCRIBING
-        self._last_data_ns = now_ns
+        self._silence.heard_ns = now_ns
         self._ping_ns = now_ns + PING_NS
         self._work(now_ns)
 
@@ -129,10 +125,7 @@ class AevoProtocol:
 
     def frames_to_send(self) -> list[bytes]:
         """Take what waits to be sent, oldest first."""
-        if not self._outbox:
-            return []
-        frames, self._outbox = self._outbox, []
-        return frames
+        return self._outbox.take()
 
     def on_timeout(self, now_ns: int) -> None:
         """Send what may go out now, watch for answers that are missing and for silence.
@@ -144,14 +137,12 @@ class AevoProtocol:
             self._expire(now_ns)
         if self.state is State.IDLE:
             return
-        for number in [n for n, p in self._pending.items() if p.deadline_ns <= now_ns]:
+        late = self._requests.take_late(now_ns)
+        if late is not None:
             self.counts["request_unanswered"] += 1
             # What is subscribed now is unknown; only a new session knows it again.
-            method = self._pending.pop(number).method
-            raise FeedStale(VENUE, f"{self.connection}: {method} is not answered")
-        if self._stale_ns() <= now_ns:
-            seconds = (now_ns - self._last_data_ns) / NANOS_PER_SECOND
-            raise FeedStale(VENUE, f"{self.connection}: no data for {seconds:.1f} s")
+            raise FeedStale(VENUE, f"{self.connection}: {late.method} is not answered")
+        self._silence.check(now_ns)
         if self._ping_ns <= now_ns:
             self._ping_ns = now_ns + PING_NS
             self._request(PING, None, now_ns)
@@ -202,7 +193,7 @@ class AevoProtocol:
             self.next_timeout_ns = min(self.next_timeout_ns, now_ns)
 
     def _note_data(self, received_ns: int) -> None:
-        self._last_data_ns = received_ns
+        self._silence.heard_ns = received_ns
         if self.state is not State.LIVE:
             # The first data of the session.
             self.state = State.LIVE
@@ -211,11 +202,7 @@ class AevoProtocol:
             )
 
     def _receive_other(self, frame: bytes, received_ns: int) -> None:
-        try:
-            message = _decode_frame(frame)
-        except UNREADABLE as error:
-            shown = bytes(frame[:SHOWN_BYTES])
-            raise ProtocolViolation(VENUE, f"{error}, received {shown!r}") from error
+        message = decode(VENUE, _decode_frame, frame)
         if message.error or message.id is not None:
             self._answer(message, received_ns)
         elif message.channel:
@@ -233,9 +220,9 @@ class AevoProtocol:
             named = frozenset(_decode_names(answer.data))
         except UNREADABLE:
             return False
-        for number, pending in self._pending.items():
+        for number, pending in self._requests.open.items():
             if pending.batch is not None and named.intersection(pending.batch.channels):
-                del self._pending[number]
+                self._requests.close(number)
                 self._settle(pending.batch, named)
                 self._work(received_ns)
                 return True
@@ -249,19 +236,19 @@ class AevoProtocol:
             VenueUnavailable: The venue cannot serve now.
             RateLimited: The venue refused us for speed.
         """
-        pending = self._pending.pop(answer.id, None) if isinstance(answer.id, int) else None
+        pending = self._requests.close(answer.id)
         accepted: frozenset[str] = frozenset()
         if answer.error:
             self._refusal(answer, pending)
         elif pending is not None and pending.method == SUBSCRIBE:
-            accepted = frozenset(decode(_decode_names, answer.data))
+            accepted = frozenset(decode(VENUE, _decode_names, answer.data))
         if pending is None:
             self.counts["ignored.answer"] += 1
         elif pending.batch is not None:
             self._settle(pending.batch, accepted)
             self._work(received_ns)
 
-    def _refusal(self, answer: messages.Frame, pending: Pending | None) -> None:
+    def _refusal(self, answer: messages.Frame, pending: Asked | None) -> None:
         """Count an error that concerns channels, or a ping; any other ends the session."""
         try:
             retry_after_ns = _decode_retry(answer.data).retry_after
@@ -277,21 +264,17 @@ class AevoProtocol:
         self.counts["request_refused"] += 1
 
     def _settle(self, batch: Batch[str], accepted: frozenset[str]) -> None:
-        if batch.method == SUBSCRIBE:
-            refused = sum(channel not in accepted for channel in batch.channels)
-            if refused:
-                self.counts["channels_refused"] += refused
         # What is unsubscribed is none of the session's, whatever the answer names.
-        self._subscriptions.settle(batch.channels, accepted)
+        refused_count = self._subscriptions.settle(batch.channels, accepted)
+        if refused_count:
+            self.counts["channels_refused"] += refused_count
         if self._subscriptions.uncovered_count:
             self.counts["channels_uncovered"] = self._subscriptions.uncovered_count
 
     def _request(self, method: str, batch: Batch[str] | None, now_ns: int) -> None:
-        self._last_id += 1
+        number = self._requests.add(method, batch, now_ns + REQUEST_TIMEOUT_NS)
         channels = () if batch is None else batch.channels
-        self._pending[self._last_id] = Pending(method, batch, now_ns + REQUEST_TIMEOUT_NS)
-        request = messages.Request(method, self._last_id, channels)
-        self._outbox.append(msgspec.json.encode(request))
+        self._outbox.put_json(messages.Request(method, number, channels))
 
     def _work(self, now_ns: int) -> None:
         """Send the next subscription request if its turn has come; set the next deadline."""
@@ -305,25 +288,19 @@ class AevoProtocol:
         coverage = subscriptions.take_coverage(wanted)
         tell_coverage(self._sink, coverage, VENUE, self.connection, now_ns)
         due = [
-            self._stale_ns(),
+            self._silence.due_ns,
             self._listing.next_expiry_ns,
             self._ping_ns,
-            *(pending.deadline_ns for pending in self._pending.values()),
+            self._requests.deadline_ns,
         ]
         if not subscriptions.is_idle:
             due.append(self._pacer.free_ns)
         self.next_timeout_ns = min(due)
 
-    def _stale_ns(self) -> int:
-        """When silence will have lasted too long; without a channel nothing can be silent."""
-        if not self._subscriptions.active:
-            return NEVER_NS
-        return self._last_data_ns + self._reconnect_after_ns
-
     def _forget_session(self) -> None:
         self._subscriptions.restart()
         self._pushes.forget()
-        self._pending.clear()
-        self._outbox.clear()
+        self._requests.restart()
+        self._outbox.restart()
         self._renewed_ns.clear()
         self._ping_ns = NEVER_NS

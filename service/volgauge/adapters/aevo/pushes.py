@@ -9,7 +9,6 @@ again.
 from collections import Counter
 from collections.abc import Callable
 from math import isnan, nan
-from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -26,19 +25,14 @@ from volgauge.adapters.aevo.normalize import (
 )
 from volgauge.adapters.aevo.plan import BOOKS, INDICES, TICKERS
 from volgauge.adapters.aevo.references import References
+from volgauge.adapters.payload import decode
 from volgauge.domain.events import EventSink, InstrumentsListed, MarkQuote
 from volgauge.domain.instrument import Asset
-from volgauge.errors import ProtocolViolation
-
-SHOWN_BYTES = 200
-"""Of a refused payload, in a message."""
 
 _decode_loose = msgspec.json.Decoder(messages.LooseData, strict=False).decode
 _decode_ticker = msgspec.json.Decoder(messages.Ticker, strict=False).decode
 _decode_loose_ticker = msgspec.json.Decoder(messages.LooseTicker).decode
 _decode_index = msgspec.json.Decoder(messages.IndexData, strict=False).decode
-
-T = TypeVar("T")
 
 
 class Hooks(Struct, frozen=True):
@@ -126,10 +120,10 @@ class Pushes:
         """
         kind, _, about = channel.partition(":")
         if kind == INDICES:
-            index = decode(_decode_index, data)
+            index = decode(VENUE, _decode_index, data)
             self.references.index(about, index.price, index.timestamp, received_ns)
         elif kind in {BOOKS, TICKERS}:
-            loose = decode(_decode_loose, data)
+            loose = decode(VENUE, _decode_loose, data)
             tickers = [found for raw in loose.tickers if (found := self._ticker(raw)) is not None]
             handle = self.books if kind == BOOKS else self.tickers
             handle(tickers, loose.timestamp, received_ns)
@@ -244,19 +238,6 @@ class Pushes:
             self._counts["rejected.bad_number"] += 1
             return 0.0
         return value
-
-
-def decode(decoder: Callable[[msgspec.Raw], T], data: msgspec.Raw) -> T:
-    """Decode a payload.
-
-    Raises:
-        ProtocolViolation: It does not fit its documented schema.
-    """
-    try:
-        return decoder(data)
-    except UNREADABLE as error:
-        shown = bytes(data)[:SHOWN_BYTES]
-        raise ProtocolViolation(VENUE, f"{error}, received {shown!r}") from error
 
 
 def _is_same(option: Option, bid: float, ask: float) -> bool:

@@ -16,18 +16,23 @@ from volgauge.adapters.binance.endpoints import (
     RATE_LIMITED,
     RENEWAL_NS,
     REQUEST_SPACING_NS,
+    REQUEST_TIMEOUT_NS,
     VENUE,
 )
 from volgauge.adapters.binance.listing import Listing, Option
 from volgauge.adapters.binance.messages import UNREADABLE
 from volgauge.adapters.binance.plan import CHAIN, INDICES, MARKET, SYMBOLS, Plan
-from volgauge.adapters.binance.pushes import SHOWN_BYTES, Hooks, Pushes, decode
-from volgauge.adapters.binance.subscriptions import SUBSCRIBE, UNSUBSCRIBE, Requests
+from volgauge.adapters.binance.pushes import Hooks, Pushes
+from volgauge.adapters.binance.subscriptions import SUBSCRIBE, UNSUBSCRIBE, take_request
 from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.outbox import Outbox
+from volgauge.adapters.payload import decode
+from volgauge.adapters.requests import Requests
 from volgauge.adapters.role import Role
-from volgauge.adapters.subscriptions import Subscriptions, tell_coverage
+from volgauge.adapters.silence import Silence
+from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage
 from volgauge.domain.events import EventSink, FeedDown, FeedUp, Gap
-from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
+from volgauge.domain.units import NANOS_PER_MILLI
 from volgauge.errors import FeedStale, ProtocolViolation, RateLimited
 
 NOT_A_TOP = (KeyError, *UNREADABLE)
@@ -87,27 +92,28 @@ class BinanceProtocol:
         self.next_timeout_ns: int | None = None
         self.counts: Counter[str] = Counter()
         self.subscriptions = Subscriptions[str, str](SUBSCRIBE, UNSUBSCRIBE)
-        self._requests = Requests(self.subscriptions)
+        self._requests = Requests[Batch[str]]()
         self._role = role
         self._listing = listing
         self._sink = sink
         self._hooks = hooks
         self._pushes = Pushes(listing, sink, self.counts, hooks)
         self._handover_after_ns = handover_ns
-        self._reconnect_after_ns = round(reconnect_after_seconds * NANOS_PER_SECOND)
-        self._outbox: list[bytes] = []
+        self._outbox = Outbox()
         self._handover_ns = NEVER_NS
         """When the spare is called."""
         self._free_ns = 0
         """When the next request may go out."""
-        self._last_data_ns = 0
-        """Of `market`: of a chain."""
         self._chains: dict[str, int] = {}
         """Subscribed chain to the newest receipt of it."""
         self._settled_ns = 0
         """When a subscribe was answered last."""
-        self._has_missed = False
-        """Prices moved, as the chain shows, since the last data."""
+        self._missed: set[str] = set()
+        """Streams whose prices moved, as the chain shows, since the last data."""
+        # Chains come every second, or the route is wrong. Nothing may happen on a hot connection
+        # for hours; it is silent when the chain shows that something did.
+        expected = self._chains if self.is_market else self._missed
+        self._silence = Silence(VENUE, connection, reconnect_after_seconds, expected)
         self._renewed_ns: dict[str, int] = {}
         """Silent stream to when it was asked for again."""
         self._silent: set[str] = set()
@@ -136,7 +142,7 @@ class BinanceProtocol:
         self._forget_session()
         self.is_open = True
         self.state = State.SUBSCRIBING
-        self._free_ns = self._last_data_ns = now_ns
+        self._free_ns = self._silence.heard_ns = now_ns
         self._handover_ns = now_ns + self._handover_after_ns
         self._work(now_ns)
 
@@ -160,16 +166,13 @@ class BinanceProtocol:
         if top.event != BOOK_TICKER:
             self._receive_other(frame, received_ns)
             return
-        self._last_data_ns = received_ns
-        self._has_missed = False
+        self._silence.heard_ns = received_ns
+        self._missed.clear()
         self._pushes.ticker(option, top, received_ns)
 
     def frames_to_send(self) -> list[bytes]:
         """Take what waits to be sent, oldest first."""
-        if not self._outbox:
-            return []
-        frames, self._outbox = self._outbox, []
-        return frames
+        return self._outbox.take()
 
     def on_timeout(self, now_ns: int) -> None:
         """Send what may go out now, call the spare in time, watch for silence.
@@ -181,13 +184,10 @@ class BinanceProtocol:
             self._hooks.expire(now_ns)
         if self.state in CLOSED:
             return
-        deadline_ns = self._requests.deadline_ns
-        if deadline_ns is not None and deadline_ns <= now_ns:
+        if self._requests.deadline_ns <= now_ns:
             self.counts["request_unanswered"] += 1
             raise FeedStale(VENUE, f"{self.connection}: a request is not answered")
-        if self._stale_ns() <= now_ns:
-            seconds = (now_ns - self._last_data_ns) / NANOS_PER_SECOND
-            raise FeedStale(VENUE, f"{self.connection}: no data for {seconds:.1f} s")
+        self._silence.check(now_ns)
         if self._handover_ns <= now_ns:
             self._handover_ns = NEVER_NS
             self.counts["handover_begun"] += self._role.begin(self)
@@ -227,7 +227,8 @@ class BinanceProtocol:
         An option with new terms is quoted by the chain until its stream speaks again.
         """
         self.subscriptions.follow(plan)
-        self._chains = {s: at_ns for s, at_ns in self._chains.items() if s in plan}
+        for stream in self._chains.keys() - plan.keys():
+            del self._chains[stream]
         self._silent.intersection_update(plan)
         self._renewed_ns = {s: at_ns for s, at_ns in self._renewed_ns.items() if s in plan}
         if not self.is_market and not plan and self.state is not State.SPARE:
@@ -244,9 +245,9 @@ class BinanceProtocol:
         if stream not in self.subscriptions.active or received_ns - self._settled_ns < lag_ns:
             return
         self.counts["streams_silent"] += 1
-        if received_ns - self._last_data_ns >= lag_ns:
+        if received_ns - self._silence.heard_ns >= lag_ns:
             # Not this stream, the whole session is silent.
-            self._has_missed = True
+            self._missed.add(stream)
         else:
             self._renew(stream, received_ns)
         self._work(received_ns)
@@ -257,14 +258,10 @@ class BinanceProtocol:
             self.counts["ignored.superseded"] += 1
             return
         if frame.startswith(b"["):
-            kinds = decode(_decode_kinds, frame)
+            kinds = decode(VENUE, _decode_kinds, frame)
             self._push(_bare(kinds[0].event if kinds else ""), frame, received_ns)
             return
-        try:
-            message = _decode_frame(frame)
-        except UNREADABLE as error:
-            shown = bytes(frame[:SHOWN_BYTES])
-            raise ProtocolViolation(VENUE, f"{error}, received {shown!r}") from error
+        message = decode(VENUE, _decode_frame, frame)
         if message.stream:
             if message.stream in self._chains:
                 self._chains[message.stream] = received_ns
@@ -281,8 +278,8 @@ class BinanceProtocol:
     def _push(self, kind: str, data: bytes | msgspec.Raw, received_ns: int) -> None:
         # Indices alone do not keep `market` alive: only a chain quotes.
         if not self.is_market or kind == "markPrice":
-            self._last_data_ns = received_ns
-            self._has_missed = False
+            self._silence.heard_ns = received_ns
+            self._missed.clear()
             if self.state is not State.LIVE:
                 self._begin(received_ns)
         self._pushes.take(kind, data, received_ns)
@@ -307,7 +304,7 @@ class BinanceProtocol:
         """
         refusal = None
         if message.error:
-            refusal = decode(_decode_refusal, message.error)
+            refusal = decode(VENUE, _decode_refusal, message.error)
         elif message.code is not None:
             refusal = messages.Refusal(message.code, message.msg)
         number = message.id
@@ -315,21 +312,22 @@ class BinanceProtocol:
             raise RateLimited(VENUE, f"{refusal.code} {refusal.msg}"[:300])
         if refusal is not None and not isinstance(number, int):
             raise ProtocolViolation(VENUE, f"request refused, {refusal.code} {refusal.msg}"[:300])
-        batch = None
-        if isinstance(number, int):
-            batch = self._requests.settle(number, accepted=refusal is None)
-        if batch is None:
+        asked = self._requests.close(number)
+        if asked is None:
             self.counts["ignored.answer"] += 1
-        elif refusal is not None:
+            self._work(received_ns)
+            return
+        streams = asked.batch.channels
+        self.subscriptions.settle(streams, streams if refusal is None else ())
+        if refusal is not None:
             self.counts[f"request_refused.{refusal.code}"] += 1
             self.counts["streams_uncovered"] = self.subscriptions.uncovered_count
-        elif batch.method == SUBSCRIBE:
+        elif asked.method == SUBSCRIBE:
             self._settled_ns = received_ns
-            self._chains |= dict.fromkeys(
-                (s for s in batch.channels if s.endswith(CHAIN)), received_ns
-            )
+            self._chains.update((s, received_ns) for s in streams if s.endswith(CHAIN))
         else:
-            self._chains = {s: n for s, n in self._chains.items() if s not in batch.channels}
+            for stream in self._chains.keys() & set(streams):
+                del self._chains[stream]
         self._work(received_ns)
 
     def _chain_is_silent(self, stream: str, now_ns: int) -> None:
@@ -409,49 +407,37 @@ class BinanceProtocol:
         subscriptions = self.subscriptions
         has_room = True
         if not subscriptions.is_idle and self._free_ns <= now_ns:
-            taken = self._requests.take(now_ns)
-            if taken is None:
+            batch = take_request(subscriptions)
+            if batch is None:
                 has_room = False
             else:
-                number, batch = taken
-                request = messages.Request(batch.method, batch.channels, number)
-                self._outbox.append(msgspec.json.encode(request))
+                deadline_ns = now_ns + REQUEST_TIMEOUT_NS
+                number = self._requests.add(batch.method, batch, deadline_ns)
+                self._outbox.put_json(messages.Request(batch.method, batch.channels, number))
                 self._free_ns = now_ns + REQUEST_SPACING_NS
         self._role.try_complete()
         if self.is_lead and subscriptions.is_settled:
             wanted = [stream for stream, about in subscriptions.plan.items() if about]
             coverage = subscriptions.take_coverage(wanted, self._silent)
             tell_coverage(self._sink, coverage, VENUE, self._role.name, now_ns)
-        due = [self._stale_ns(), self._listing.next_expiry_ns, self._handover_ns]
+        due = [self._silence.due_ns, self._listing.next_expiry_ns, self._handover_ns]
         due += [self._chain_due_ns(stream) for stream in self._chains]
-        deadline_ns = self._requests.deadline_ns
-        if deadline_ns is not None:
-            due.append(deadline_ns)
+        due.append(self._requests.deadline_ns)
         if not subscriptions.is_idle and has_room:
             due.append(self._free_ns)
         self.next_timeout_ns = min(due)
 
     def _chain_due_ns(self, stream: str) -> int:
-        return self._chains[stream] + self._reconnect_after_ns
-
-    def _stale_ns(self) -> int:
-        """When silence will have lasted too long.
-
-        Chains come every second, or the route is wrong. Nothing may happen on a hot connection for
-        hours; it is silent when the chain shows that something did.
-        """
-        if self._chains if self.is_market else self._has_missed:
-            return self._last_data_ns + self._reconnect_after_ns
-        return NEVER_NS
+        return self._chains[stream] + self._silence.limit_ns
 
     def _forget_session(self) -> None:
         self.subscriptions.restart()
         self._requests.restart()
-        self._outbox.clear()
+        self._outbox.restart()
         self._chains.clear()
         self._renewed_ns.clear()
         self._silent.clear()
-        self._has_missed = False
+        self._missed.clear()
         self._handover_ns = NEVER_NS
         self._route = {}
 

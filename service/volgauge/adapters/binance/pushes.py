@@ -9,7 +9,6 @@ dead, and the chain quotes the option until the stream speaks again.
 from collections import Counter
 from collections.abc import Callable, Iterable
 from math import isnan, nan
-from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -26,6 +25,7 @@ from volgauge.adapters.binance.normalize import (
     read_levels,
     read_side,
 )
+from volgauge.adapters.payload import decode
 from volgauge.domain.events import (
     BookSnapshot,
     EventSink,
@@ -37,10 +37,6 @@ from volgauge.domain.events import (
 )
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_MILLI
-from volgauge.errors import ProtocolViolation
-
-SHOWN_BYTES = 200
-"""Of a refused frame, in a message."""
 
 _decode_chain = msgspec.json.Decoder(list[messages.ChainRow], strict=False).decode
 _decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -53,7 +49,6 @@ _decode_indices = msgspec.json.Decoder(list[messages.IndexRow], strict=False).de
 _decode_interest = msgspec.json.Decoder(list[messages.InterestRow], strict=False).decode
 _decode_event = msgspec.json.Decoder(messages.SymbolEvent).decode
 
-T = TypeVar("T")
 ABSENT = (nan, nan)
 
 
@@ -160,7 +155,7 @@ class Pushes:
         try:
             top = _decode_top(data)
         except UNREADABLE:
-            loose = decode(_decode_symbol_of, data)
+            loose = decode(VENUE, _decode_symbol_of, data)
             option = self._find(loose.symbol, received_ns)
             if option is not None:
                 self._reject(option, loose.stamp, received_ns)
@@ -171,7 +166,7 @@ class Pushes:
 
     def _book(self, data: bytes | msgspec.Raw, received_ns: int) -> None:
         """A partial book, whole each time."""
-        row = decode(_decode_book, data)
+        row = decode(VENUE, _decode_book, data)
         option = self._find(row.symbol, received_ns)
         if option is None:
             return
@@ -306,7 +301,7 @@ class Pushes:
     def _loose_rows(self, data: bytes | msgspec.Raw, received_ns: int) -> list[messages.ChainRow]:
         """The rows that can be read; an option whose row cannot is quoted by its stream or not."""
         rows = []
-        for raw in decode(_decode_rows, data):
+        for raw in decode(VENUE, _decode_rows, data):
             try:
                 rows.append(_decode_row(raw))
             except UNREADABLE:
@@ -363,7 +358,7 @@ class Pushes:
         )
 
     def _indices(self, data: bytes | msgspec.Raw, received_ns: int) -> None:
-        for row in decode(_decode_indices, data):
+        for row in decode(VENUE, _decode_indices, data):
             known = self._listing.underlyings.get(row.symbol)
             if known is None:
                 self._counts["ignored.index"] += 1
@@ -374,7 +369,7 @@ class Pushes:
 
     def _interest(self, data: bytes | msgspec.Raw, received_ns: int) -> None:
         amounts: dict[int, float] = {}
-        for row in decode(_decode_interest, data):
+        for row in decode(VENUE, _decode_interest, data):
             option = self._find(row.symbol, received_ns)
             if option is None:
                 continue
@@ -393,22 +388,9 @@ class Pushes:
             )
 
     def _symbol(self, data: bytes | msgspec.Raw, received_ns: int) -> None:
-        self._hooks.listing_changed(decode(_decode_event, data), received_ns)
+        self._hooks.listing_changed(decode(VENUE, _decode_event, data), received_ns)
 
 
 def read_mark(option: Option, price: float) -> float:
     """The venue's mark in our premium unit; NaN where there is none."""
     return price * option.expiry.growth / option.unit if is_price(price) else nan
-
-
-def decode(read: Callable[[bytes | msgspec.Raw], T], data: bytes | msgspec.Raw) -> T:
-    """Decode a payload whose kind is known.
-
-    Raises:
-        ProtocolViolation: It does not fit the schema.
-    """
-    try:
-        return read(data)
-    except UNREADABLE as error:
-        shown = bytes(data)[:SHOWN_BYTES]
-        raise ProtocolViolation(VENUE, f"{error}, received {shown!r}") from error

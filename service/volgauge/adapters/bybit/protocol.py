@@ -4,7 +4,6 @@ from collections import Counter
 from math import nan
 
 import msgspec
-from msgspec import Struct
 
 from volgauge.adapters.base import State
 from volgauge.adapters.bybit import messages
@@ -22,12 +21,15 @@ from volgauge.adapters.bybit.endpoints import (
 from volgauge.adapters.bybit.listing import Listing, Option
 from volgauge.adapters.bybit.messages import UNREADABLE
 from volgauge.adapters.bybit.plan import BOOKS, TICKERS, Plan
-from volgauge.adapters.bybit.pushes import Hooks, Pushes, decode, decode_push
+from volgauge.adapters.bybit.pushes import Hooks, Pushes, decode_push
 from volgauge.adapters.bybit.subscriptions import SUBSCRIBE, UNSUBSCRIBE, take_request
 from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.outbox import Outbox
+from volgauge.adapters.payload import decode
+from volgauge.adapters.requests import Open, Requests
+from volgauge.adapters.silence import Silence
 from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage
 from volgauge.domain.events import EventSink, FeedDown, FeedUp
-from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import FeedStale, RateLimited
 
 NOT_HOT = (KeyError, *UNREADABLE)
@@ -35,14 +37,6 @@ COMMAND_RESP = "COMMAND_RESP"
 
 _decode_frame = msgspec.json.Decoder(messages.Frame).decode
 _decode_command = msgspec.json.Decoder(messages.CommandData).decode
-
-
-class Pending(Struct):
-    """A request that is not answered yet."""
-
-    op: str
-    topics: set[str]
-    deadline_ns: int
 
 
 class BybitProtocol:
@@ -72,15 +66,15 @@ class BybitProtocol:
         self._listing = listing
         self._sink = sink
         self._hooks = hooks
-        self._reconnect_after_ns = round(reconnect_after_seconds * NANOS_PER_SECOND)
         self._subscriptions = Subscriptions[str, Option | None](SUBSCRIBE, UNSUBSCRIBE)
+        self._silence = Silence(
+            VENUE, connection, reconnect_after_seconds, self._subscriptions.active
+        )
         self._pushes = Pushes(
             listing, sink, self.counts, hooks, self._renew_later, with_depth=with_depth
         )
-        self._pending: dict[str, Pending] = {}
-        self._outbox: list[bytes] = []
-        self._last_id = 0
-        self._last_data_ns = 0
+        self._requests = Requests[Batch[str]]()
+        self._outbox = Outbox()
         self._free_ns = 0
         """When the next subscription request may go out."""
         self._ping_ns = NEVER_NS
@@ -98,7 +92,7 @@ class BybitProtocol:
         """Begin a session: the venue remembers nothing of the one before."""
         self._forget_session()
         self.state = State.SUBSCRIBING
-        self._last_data_ns = self._free_ns = now_ns
+        self._silence.heard_ns = self._free_ns = now_ns
         self._ping_ns = now_ns + PING_NS
         self._work(now_ns)
 
@@ -116,7 +110,7 @@ class BybitProtocol:
             # Any other frame, or one with a number out of range.
             self._receive_other(frame, received_ns)
             return
-        self._last_data_ns = received_ns
+        self._silence.heard_ns = received_ns
         if option is None:
             return
         if push.topic[0] == "t":
@@ -126,10 +120,7 @@ class BybitProtocol:
 
     def frames_to_send(self) -> list[bytes]:
         """Take what waits to be sent, oldest first."""
-        if not self._outbox:
-            return []
-        frames, self._outbox = self._outbox, []
-        return frames
+        return self._outbox.take()
 
     def on_timeout(self, now_ns: int) -> None:
         """Send what may go out now, give up on what was not answered, watch for silence.
@@ -141,16 +132,14 @@ class BybitProtocol:
             self._hooks.expire(now_ns)
         if self.state is State.IDLE:
             return
-        for number in [n for n, p in self._pending.items() if p.deadline_ns <= now_ns]:
-            self._give_up(self._pending.pop(number))
+        while (late := self._requests.take_late(now_ns)) is not None:
+            self._give_up(late)
         if self._pong_deadline_ns <= now_ns:
             self._pong_deadline_ns = NEVER_NS
             self.counts["request_unanswered"] += 1
-        if self._stale_ns() <= now_ns:
-            seconds = (now_ns - self._last_data_ns) / NANOS_PER_SECOND
-            raise FeedStale(VENUE, f"{self.connection}: no data for {seconds:.1f} s")
+        self._silence.check(now_ns)
         if self._ping_ns <= now_ns:
-            self._send("ping", ())
+            self._send(self._requests.number(), "ping", ())
             self._ping_ns = now_ns + PING_NS
             self._pong_deadline_ns = now_ns + REQUEST_TIMEOUT_NS
         self._renew_due(now_ns)
@@ -177,7 +166,7 @@ class BybitProtocol:
                 option.told = None
             if self._carries(BOOKS, option):
                 option.ladder.forget()
-        last_data_ns = self._last_data_ns
+        last_data_ns = self._silence.heard_ns
         self.state = State.IDLE
         self._forget_session()
         self.next_timeout_ns = None
@@ -198,7 +187,7 @@ class BybitProtocol:
             now_ns: The instant.
         """
         # What was gathered may belong to slots that are others' now.
-        self._pushes.readings.forget()
+        self._pushes.readings.gathered.forget()
         again = [
             topic
             for topic, option in (plan if renewed else {}).items()
@@ -234,9 +223,9 @@ class BybitProtocol:
             self._subscriptions.renew(topic)
 
     def _receive_other(self, frame: bytes, received_ns: int) -> None:
-        message = decode(_decode_frame, frame)
+        message = decode(VENUE, _decode_frame, frame)
         if message.topic:
-            self._last_data_ns = received_ns
+            self._silence.heard_ns = received_ns
             if self.state is not State.LIVE:
                 self._begin(received_ns)
             self._pushes.take(frame, message, self._subscriptions.plan, received_ns)
@@ -262,7 +251,7 @@ class BybitProtocol:
         if not message.success and TOO_FREQUENT.decode() in message.ret_msg.lower():
             raise RateLimited(VENUE, message.ret_msg, BAN_SECONDS)
         if message.type == COMMAND_RESP:
-            self._command(decode(_decode_command, message.data))
+            self._command(decode(VENUE, _decode_command, message.data))
         else:
             self._plain_answer(message)
         self._work(received_ns)
@@ -272,26 +261,28 @@ class BybitProtocol:
         accepted = frozenset(command.success_topics)
         named = accepted.union(command.fail_topics)
         # A topic is in one request at a time: whichever request one of them is in was answered.
-        answered = [n for n, p in self._pending.items() if not named.isdisjoint(p.topics)]
+        waiting = list(self._requests.open.items())
+        answered = [n for n, asked in waiting if not named.isdisjoint(asked.batch.channels)]
         if not answered:
             self.counts["ignored.answer"] += 1
         for number in answered:
-            pending = self._pending.pop(number)
-            for topic in sorted(pending.topics):
+            for topic in sorted(self._requests.open.pop(number).batch.channels):
                 self._settle(topic, accepted=topic in accepted)
 
     def _plain_answer(self, message: messages.Frame) -> None:
         """The answer that the other interfaces give; it repeats the number of the request."""
-        pending = self._pending.pop(message.req_id, None)
-        if pending is None:
+        numbers = {str(number): number for number in self._requests.open}
+        asked = self._requests.close(numbers.get(message.req_id))
+        if asked is None:
             self.counts["ignored.answer"] += 1
             return
+        topics = asked.batch.channels
         culprit = message.ret_msg.partition("topic:")[2].strip()
         is_known = ALREADY_SUBSCRIBED in message.ret_msg
-        for topic in sorted(pending.topics):
+        for topic in sorted(topics):
             if message.success:
                 self._settle(topic, accepted=True)
-            elif culprit not in pending.topics or topic == culprit:
+            elif culprit not in topics or topic == culprit:
                 self._settle(topic, accepted=is_known and topic == culprit)
             else:
                 self._subscriptions.repeat(topic)
@@ -304,27 +295,20 @@ class BybitProtocol:
         else:
             self._subscriptions.refuse(topic)
 
-    def _give_up(self, pending: Pending) -> None:
+    def _give_up(self, late: Open[Batch[str]]) -> None:
         """A request was not answered in time.
 
         Raises:
             FeedStale: It was a subscribe: only a new session knows what is subscribed.
         """
         self.counts["request_unanswered"] += 1
-        if pending.op != UNSUBSCRIBE:
-            raise FeedStale(VENUE, f"{self.connection}: {pending.op} is not answered")
-        for topic in sorted(pending.topics):
+        if late.method != UNSUBSCRIBE:
+            raise FeedStale(VENUE, f"{self.connection}: {late.method} is not answered")
+        for topic in sorted(late.batch.channels):
             self._settle(topic, accepted=False)
 
-    def _request(self, batch: Batch[str], now_ns: int) -> None:
-        self._send(batch.method, batch.channels)
-        deadline_ns = now_ns + REQUEST_TIMEOUT_NS
-        self._pending[str(self._last_id)] = Pending(batch.method, set(batch.channels), deadline_ns)
-
-    def _send(self, op: str, topics: tuple[str, ...]) -> None:
-        self._last_id += 1
-        request = messages.Request(str(self._last_id), op, topics)
-        self._outbox.append(msgspec.json.encode(request))
+    def _send(self, number: int, op: str, topics: tuple[str, ...]) -> None:
+        self._outbox.put_json(messages.Request(str(number), op, topics))
 
     def _work(self, now_ns: int) -> None:
         """Send the next subscription request if its turn has come; set the next deadline."""
@@ -337,7 +321,9 @@ class BybitProtocol:
                 is_stuck = True
             else:
                 self._free_ns = now_ns + REQUEST_SPACING_NS
-                self._request(batch, now_ns)
+                deadline_ns = now_ns + REQUEST_TIMEOUT_NS
+                number = self._requests.add(batch.method, batch, deadline_ns)
+                self._send(number, batch.method, batch.channels)
         if subscriptions.uncovered_count:
             self.counts["topics_uncovered"] = subscriptions.uncovered_count
         # Every option has one.
@@ -345,22 +331,16 @@ class BybitProtocol:
         coverage = subscriptions.take_coverage(tickers)
         tell_coverage(self._sink, coverage, VENUE, self.connection, now_ns)
         due = [
-            self._stale_ns(),
+            self._silence.due_ns,
             self._listing.next_expiry_ns,
             self._ping_ns,
             self._pong_deadline_ns,
-            *(pending.deadline_ns for pending in self._pending.values()),
+            self._requests.deadline_ns,
             *self._to_renew.values(),
         ]
         if not subscriptions.is_idle and not is_stuck:
             due.append(self._free_ns)
         self.next_timeout_ns = min(due)
-
-    def _stale_ns(self) -> int:
-        """When silence will have lasted too long; without a topic nothing can be silent."""
-        if not self._subscriptions.active:
-            return NEVER_NS
-        return self._last_data_ns + self._reconnect_after_ns
 
     def _carries(self, prefix: str, option: Option) -> bool:
         """The option's book or ticker is this connection's business."""
@@ -376,9 +356,9 @@ class BybitProtocol:
 
     def _forget_session(self) -> None:
         self._subscriptions.restart()
-        self._pushes.readings.forget()
-        self._pending.clear()
-        self._outbox.clear()
+        self._pushes.readings.gathered.forget()
+        self._requests.restart()
+        self._outbox.restart()
         self._to_renew.clear()
         self._renewed_ns.clear()
         self._ping_ns = self._pong_deadline_ns = NEVER_NS

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable
 from math import isnan, nan
-from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -16,6 +15,7 @@ from volgauge.adapters.bybit.messages import UNREADABLE
 from volgauge.adapters.bybit.normalize import read_side, read_text
 from volgauge.adapters.bybit.plan import BOOKS, TICKERS, Plan
 from volgauge.adapters.bybit.readings import Readings
+from volgauge.adapters.payload import decode
 from volgauge.book.sequence import Step
 from volgauge.domain.events import BookDelta, BookSnapshot, EventSink, Gap, InstrumentsListed
 from volgauge.domain.units import NANOS_PER_MILLI
@@ -23,14 +23,10 @@ from volgauge.errors import ProtocolViolation
 
 SNAPSHOT, DELTA = "snapshot", "delta"
 STATUS_TOPIC = "system.status"
-SHOWN_BYTES = 200
-"""Of a refused frame, in a message."""
 
 decode_push = msgspec.json.Decoder(messages.Push, strict=False).decode
 _decode_loose = msgspec.json.Decoder(messages.LooseData).decode
 _decode_status = msgspec.json.Decoder(list[messages.StatusRow]).decode
-
-T = TypeVar("T")
 
 
 class Hooks(Struct, frozen=True):
@@ -57,7 +53,7 @@ class Pushes:
         *,
         with_depth: bool,
     ) -> None:
-        self.readings = Readings(sink)
+        self.readings = Readings(listing, sink)
         self._listing = listing
         self._sink = sink
         self._quote = sink.quote
@@ -170,7 +166,7 @@ class Pushes:
         topic = message.topic
         is_ticker, is_book = topic.startswith(TICKERS), topic.startswith(BOOKS)
         if topic == STATUS_TOPIC:
-            self._hooks.status_told(decode(_decode_status, message.data), received_ns)
+            self._hooks.status_told(decode(VENUE, _decode_status, message.data), received_ns)
             return
         if not is_ticker and not is_book:
             self._counts["ignored.channel"] += 1
@@ -198,7 +194,7 @@ class Pushes:
 
     def _loose_ticker(self, message: messages.Frame, option: Option, received_ns: int) -> None:
         """A ticker with a number that is none of ours: the option is quoted by nobody then."""
-        loose = decode(_decode_loose, message.data)
+        loose = decode(VENUE, _decode_loose, message.data)
         values = [read_text(getattr(loose, name)) for name in loose.__struct_fields__]
         stamp = _stamp(message.ts)
         if stamp is None or any(value is not None and isnan(value) for value in values):
@@ -245,16 +241,3 @@ def _stamp(value: float | str) -> int | None:
     """Milliseconds from a field that did not fit the hot path."""
     number = read_text(value)
     return int(number) if number is not None and 0.0 <= number <= MAX_STAMP else None
-
-
-def decode(read: Callable[[bytes], T], data: bytes | msgspec.Raw) -> T:
-    """Decode a payload whose topic is known.
-
-    Raises:
-        ProtocolViolation: It does not fit the topic's schema.
-    """
-    try:
-        return read(data)
-    except UNREADABLE as error:
-        shown = bytes(data)[:SHOWN_BYTES]
-        raise ProtocolViolation(VENUE, f"{error}, received {shown!r}") from error

@@ -22,12 +22,14 @@ from volgauge.adapters.delta.endpoints import (
 from volgauge.adapters.delta.listing import Listing, Option
 from volgauge.adapters.delta.messages import UNREADABLE
 from volgauge.adapters.delta.plan import MARKET, Channel, Plan, cut_request
-from volgauge.adapters.delta.pushes import Hooks, Pushes, decode
+from volgauge.adapters.delta.pushes import Hooks, Pushes
 from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.outbox import Outbox
 from volgauge.adapters.pacing import Pacer
+from volgauge.adapters.payload import decode
+from volgauge.adapters.silence import Silence
 from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage
 from volgauge.domain.events import EventSink, FeedDown, FeedUp
-from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import FeedStale, ProtocolViolation
 
 PRICES = frozenset({messages.TOPS, messages.TICKERS, messages.INDICES, messages.BOOKS})
@@ -70,15 +72,16 @@ class DeltaProtocol:
         self._sink = sink
         self._pacer = pacer
         self._hooks = hooks
-        self._reconnect_after_ns = round(reconnect_after_seconds * NANOS_PER_SECOND)
         self._subscriptions = Subscriptions[Channel, Option | None](SUBSCRIBE, UNSUBSCRIBE)
+        self._silence = Silence(
+            VENUE, connection, reconnect_after_seconds, self._subscriptions.active
+        )
         self._pushes = Pushes(listing, sink, self.counts, hooks)
-        self._outbox: list[bytes] = []
+        self._outbox = Outbox()
         self._asked: Batch[Channel] | None = None
         """The request that is not answered yet."""
         self._deadline_ns = NEVER_NS
         """Of its answer."""
-        self._last_data_ns = 0
         self._last_beat_ns = 0
         # The hot path: looked up once. Without a route before the first data of a session every
         # frame takes the long way, which announces it.
@@ -89,8 +92,8 @@ class DeltaProtocol:
         """Begin a session: the venue remembers nothing of the one before."""
         self._forget_session()
         self.state = State.SUBSCRIBING
-        self._last_data_ns = self._last_beat_ns = now_ns
-        self._outbox.append(ENABLE)
+        self._silence.heard_ns = self._last_beat_ns = now_ns
+        self._outbox.put(ENABLE)
         self._work(now_ns)
 
     def receive(self, frame: bytes, received_ns: int) -> None:
@@ -107,7 +110,7 @@ class DeltaProtocol:
             # Any other frame, or one with a number out of range.
             self._receive_other(frame, received_ns)
             return
-        self._last_data_ns = received_ns
+        self._silence.heard_ns = received_ns
         if isinstance(hot, messages.Top):
             self._top(hot, option, received_ns)
         else:
@@ -115,10 +118,7 @@ class DeltaProtocol:
 
     def frames_to_send(self) -> list[bytes]:
         """Take what waits to be sent, oldest first."""
-        if not self._outbox:
-            return []
-        frames, self._outbox = self._outbox, []
-        return frames
+        return self._outbox.take()
 
     def on_timeout(self, now_ns: int) -> None:
         """Send what may go out now, watch for answers that are missing and for silence.
@@ -132,9 +132,7 @@ class DeltaProtocol:
             return
         if self._deadline_ns <= now_ns:
             self._miss_answer()
-        if self._stale_ns() <= now_ns:
-            seconds = (now_ns - self._last_data_ns) / NANOS_PER_SECOND
-            raise FeedStale(VENUE, f"{self.connection}: no data for {seconds:.1f} s")
+        self._silence.check(now_ns)
         if self._last_beat_ns + HEARTBEAT_LIMIT_NS <= now_ns:
             raise FeedStale(VENUE, f"{self.connection}: no heartbeat")
         self._work(now_ns)
@@ -175,7 +173,7 @@ class DeltaProtocol:
         self._work(now_ns)
 
     def _receive_other(self, frame: bytes, received_ns: int) -> None:
-        message = decode(_decode_frame, frame)
+        message = decode(VENUE, _decode_frame, frame)
         match message.type:
             case "subscriptions" | "unsubscribed":
                 self._answer(frame, message.type, received_ns)
@@ -188,7 +186,7 @@ class DeltaProtocol:
                 self.counts["ignored.frame"] += 1
             case kind:
                 if kind in PRICES:
-                    self._last_data_ns = received_ns
+                    self._silence.heard_ns = received_ns
                     if self.state is not State.LIVE:
                         self._begin(received_ns)
                 self._pushes.take(frame, message, received_ns)
@@ -202,7 +200,7 @@ class DeltaProtocol:
     def _answer(self, frame: bytes, kind: str, received_ns: int) -> None:
         """What became of the request that is out."""
         asked = self._asked
-        told = decode(_decode_subscribed, frame).channels if kind == SUBSCRIBED else []
+        told = decode(VENUE, _decode_subscribed, frame).channels if kind == SUBSCRIBED else []
         if asked is None:
             self.counts["ignored.answer"] += 1
             return
@@ -224,10 +222,9 @@ class DeltaProtocol:
 
     def _settle(self, asked: Batch[Channel], accepted: set[Channel]) -> None:
         self._asked, self._deadline_ns = None, NEVER_NS
-        refused = sum(channel not in accepted for channel in asked.channels)
-        if refused:
-            self.counts["channels_refused"] += refused
-        self._subscriptions.settle(asked.channels, accepted)
+        refused_count = self._subscriptions.settle(asked.channels, accepted)
+        if refused_count:
+            self.counts["channels_refused"] += refused_count
         if self._subscriptions.uncovered_count:
             self.counts["channels_uncovered"] = self._subscriptions.uncovered_count
 
@@ -254,7 +251,7 @@ class DeltaProtocol:
         coverage = subscriptions.take_coverage(wanted)
         tell_coverage(self._sink, coverage, VENUE, self.connection, now_ns)
         due = [
-            self._stale_ns(),
+            self._silence.due_ns,
             self._listing.next_expiry_ns,
             self._last_beat_ns + HEARTBEAT_LIMIT_NS,
             self._deadline_ns,
@@ -267,16 +264,10 @@ class DeltaProtocol:
         name = batch.channels[0][0]
         symbols = tuple(symbol for _, symbol in batch.channels if symbol)
         payload = messages.Payload([messages.Asked(name, symbols)])
-        self._outbox.append(msgspec.json.encode(messages.Request(batch.method, payload)))
+        self._outbox.put_json(messages.Request(batch.method, payload))
         self._asked = batch
         is_drop = batch.method == UNSUBSCRIBE
         self._deadline_ns = now_ns + (DROP_TIMEOUT_NS if is_drop else REQUEST_TIMEOUT_NS)
-
-    def _stale_ns(self) -> int:
-        """When silence will have lasted too long; without a channel nothing can be silent."""
-        if not self._subscriptions.active:
-            return NEVER_NS
-        return self._last_data_ns + self._reconnect_after_ns
 
     def _set_route(self) -> None:
         plan = self._subscriptions.plan
@@ -289,7 +280,7 @@ class DeltaProtocol:
 
     def _forget_session(self) -> None:
         self._subscriptions.restart()
-        self._pushes.readings.forget()
-        self._outbox.clear()
+        self._pushes.readings.gathered.forget()
+        self._outbox.restart()
         self._asked, self._deadline_ns = None, NEVER_NS
         self._route = {}

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable
 from math import isnan, nan
-from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -19,12 +18,10 @@ from volgauge.adapters.delta.messages import (
 )
 from volgauge.adapters.delta.normalize import read_side, read_text
 from volgauge.adapters.delta.readings import Readings
+from volgauge.adapters.payload import decode
 from volgauge.domain.events import BookSnapshot, EventSink, Gap, InstrumentsListed
 from volgauge.domain.units import NANOS_PER_MICRO
-from volgauge.errors import ProtocolViolation
 
-SHOWN_BYTES = 200
-"""Of a refused payload, in a message."""
 STARTED, FINISHED = "maintenance_started", "maintenance_finished"
 RESUMED = "finish_auction"
 
@@ -35,8 +32,6 @@ _decode_loose_ticker = msgspec.json.Decoder(messages.LooseTicker).decode
 _decode_index = msgspec.json.Decoder(messages.Index, strict=False).decode
 _decode_book = msgspec.json.Decoder(messages.Book, strict=False).decode
 _decode_update = msgspec.json.Decoder(messages.Update).decode
-
-T = TypeVar("T")
 
 
 class Hooks(Struct, frozen=True):
@@ -115,7 +110,7 @@ class Pushes:
         elif message.type == TICKERS:
             self.ticker(self._read_ticker(frame), option, received_ns)
         else:
-            self._book(decode(_decode_book, frame), option, received_ns)
+            self._book(decode(VENUE, _decode_book, frame), option, received_ns)
 
     def _option(self, name: str, received_ns: int) -> Option | None:
         """An option; without a catalog it is listed by its name."""
@@ -137,7 +132,7 @@ class Pushes:
         try:
             return _decode_top(frame)
         except UNREADABLE:
-            loose = decode(_decode_loose_top, frame)
+            loose = decode(VENUE, _decode_loose_top, frame)
             return messages.Top(
                 loose.symbol,
                 loose.timestamp,
@@ -151,7 +146,7 @@ class Pushes:
         try:
             return _decode_ticker(frame)
         except UNREADABLE:
-            loose = decode(_decode_loose_ticker, frame)
+            loose = decode(VENUE, _decode_loose_ticker, frame)
             quotes = loose.quotes
             return messages.Ticker(
                 loose.symbol,
@@ -195,7 +190,7 @@ class Pushes:
         )
 
     def _index(self, frame: bytes, received_ns: int) -> None:
-        index = decode(_decode_index, frame)
+        index = decode(VENUE, _decode_index, frame)
         coins = [c for c in self._listing.coins.values() if c.index == index.symbol]
         if not coins or not index.price:
             self._counts["ignored.index"] += 1
@@ -214,7 +209,7 @@ class Pushes:
 
         The catalog tells which options are traded, so it is fetched.
         """
-        update = decode(_decode_update, frame)
+        update = decode(VENUE, _decode_update, frame)
         option = self._listing.options.get(update.product.symbol)
         if option is None:
             self._counts["ignored.unlisted"] += 1
@@ -230,16 +225,3 @@ def _levels(levels: list[messages.Level], contract_size: float) -> tuple[tuple[f
     """What has a price and a size."""
     pairs = (read_side(level.limit_price, level.size, contract_size) for level in levels)
     return tuple((price, size) for price, size in pairs if not isnan(price))
-
-
-def decode(decoder: Callable[[bytes], T], frame: bytes) -> T:
-    """Decode a frame.
-
-    Raises:
-        ProtocolViolation: It does not fit its documented schema.
-    """
-    try:
-        return decoder(frame)
-    except UNREADABLE as error:
-        shown = bytes(frame[:SHOWN_BYTES])
-        raise ProtocolViolation(VENUE, f"{error}, received {shown!r}") from error

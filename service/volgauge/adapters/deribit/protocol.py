@@ -25,31 +25,27 @@ from volgauge.adapters.deribit.normalize import to_error
 from volgauge.adapters.deribit.notifications import Notifications
 from volgauge.adapters.deribit.plan import MARKET, Plan, cut_request, instrument_of
 from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.outbox import Outbox
 from volgauge.adapters.pacing import Pacer
+from volgauge.adapters.payload import decode
+from volgauge.adapters.requests import Open, Requests
+from volgauge.adapters.silence import Silence
 from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage
 from volgauge.domain.events import EventSink, FeedDown, FeedUp
-from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
+from volgauge.domain.units import NANOS_PER_MILLI
 from volgauge.errors import FeedStale, ProtocolViolation
 
+Asked = Open[Batch[str] | None]
+"""The channels of a request, if it is about any."""
 NOT_A_QUOTE = (KeyError, *UNREADABLE)
 SUBSCRIBE, UNSUBSCRIBE = "public/subscribe", "public/unsubscribe"
 STATUS, TEST = "public/status", "public/test"
 OPTIONAL_METHODS = frozenset({STATUS, TEST})
 """A session can live without their answer."""
-SHOWN_BYTES = 200
-"""Of a refused frame, in a message."""
 
 _decode_hot = msgspec.json.Decoder(messages.QuoteFrame).decode
 _decode_frame = msgspec.json.Decoder(messages.Frame).decode
 _decode_channels = msgspec.json.Decoder(list[str]).decode
-
-
-class Pending(Struct, frozen=True):
-    """A request that is not answered yet."""
-
-    method: str
-    batch: Batch[str] | None
-    deadline_ns: int
 
 
 class Hooks(Struct, frozen=True):
@@ -89,13 +85,13 @@ class DeribitProtocol:
         self._sink = sink
         self._pacer = pacer
         self._hooks = hooks
-        self._reconnect_after_ns = round(reconnect_after_seconds * NANOS_PER_SECOND)
         self._notifications = Notifications(listing, sink, self.counts, hooks.listing_changed)
         self._subscriptions = Subscriptions[str, bool](SUBSCRIBE, UNSUBSCRIBE)
-        self._pending: dict[int, Pending] = {}
-        self._outbox: list[bytes] = []
-        self._last_id = 0
-        self._last_data_ns = 0
+        self._silence = Silence(
+            VENUE, connection, reconnect_after_seconds, self._subscriptions.active
+        )
+        self._requests = Requests[Batch[str] | None]()
+        self._outbox = Outbox()
         # The hot path: looked up once. Without a route before the first data of a session every
         # frame takes the long way, which announces it.
         self._quote = sink.quote
@@ -105,7 +101,7 @@ class DeribitProtocol:
         """Begin a session: the venue remembers nothing of the one before."""
         self._forget_session()
         self.state = State.SUBSCRIBING
-        self._last_data_ns = now_ns
+        self._silence.heard_ns = now_ns
         self._request("public/set_heartbeat", {"interval": HEARTBEAT_SECONDS}, None, now_ns)
         if "platform_state" in self._subscriptions.plan:
             # A lock or an unlock may have been announced while nobody listened.
@@ -127,7 +123,7 @@ class DeribitProtocol:
             # Any other frame, or a quote with a number out of range.
             self._receive_other(frame, received_ns)
             return
-        self._last_data_ns = received_ns
+        self._silence.heard_ns = received_ns
         data = params.data
         if (
             (bid := data.best_bid_price)
@@ -146,10 +142,7 @@ class DeribitProtocol:
 
     def frames_to_send(self) -> list[bytes]:
         """Take what waits to be sent, oldest first."""
-        if not self._outbox:
-            return []
-        frames, self._outbox = self._outbox, []
-        return frames
+        return self._outbox.take()
 
     def on_timeout(self, now_ns: int) -> None:
         """Send what may go out now, give up on what was not answered, watch for silence.
@@ -161,16 +154,12 @@ class DeribitProtocol:
             self._hooks.expire(now_ns)
         if self.state is State.IDLE:
             return
-        overdue = [i for i, p in self._pending.items() if p.deadline_ns <= now_ns]
-        for request_id in overdue:
+        while (late := self._requests.take_late(now_ns)) is not None:
             self.counts["request_unanswered"] += 1
-            pending = self._pending.pop(request_id)
-            if pending.method not in OPTIONAL_METHODS:
+            if late.method not in OPTIONAL_METHODS:
                 # What is subscribed now is unknown; only a new session knows it again.
-                raise FeedStale(VENUE, f"{self.connection}: {pending.method} is not answered")
-        if self._stale_ns() <= now_ns:
-            seconds = (now_ns - self._last_data_ns) / NANOS_PER_SECOND
-            raise FeedStale(VENUE, f"{self.connection}: no data for {seconds:.1f} s")
+                raise FeedStale(VENUE, f"{self.connection}: {late.method} is not answered")
+        self._silence.check(now_ns)
         self._work(now_ns)
 
     def disconnected(self, now_ns: int, reason: str) -> None:
@@ -206,14 +195,10 @@ class DeribitProtocol:
         self._work(now_ns)
 
     def _receive_other(self, frame: bytes, received_ns: int) -> None:
-        try:
-            message = _decode_frame(frame)
-        except UNREADABLE as error:
-            shown = bytes(frame[:SHOWN_BYTES])
-            raise ProtocolViolation(VENUE, f"{error}, received {shown!r}") from error
+        message = decode(VENUE, _decode_frame, frame)
         params = message.params
         if params is not None and params.channel:
-            self._last_data_ns = received_ns
+            self._silence.heard_ns = received_ns
             if self.state is not State.LIVE:
                 self._begin(received_ns)
             if not self._notifications.take(params.channel, params.data, received_ns):
@@ -237,7 +222,7 @@ class DeribitProtocol:
         self._notifications.begin_session(received_ns)
 
     def _answer(self, answer: messages.Frame, received_ns: int) -> None:
-        pending = self._pending.pop(answer.id, None) if isinstance(answer.id, int) else None
+        pending = self._requests.close(answer.id)
         accepted: frozenset[str] = frozenset()
         if answer.error is not None:
             self._refusal(answer.error, pending)
@@ -252,7 +237,7 @@ class DeribitProtocol:
             self._settle(pending, accepted)
             self._work(received_ns)
 
-    def _refusal(self, error: messages.Error, pending: Pending | None) -> None:
+    def _refusal(self, error: messages.Error, pending: Asked | None) -> None:
         """Count an error that concerns channels only; any other ends the session."""
         if pending is None or pending.batch is None or error.code not in CHANNEL_REFUSED:
             raise to_error(error)
@@ -264,7 +249,7 @@ class DeribitProtocol:
         except UNREADABLE as error:
             raise ProtocolViolation(VENUE, f"acknowledgement: {error}") from error
 
-    def _settle(self, pending: Pending, accepted: frozenset[str]) -> None:
+    def _settle(self, pending: Asked, accepted: frozenset[str]) -> None:
         batch = pending.batch
         if batch is None:
             return
@@ -277,9 +262,8 @@ class DeribitProtocol:
     def _request(
         self, method: str, params: dict[str, object], batch: Batch[str] | None, now_ns: int
     ) -> None:
-        self._last_id += 1
-        self._pending[self._last_id] = Pending(method, batch, now_ns + REQUEST_TIMEOUT_NS)
-        self._outbox.append(msgspec.json.encode(messages.Request(self._last_id, method, params)))
+        number = self._requests.add(method, batch, now_ns + REQUEST_TIMEOUT_NS)
+        self._outbox.put_json(messages.Request(number, method, params))
 
     def _work(self, now_ns: int) -> None:
         """Send the next subscription request if its turn has come; set the next deadline."""
@@ -290,18 +274,11 @@ class DeribitProtocol:
         wanted = [channel for channel, has_prices in subscriptions.plan.items() if has_prices]
         coverage = subscriptions.take_coverage(wanted)
         tell_coverage(self._sink, coverage, VENUE, self.connection, now_ns)
-        due = [self._stale_ns(), self._listing.next_expiry_ns]
-        due += [pending.deadline_ns for pending in self._pending.values()]
+        due = [self._silence.due_ns, self._listing.next_expiry_ns, self._requests.deadline_ns]
         if not subscriptions.is_idle:
             due.append(self._pacer.free_ns)
         next_ns = min(due)
         self.next_timeout_ns = None if next_ns == NEVER_NS else next_ns
-
-    def _stale_ns(self) -> int:
-        """When silence will have lasted too long; without a channel nothing can be silent."""
-        if not self._subscriptions.active:
-            return NEVER_NS
-        return self._last_data_ns + self._reconnect_after_ns
 
     def _fed_slots(self) -> tuple[int, ...]:
         slots = self._listing.slots
@@ -315,6 +292,6 @@ class DeribitProtocol:
     def _forget_session(self) -> None:
         self._subscriptions.restart()
         self._notifications.forget_books()
-        self._pending.clear()
-        self._outbox.clear()
+        self._requests.restart()
+        self._outbox.restart()
         self._slot_of = {}

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from math import nan
 
 import msgspec
-from msgspec import Struct
 
 from volgauge.adapters.base import State
 from volgauge.adapters.derive import messages
@@ -25,14 +24,19 @@ from volgauge.adapters.derive.listing import Listing, Option
 from volgauge.adapters.derive.messages import UNREADABLE
 from volgauge.adapters.derive.normalize import to_error
 from volgauge.adapters.derive.plan import Plan, cut_request, instrument_of
-from volgauge.adapters.derive.pushes import SHOWN_BYTES, Pushes, decode
+from volgauge.adapters.derive.pushes import Pushes
 from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.outbox import Outbox
 from volgauge.adapters.pacing import Pacer
+from volgauge.adapters.payload import decode
+from volgauge.adapters.requests import Open, Requests
+from volgauge.adapters.silence import Silence
 from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage
 from volgauge.domain.events import EventSink, FeedDown, FeedUp
-from volgauge.domain.units import NANOS_PER_SECOND
-from volgauge.errors import FeedStale, ProtocolViolation, RateLimited, VenueUnavailable
+from volgauge.errors import FeedStale, RateLimited, VenueUnavailable
 
+Asked = Open[Batch[str] | None]
+"""The channels of a request, if it is about any."""
 NOT_HOT = (KeyError, *UNREADABLE)
 SUBSCRIBE, UNSUBSCRIBE = "subscribe", "unsubscribe"
 TIME = "public/get_time"
@@ -41,14 +45,6 @@ TIME = "public/get_time"
 _decode_hot = msgspec.json.Decoder(messages.Push, strict=False).decode
 _decode_frame = msgspec.json.Decoder(messages.Frame).decode
 _decode_acknowledgement = msgspec.json.Decoder(messages.Acknowledgement).decode
-
-
-class Pending(Struct, frozen=True):
-    """A request that is not answered yet."""
-
-    method: str
-    batch: Batch[str] | None
-    deadline_ns: int
 
 
 class DeriveProtocol:
@@ -80,13 +76,13 @@ class DeriveProtocol:
         self._pacer = pacer
         self._expire = expire
         """Tells the adapter that the listing's next expiry has come (now)."""
-        self._reconnect_after_ns = round(reconnect_after_seconds * NANOS_PER_SECOND)
         self._subscriptions = Subscriptions[str, Option | None](SUBSCRIBE, UNSUBSCRIBE)
+        self._silence = Silence(
+            VENUE, connection, reconnect_after_seconds, self._subscriptions.active
+        )
         self._pushes = Pushes(listing, sink, self.counts)
-        self._pending: dict[int, Pending] = {}
-        self._outbox: list[bytes] = []
-        self._last_id = 0
-        self._last_data_ns = 0
+        self._requests = Requests[Batch[str] | None]()
+        self._outbox = Outbox()
         self._ping_ns = NEVER_NS
         # The hot path: looked up once. Without a route before the first data of a session every
         # frame takes the long way, which announces it.
@@ -97,7 +93,7 @@ class DeriveProtocol:
         """Begin a session: the venue remembers nothing of the one before."""
         self._forget_session()
         self.state = State.SUBSCRIBING
-        self._last_data_ns = now_ns
+        self._silence.heard_ns = now_ns
         self._ping_ns = now_ns + PING_NS
         self._work(now_ns)
 
@@ -116,15 +112,12 @@ class DeriveProtocol:
             # Any other frame, or a ticker with a number out of range.
             self._receive_other(frame, received_ns)
             return
-        self._last_data_ns = received_ns
+        self._silence.heard_ns = received_ns
         self._ticker(params.data.instrument_ticker, option, received_ns)
 
     def frames_to_send(self) -> list[bytes]:
         """Take what waits to be sent, oldest first."""
-        if not self._outbox:
-            return []
-        frames, self._outbox = self._outbox, []
-        return frames
+        return self._outbox.take()
 
     def on_timeout(self, now_ns: int) -> None:
         """Send what may go out now, watch for answers that are missing and for silence.
@@ -136,14 +129,12 @@ class DeriveProtocol:
             self._expire(now_ns)
         if self.state is State.IDLE:
             return
-        for number in [n for n, p in self._pending.items() if p.deadline_ns <= now_ns]:
+        late = self._requests.take_late(now_ns)
+        if late is not None:
             self.counts["request_unanswered"] += 1
             # What is subscribed now is unknown; only a new session knows it again.
-            method = self._pending.pop(number).method
-            raise FeedStale(VENUE, f"{self.connection}: {method} is not answered")
-        if self._stale_ns() <= now_ns:
-            seconds = (now_ns - self._last_data_ns) / NANOS_PER_SECOND
-            raise FeedStale(VENUE, f"{self.connection}: no data for {seconds:.1f} s")
+            raise FeedStale(VENUE, f"{self.connection}: {late.method} is not answered")
+        self._silence.check(now_ns)
         if self._ping_ns <= now_ns:
             self._ping_ns = now_ns + PING_NS
             self._request(TIME, {}, None, now_ns)
@@ -155,7 +146,7 @@ class DeriveProtocol:
             return
         options = self._fed()
         expiries = {id(o.expiry): o.expiry for o in options}
-        last_data_ns = self._last_data_ns
+        last_data_ns = self._silence.heard_ns
         self.state = State.IDLE
         self._forget_session()
         self.next_timeout_ns = None
@@ -188,14 +179,10 @@ class DeriveProtocol:
         self._work(now_ns)
 
     def _receive_other(self, frame: bytes, received_ns: int) -> None:
-        try:
-            message = _decode_frame(frame)
-        except UNREADABLE as error:
-            shown = bytes(frame[:SHOWN_BYTES])
-            raise ProtocolViolation(VENUE, f"{error}, received {shown!r}") from error
+        message = decode(VENUE, _decode_frame, frame)
         params = message.params
         if params is not None and params.channel:
-            self._last_data_ns = received_ns
+            self._silence.heard_ns = received_ns
             if self.state is not State.LIVE:
                 self._begin(received_ns)
             self._pushes.take(params.channel, params.data, received_ns)
@@ -218,12 +205,12 @@ class DeriveProtocol:
             VenueUnavailable: The venue cannot serve now.
             RateLimited: The venue refused us for speed.
         """
-        pending = self._pending.pop(answer.id, None) if isinstance(answer.id, int) else None
+        pending = self._requests.close(answer.id)
         accepted: frozenset[str] = frozenset()
         if answer.error is not None:
             self._refusal(answer.error, pending)
         elif pending is not None and pending.batch is not None:
-            status = decode(_decode_acknowledgement, answer.result).status
+            status = decode(VENUE, _decode_acknowledgement, answer.result).status
             accepted = frozenset(name for name, word in status.items() if word == ACCEPTED)
         if pending is None:
             self.counts["ignored.answer"] += 1
@@ -231,7 +218,7 @@ class DeriveProtocol:
             self._settle(pending.batch, accepted)
             self._work(received_ns)
 
-    def _refusal(self, error: messages.Error, pending: Pending | None) -> None:
+    def _refusal(self, error: messages.Error, pending: Asked | None) -> None:
         """Count an error that concerns channels, or a ping; any other ends the session."""
         mapped = to_error(error)
         is_final = isinstance(mapped, RateLimited | VenueUnavailable)
@@ -243,20 +230,17 @@ class DeriveProtocol:
         self.counts[f"request_refused.{error.code}"] += 1
 
     def _settle(self, batch: Batch[str], accepted: frozenset[str]) -> None:
-        if batch.method == SUBSCRIBE:
-            refused = sum(channel not in accepted for channel in batch.channels)
-            if refused:
-                self.counts["channels_refused"] += refused
-        self._subscriptions.settle(batch.channels, accepted)
+        refused_count = self._subscriptions.settle(batch.channels, accepted)
+        if refused_count:
+            self.counts["channels_refused"] += refused_count
         if self._subscriptions.uncovered_count:
             self.counts["channels_uncovered"] = self._subscriptions.uncovered_count
 
     def _request(
         self, method: str, params: dict[str, object], batch: Batch[str] | None, now_ns: int
     ) -> None:
-        self._last_id += 1
-        self._pending[self._last_id] = Pending(method, batch, now_ns + REQUEST_TIMEOUT_NS)
-        self._outbox.append(msgspec.json.encode(messages.Request(self._last_id, method, params)))
+        number = self._requests.add(method, batch, now_ns + REQUEST_TIMEOUT_NS)
+        self._outbox.put_json(messages.Request(number, method, params))
 
     def _work(self, now_ns: int) -> None:
         """Send the next subscription request if its turn has come; set the next deadline."""
@@ -268,20 +252,14 @@ class DeriveProtocol:
         coverage = subscriptions.take_coverage(wanted)
         tell_coverage(self._sink, coverage, VENUE, self.connection, now_ns)
         due = [
-            self._stale_ns(),
+            self._silence.due_ns,
             self._listing.next_expiry_ns,
             self._ping_ns,
-            *(pending.deadline_ns for pending in self._pending.values()),
+            self._requests.deadline_ns,
         ]
         if not subscriptions.is_idle:
             due.append(self._pacer.free_ns)
         self.next_timeout_ns = min(due)
-
-    def _stale_ns(self) -> int:
-        """When silence will have lasted too long; without a channel nothing can be silent."""
-        if not self._subscriptions.active:
-            return NEVER_NS
-        return self._last_data_ns + self._reconnect_after_ns
 
     def _set_route(self) -> None:
         plan = self._subscriptions.plan
@@ -294,8 +272,8 @@ class DeriveProtocol:
 
     def _forget_session(self) -> None:
         self._subscriptions.restart()
-        self._pushes.readings.forget()
-        self._pending.clear()
-        self._outbox.clear()
+        self._pushes.readings.gathered.forget()
+        self._requests.restart()
+        self._outbox.restart()
         self._ping_ns = NEVER_NS
         self._route = {}

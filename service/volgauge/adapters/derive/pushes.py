@@ -1,9 +1,7 @@
 """Pushes of Derive, tickers and spot prices, turned into quotes and events."""
 
 from collections import Counter
-from collections.abc import Callable
 from math import isnan, nan
-from typing import TypeVar
 
 import msgspec
 
@@ -14,19 +12,14 @@ from volgauge.adapters.derive.messages import UNREADABLE, Text
 from volgauge.adapters.derive.normalize import read_discount, read_side, read_text
 from volgauge.adapters.derive.plan import SPOTS, TICKERS, instrument_of
 from volgauge.adapters.derive.readings import Readings
+from volgauge.adapters.payload import decode
 from volgauge.domain.events import EventSink, InstrumentsListed
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_MILLI
-from volgauge.errors import ProtocolViolation
-
-SHOWN_BYTES = 200
-"""Of a refused payload, in a message."""
 
 _decode_ticker = msgspec.json.Decoder(messages.TickerData, strict=False).decode
 _decode_loose = msgspec.json.Decoder(messages.LooseTickerData).decode
 _decode_spot = msgspec.json.Decoder(messages.SpotData, strict=False).decode
-
-T = TypeVar("T")
 
 
 class Pushes:
@@ -77,7 +70,7 @@ class Pushes:
         try:
             ticker = _decode_ticker(data).instrument_ticker
         except UNREADABLE:
-            ticker = self._repair(decode(_decode_loose, data).instrument_ticker)
+            ticker = self._repair(decode(VENUE, _decode_loose, data).instrument_ticker)
         self.ticker(ticker, option, received_ns)
 
     def _option(self, name: str, received_ns: int) -> Option | None:
@@ -134,23 +127,10 @@ class Pushes:
         return None if isnan(value) or text in {None, ""} else value
 
     def _spot(self, data: msgspec.Raw, received_ns: int) -> None:
-        spot = decode(_decode_spot, data)
+        spot = decode(VENUE, _decode_spot, data)
         for name, feed in sorted(spot.feeds.items()):
             coin = self._listing.coins.get(Asset(name))
             if coin is None or not feed.price:
                 self._counts["ignored.index"] += 1
             else:
                 self.readings.index(coin, feed.price, spot.timestamp, received_ns)
-
-
-def decode(decoder: Callable[[msgspec.Raw], T], data: msgspec.Raw) -> T:
-    """Decode a payload.
-
-    Raises:
-        ProtocolViolation: It does not fit its documented schema.
-    """
-    try:
-        return decoder(data)
-    except UNREADABLE as error:
-        shown = bytes(data)[:SHOWN_BYTES]
-        raise ProtocolViolation(VENUE, f"{error}, received {shown!r}") from error

@@ -28,18 +28,19 @@ from volgauge.adapters.okx.normalize import to_error
 from volgauge.adapters.okx.notifications import Maintenance, Notifications
 from volgauge.adapters.okx.plan import MARKET, STATUS, Plan
 from volgauge.adapters.okx.subscriptions import SUBSCRIBE, UNSUBSCRIBE, Requests
+from volgauge.adapters.outbox import Outbox
 from volgauge.adapters.pacing import Pacer
+from volgauge.adapters.payload import decode
 from volgauge.adapters.role import Role
+from volgauge.adapters.silence import Silence
 from volgauge.adapters.subscriptions import Subscriptions, tell_coverage
 from volgauge.domain.events import EventSink, FeedDown, FeedUp
-from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
-from volgauge.errors import FeedStale, ProtocolViolation
+from volgauge.domain.units import NANOS_PER_MILLI
+from volgauge.errors import FeedStale
 
 NOT_A_TOP = (KeyError, *UNREADABLE)
 CLOSED = frozenset({State.IDLE, State.SPARE})
 TOPS = frozenset({"bbo-tbt", "tickers"})
-SHOWN_BYTES = 200
-"""Of a refused frame, in a message."""
 
 _decode_hot = msgspec.json.Decoder(messages.TopFrame, strict=False).decode
 _decode_frame = msgspec.json.Decoder(messages.Frame).decode
@@ -86,18 +87,19 @@ class OkxProtocol:
         self.next_timeout_ns: int | None = None
         self.counts: Counter[str] = Counter()
         self.subscriptions = Subscriptions[Arg, bool](SUBSCRIBE, UNSUBSCRIBE)
+        self._silence = Silence(
+            VENUE, connection, reconnect_after_seconds, self.subscriptions.active
+        )
         self._requests = Requests(self.subscriptions)
         self._role = role
         self._listing = listing
         self._sink = sink
         self._hooks = hooks
-        self._reconnect_after_ns = round(reconnect_after_seconds * NANOS_PER_SECOND)
         self._notifications = Notifications(
             listing, sink, self.counts, ongoing, hooks.listing_changed
         )
         self._pacer = new_pacer()
-        self._outbox: list[bytes] = []
-        self._last_data_ns = 0
+        self._outbox = Outbox()
         self._ping_ns = NEVER_NS
         """When the next ping is due."""
         self._pong_ns = NEVER_NS
@@ -124,7 +126,7 @@ class OkxProtocol:
         self._pacer = new_pacer()
         self.is_open = True
         self.state = State.SUBSCRIBING
-        self._last_data_ns = now_ns
+        self._silence.heard_ns = now_ns
         self._ping_ns = now_ns + PING_NS
         self._work(now_ns)
 
@@ -150,7 +152,7 @@ class OkxProtocol:
         if channel not in TOPS:
             self._receive_other(frame, received_ns)
             return
-        self._last_data_ns = received_ns
+        self._silence.heard_ns = received_ns
         for row in message.data:
             top = normalize.read_top(row, channel, contract_size)
             if top is None:
@@ -161,10 +163,7 @@ class OkxProtocol:
 
     def frames_to_send(self) -> list[bytes]:
         """Take what waits to be sent, oldest first."""
-        if not self._outbox:
-            return []
-        frames, self._outbox = self._outbox, []
-        return frames
+        return self._outbox.take()
 
     def on_timeout(self, now_ns: int) -> None:
         """Send what may go out now, give up on what was not answered, watch for silence.
@@ -184,11 +183,9 @@ class OkxProtocol:
                 raise FeedStale(VENUE, f"{self.connection}: no request is answered")
         if self._pong_ns <= now_ns:
             raise FeedStale(VENUE, f"{self.connection}: a ping is not answered")
-        if self._stale_ns() <= now_ns:
-            seconds = (now_ns - self._last_data_ns) / NANOS_PER_SECOND
-            raise FeedStale(VENUE, f"{self.connection}: no data for {seconds:.1f} s")
+        self._silence.check(now_ns)
         if self._ping_ns <= now_ns:
-            self._outbox.append(PING)
+            self._outbox.put(PING)
             self._ping_ns = now_ns + PING_NS
             self._pong_ns = now_ns + REQUEST_TIMEOUT_NS
         self._work(now_ns)
@@ -233,11 +230,7 @@ class OkxProtocol:
             self.counts["ignored.heartbeat"] += 1
             self._pong_ns = NEVER_NS
             return
-        try:
-            message = _decode_frame(frame)
-        except UNREADABLE as error:
-            shown = bytes(frame[:SHOWN_BYTES])
-            raise ProtocolViolation(VENUE, f"{error}, received {shown!r}") from error
+        message = decode(VENUE, _decode_frame, frame)
         if message.event:
             self._answer(message, received_ns)
         elif message.arg is not None and message.arg.channel and message.data:
@@ -246,7 +239,7 @@ class OkxProtocol:
             self.counts["ignored.frame"] += 1
 
     def _push(self, arg: Arg, message: messages.Frame, received_ns: int) -> None:
-        self._last_data_ns = received_ns
+        self._silence.heard_ns = received_ns
         if self.state is not State.LIVE:
             self._begin(received_ns)
         if arg.channel.startswith("books") and self._is_superseded(arg):
@@ -323,25 +316,19 @@ class OkxProtocol:
         subscriptions = self.subscriptions
         if not subscriptions.is_idle and self._pacer.take(now_ns):
             batch = self._requests.take(now_ns)
-            self._outbox.append(msgspec.json.encode(messages.Request(batch.method, batch.channels)))
+            self._outbox.put_json(messages.Request(batch.method, batch.channels))
         self._role.try_complete()
         if self._role.lead is self:
             wanted = [arg for arg, has_prices in subscriptions.plan.items() if has_prices]
             coverage = subscriptions.take_coverage(wanted)
             tell_coverage(self._sink, coverage, VENUE, self._role.name, now_ns)
-        due = [self._stale_ns(), self._listing.next_expiry_ns, self._ping_ns, self._pong_ns]
+        due = [self._silence.due_ns, self._listing.next_expiry_ns, self._ping_ns, self._pong_ns]
         deadline_ns = self._requests.deadline_ns
         if deadline_ns is not None:
             due.append(deadline_ns)
         if not subscriptions.is_idle:
             due.append(self._pacer.free_ns)
         self.next_timeout_ns = min(due)
-
-    def _stale_ns(self) -> int:
-        """When silence will have lasted too long; without a channel nothing can be silent."""
-        if not self.subscriptions.active:
-            return NEVER_NS
-        return self._last_data_ns + self._reconnect_after_ns
 
     def _fed_slots(self, heir: "OkxProtocol | None") -> tuple[int, ...]:
         """What this connection fed and the heir does not."""
@@ -356,6 +343,6 @@ class OkxProtocol:
         self.subscriptions.restart()
         self._requests.restart()
         self._notifications.end_session()
-        self._outbox.clear()
+        self._outbox.restart()
         self._ping_ns = self._pong_ns = NEVER_NS
         self._routes = {}
