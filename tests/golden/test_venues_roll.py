@@ -22,9 +22,9 @@ from volgauge.simulator.aevo_venue import AevoVenue
 from volgauge.simulator.binance_venue import BinanceVenue
 from volgauge.simulator.bybit_venue import BybitVenue
 from volgauge.simulator.derive_venue import DeriveVenue
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.listing import LISTING_DELAY_NS
 from volgauge.simulator.okx_venue import OkxVenue
-from volgauge.simulator.quoting import Lies
 from volgauge.simulator.server import SimulatorOptions
 
 OTHERS = ("okx", "bybit", "binance", "derive", "aevo")

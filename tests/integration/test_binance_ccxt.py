@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from volgauge.simulator.binance_venue import BinanceVenue
-from volgauge.simulator.quoting import Lies
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.server import Simulator, SimulatorOptions
 
 ccxt: Any = pytest.importorskip("ccxt.pro", reason="ccxt is not installed")

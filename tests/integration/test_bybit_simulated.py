@@ -34,7 +34,7 @@ from volgauge.domain.events import (
 from volgauge.domain.instrument import Instrument, Premium
 from volgauge.simulator.bybit_venue import BybitVenue
 from volgauge.simulator.faults import Faults
-from volgauge.simulator.quoting import Lies
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.server import Simulator, SimulatorOptions
 from volgauge.wire.catalog import run_catalog
 from volgauge.wire.feed import run_connection

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from volgauge.simulator.delta_venue import DeltaVenue
-from volgauge.simulator.quoting import Lies
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.server import Simulator, SimulatorOptions
 
 ccxt: Any = pytest.importorskip("ccxt.async_support", reason="ccxt is not installed")

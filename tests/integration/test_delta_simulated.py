@@ -34,7 +34,7 @@ from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_HOUR, NANOS_PER_SECON
 from volgauge.errors import VenueError
 from volgauge.simulator.delta_venue import DeltaVenue
 from volgauge.simulator.faults import Faults
-from volgauge.simulator.quoting import Lies
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.server import Simulator, SimulatorOptions
 from volgauge.wire.catalog import run_catalog
 from volgauge.wire.feed import run_connection

@@ -31,7 +31,7 @@ from volgauge.domain.instrument import Instrument, Premium
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.simulator.derive_venue import DeriveVenue
 from volgauge.simulator.faults import Faults
-from volgauge.simulator.quoting import Lies
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.server import Simulator, SimulatorOptions
 from volgauge.wire.catalog import run_catalog
 from volgauge.wire.feed import run_connection

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.okx_venue import OkxVenue
-from volgauge.simulator.quoting import Lies
 from volgauge.simulator.server import Simulator, SimulatorOptions
 
 ccxt: Any = pytest.importorskip("ccxt.pro", reason="ccxt is not installed")

@@ -39,8 +39,8 @@ from volgauge.errors import VenueError
 from volgauge.pipeline import build_pipeline
 from volgauge.settings import Settings, VenueSettings, VenuesSettings
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.okx_venue import OkxVenue
-from volgauge.simulator.quoting import Lies
 from volgauge.simulator.server import Simulator, SimulatorOptions
 from volgauge.wire.catalog import run_catalog
 from volgauge.wire.feed import run_connection

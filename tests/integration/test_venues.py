@@ -32,8 +32,8 @@ from volgauge.settings import (
 )
 from volgauge.simulator.binance_venue import BinanceVenue
 from volgauge.simulator.bybit_venue import BybitVenue
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.okx_venue import OkxVenue
-from volgauge.simulator.quoting import Lies
 from volgauge.simulator.server import Simulator, SimulatorOptions
 from volgauge.telemetry.latency import BUCKETS_NS
 

@@ -16,8 +16,9 @@ from volgauge.simulator.aevo_rest import AevoRest
 from volgauge.simulator.aevo_session import AevoSession
 from volgauge.simulator.board import I64, Notice, Step
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market
-from volgauge.simulator.quoting import Lies, QuoteBook, QuotingStyle
+from volgauge.simulator.quoting import QuoteBook, QuotingStyle
 
 LATENCY_NS = 11 * NANOS_PER_MILLI
 BOOKS, TICKERS, INDICES = "book-ticker", "ticker-500ms", "index"

@@ -20,8 +20,9 @@ from volgauge.simulator.binance_rest import BinanceRest
 from volgauge.simulator.binance_session import PING_SECONDS, BinanceSession
 from volgauge.simulator.board import I64, Notice, Step, milliseconds
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market
-from volgauge.simulator.quoting import Lies, QuotingStyle
+from volgauge.simulator.quoting import QuotingStyle
 
 LATENCY_NS = 4 * NANOS_PER_MILLI
 CHAIN_NS = NANOS_PER_SECOND

@@ -17,8 +17,9 @@ from volgauge.simulator.bybit import Row, Side
 from volgauge.simulator.bybit_rest import BybitRest
 from volgauge.simulator.bybit_session import BybitSession
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market
-from volgauge.simulator.quoting import Lies, QuoteBook, QuotingStyle
+from volgauge.simulator.quoting import QuoteBook, QuotingStyle
 
 LATENCY_NS = 6 * NANOS_PER_MILLI
 TICKER_NS = 100 * NANOS_PER_MILLI

@@ -17,9 +17,10 @@ from volgauge.domain.units import (
 )
 from volgauge.simulator import process
 from volgauge.simulator.board import F64, I64, Board, tick_at
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.listing import Expiry, Terms, list_expiries, next_roll_ns
 from volgauge.simulator.market import Market
-from volgauge.simulator.quoting import Lies, QuoteBook, QuotingStyle
+from volgauge.simulator.quoting import QuoteBook, QuotingStyle
 from volgauge.simulator.smiles import Slices
 
 LATER_NS = 4 * NANOS_PER_HOUR

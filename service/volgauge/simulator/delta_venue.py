@@ -24,8 +24,9 @@ from volgauge.simulator.delta_session import (
     DeltaSession,
 )
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market
-from volgauge.simulator.quoting import Lies, QuotingStyle
+from volgauge.simulator.quoting import QuotingStyle
 
 LATENCY_NS = 14 * NANOS_PER_MILLI
 PACE_NS = 100 * NANOS_PER_MILLI

@@ -16,8 +16,9 @@ from volgauge.simulator.derive import DiscountedBook, Row
 from volgauge.simulator.derive_rest import DeriveRest
 from volgauge.simulator.derive_session import DeriveSession
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market
-from volgauge.simulator.quoting import Lies, QuotingStyle
+from volgauge.simulator.quoting import QuotingStyle
 
 LATENCY_NS = 9 * NANOS_PER_MILLI
 PACES_NS = {"100": 100 * NANOS_PER_MILLI, "1000": NANOS_PER_SECOND}

@@ -28,6 +28,7 @@ from volgauge.simulator.board import (
     round_to_ticks,
     tick_at,
 )
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.listing import (
     LISTING_DELAY_NS,
     ROLL_OF_DAY_NS,
@@ -97,6 +98,8 @@ class Market:
 
     def __init__(self, options: MarketOptions) -> None:
         self.options = options
+        self.lies = Lies()
+        """Of the quotes on the boards themselves, which other venues' books have no part in."""
         self.now_ns = options.start_ns
         self.step_ns = options.step_ns
         terms = [TERMS[_book_name(name)] for name in options.currencies]
@@ -317,18 +320,25 @@ class Market:
             options.half_spread_ticks * tick_at(board.terms, fair),
             options.half_spread_ratio * np.maximum(time_value, 0.0),
         )
+        told = fair + (self.lies.time_value_ratio() - 1.0) * np.maximum(time_value, 0.0)
         error = options.mid_noise * self._random.standard_normal(len(slots))
         # Each side is rounded outwards, by half a tick on average.
         quoted = half + 0.5 * tick_at(board.terms, fair)
-        mid = fair + half * error + quoted * options.common_noise * self._common[number]
+        mid = told + half * error + quoted * options.common_noise * self._common[number]
         bid = round_to_ticks(board.terms, mid - half, up=False)
         ask = round_to_ticks(board.terms, np.maximum(mid + half, half), up=True)
+        if self.lies.crossed:
+            bid, ask = ask, bid
         numerator, denominator = board.terms.min_amount
         lots = self._random.integers(1, _MAX_SIZE, (2, len(slots)))
         sizes = lots * numerator / denominator
         absent = bid <= 0.0
         bid[absent] = np.nan
         sizes[0][absent] = np.nan
+        if self.lies.frozen:
+            # Everything is drawn all the same: a lie must not change the market's path.
+            bid, ask = board.bid[slots], board.ask[slots]
+            sizes = np.stack([board.bid_size[slots], board.ask_size[slots]])
         board.bid[slots], board.ask[slots] = bid, ask
         board.bid_size[slots], board.ask_size[slots] = sizes
         self._anchor[number][slots] = fair

@@ -15,11 +15,12 @@ from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.simulator import okx
 from volgauge.simulator.board import Notice, Step, milliseconds
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market
 from volgauge.simulator.okx import Row
 from volgauge.simulator.okx_rest import OkxRest
 from volgauge.simulator.okx_session import OkxSession
-from volgauge.simulator.quoting import Lies, QuoteBook, QuotingStyle
+from volgauge.simulator.quoting import QuoteBook, QuotingStyle
 
 LATENCY_NS = 3 * NANOS_PER_MILLI
 BBO_NS = 10 * NANOS_PER_MILLI

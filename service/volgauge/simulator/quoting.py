@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from volgauge.simulator.board import F64, I64, Board, round_to_ticks, tick_at
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.listing import Terms
 from volgauge.simulator.market import Market
 
@@ -19,19 +20,6 @@ class QuotingStyle(Struct, frozen=True, kw_only=True):
     half_spread_ratio: float = 0.012
     mid_noise: float = 0.3
     max_lots: int = 500
-
-
-class Lies(Struct, frozen=True, kw_only=True):
-    """What a venue's quotes say that is not so; the wire stays in good order."""
-
-    vol_ratio: float = 1.0
-    """Quoted volatilities are this multiple of the true ones: time values are its square."""
-    frozen: bool = False
-    """Quotes stand still while their stamps go on."""
-    crossed: bool = False
-    """Bids stand above asks."""
-    silent: bool = False
-    """No data at all; answers and heartbeats go on."""
 
 
 class QuoteBook:
@@ -66,7 +54,7 @@ class QuoteBook:
             return
         fair, intrinsic = self.fair(slots), self._intrinsic(slots)
         time_value = np.maximum(fair - intrinsic, 0.0)
-        fair = fair + (lies.vol_ratio**2 - 1.0) * time_value
+        fair = fair + (lies.time_value_ratio() - 1.0) * time_value
         style = self._style
         half = np.maximum(
             style.half_spread_ticks * tick_at(self.terms, fair),

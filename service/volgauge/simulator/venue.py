@@ -48,6 +48,8 @@ class Venue:
         self.faults = Faults()
         self.locked: set[str] = set()
         """Names of price indices that stand still."""
+        self.silent = False
+        """No data at all; answers and heartbeats go on."""
         self.contracts: dict[str, Contract] = {}
         self.frames_sent = 0
         self._absent = absent
@@ -220,7 +222,7 @@ class Venue:
             if slot >= listened:
                 continue
             subscribers = quoted[slot]
-            if subscribers:
+            if subscribers and not self.silent:
                 frame = render(slot, stamp, bid, ask, bid_size, ask_size)
                 sent += len(subscribers)
                 for subscriber in subscribers:
@@ -409,7 +411,7 @@ class Venue:
         return self._change_id
 
     def _emit(self, channel: str, data: object) -> None:
-        if channel in self._listeners:
+        if channel in self._listeners and not self.silent:
             self._deliver(channel, deribit.notification(channel, data))
 
     def _deliver(self, channel: str, frame: bytes) -> None:

@@ -13,8 +13,8 @@ from volgauge.simulator.aevo import LONGEST_DAYS, number_text
 from volgauge.simulator.aevo_session import INACTIVE_SECONDS, MESSAGES, AevoSession
 from volgauge.simulator.aevo_venue import LATENCY_NS, REQUESTS, AevoVenue
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market, MarketOptions
-from volgauge.simulator.quoting import Lies
 
 START_NS = parse_instant("2026-11-20T12:00:00Z")
 BOOKS, TICKERS, INDEX = "book-ticker:ETH:OPTION", "ticker-500ms:ETH:OPTION", "index:ETH"

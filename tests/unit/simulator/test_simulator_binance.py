@@ -12,8 +12,9 @@ from volgauge.simulator import binance, process
 from volgauge.simulator.binance_session import MAX_STREAMS, BinanceSession
 from volgauge.simulator.binance_venue import LATENCY_NS, BinanceVenue
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market, MarketOptions
-from volgauge.simulator.quoting import Lies, QuotingStyle
+from volgauge.simulator.quoting import QuotingStyle
 
 START_NS = parse_instant("2026-07-01T12:00:00Z")
 STEP_NS = 5 * NANOS_PER_MILLI

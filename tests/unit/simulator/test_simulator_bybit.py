@@ -13,8 +13,8 @@ from volgauge.simulator.bybit import number_text, ticker_rows
 from volgauge.simulator.bybit_session import BybitSession
 from volgauge.simulator.bybit_venue import LATENCY_NS, BybitVenue
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market, MarketOptions
-from volgauge.simulator.quoting import Lies
 
 START_NS = parse_instant("2026-11-20T12:00:00Z")
 Row = dict[str, Any]

@@ -20,8 +20,8 @@ from volgauge.simulator import pricing, process
 from volgauge.simulator.delta_session import BEAT_SECONDS, DeltaSession
 from volgauge.simulator.delta_venue import CONNECTIONS, LATENCY_NS, REQUESTS, DeltaVenue
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market, MarketOptions
-from volgauge.simulator.quoting import Lies
 
 START_NS = parse_instant("2026-11-20T09:00:00Z")
 NOON_NS = parse_instant("2026-11-20T12:00:00Z")

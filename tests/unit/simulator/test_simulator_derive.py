@@ -14,8 +14,8 @@ from volgauge.simulator.derive import RATE, cut_to_tick, number_text, printed_fa
 from volgauge.simulator.derive_session import DeriveSession
 from volgauge.simulator.derive_venue import LATENCY_NS, REQUESTS, DeriveVenue
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market, MarketOptions
-from volgauge.simulator.quoting import Lies
 
 START_NS = parse_instant("2026-11-20T12:00:00Z")
 Row = dict[str, Any]

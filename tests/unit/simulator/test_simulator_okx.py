@@ -11,10 +11,11 @@ import pytest
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND, parse_instant
 from volgauge.simulator import okx
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market, MarketOptions
 from volgauge.simulator.okx_session import OkxSession
 from volgauge.simulator.okx_venue import LATENCY_NS, OkxVenue
-from volgauge.simulator.quoting import Lies, QuotingStyle
+from volgauge.simulator.quoting import QuotingStyle
 
 START_NS = parse_instant("2026-07-01T12:00:00Z")
 STEP_NS = 5 * NANOS_PER_MILLI
