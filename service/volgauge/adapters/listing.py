@@ -174,3 +174,11 @@ def tell_changes(sink: EventSink, changes: Changes, venue: Venue, received_ns: i
                 instruments=changes.instruments,
             )
         )
+
+
+def tell_adopted(
+    sink: EventSink, venue: Venue, slot: int, instrument: Instrument, received_ns: int
+) -> None:
+    """Say that an option is listed by its name, where no catalog says what is."""
+    changes = Changes((), (slot,), (instrument,), (), frozenset())
+    tell_changes(sink, changes, venue, received_ns)

@@ -1,6 +1,11 @@
-"""Payloads of a socket: one that does not fit its schema ends the session, and is shown."""
+"""What a venue sends, read by its schema, and what becomes of that which does not fit.
 
-from collections.abc import Callable
+A payload of a socket that does not ends the session, and is shown; a row of a body beside the
+listing is counted.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from msgspec import DecodeError, Raw
@@ -27,3 +32,16 @@ def decode(venue: Venue, read: Callable[[bytes | Raw], T], data: bytes | Raw) ->
     except UNREADABLE as error:
         shown = bytes(data)[:SHOWN_BYTES]
         raise ProtocolViolation(venue, f"{error}, received {shown!r}") from error
+
+
+def read_rows(
+    rows: Iterable[Raw], read: Callable[[Raw], T], reason: str, counts: Counter[str]
+) -> Iterator[T]:
+    """The rows that can be read, in their order; the others are counted under a reason."""
+    for row in rows:
+        try:
+            found = read(row)
+        except UNREADABLE:
+            counts[reason] += 1
+        else:
+            yield found

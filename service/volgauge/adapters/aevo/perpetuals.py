@@ -12,6 +12,7 @@ from volgauge.adapters.aevo.endpoints import FUNDING_HOURS, PERPETUAL_CURRENCY, 
 from volgauge.adapters.aevo.messages import UNREADABLE
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.facts import read_number, tell_perpetual
+from volgauge.adapters.payload import read_rows
 from volgauge.domain.events import PerpetualState
 from volgauge.domain.instrument import Asset
 
@@ -44,12 +45,7 @@ def read_perpetuals(
         counts["rejected.perpetual_body"] += 1
         return []
     found: dict[Asset, PerpetualState] = {}
-    for raw in rows:
-        try:
-            row = _decode_row(raw)
-        except UNREADABLE:
-            counts["rejected.perpetual_row"] += 1
-            continue
+    for row in read_rows(rows, _decode_row, "rejected.perpetual_row", counts):
         match = _NAME.fullmatch(row.ticker_id)
         if match is None or Asset(match.group(1)) not in coins:
             continue

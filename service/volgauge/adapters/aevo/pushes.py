@@ -25,8 +25,10 @@ from volgauge.adapters.aevo.normalize import (
 )
 from volgauge.adapters.aevo.plan import BOOKS, INDICES, TICKERS
 from volgauge.adapters.aevo.references import References
+from volgauge.adapters.facts import tell_marks
+from volgauge.adapters.listing import tell_adopted
 from volgauge.adapters.payload import decode
-from volgauge.domain.events import EventSink, InstrumentsListed, MarkQuote
+from volgauge.domain.events import EventSink
 from volgauge.domain.instrument import Asset
 
 _decode_loose = msgspec.json.Decoder(messages.LooseData, strict=False).decode
@@ -92,7 +94,7 @@ class Pushes:
             quote(option.slot, bid, ask, bid_size, ask_size, stamp, received_ns)
 
     def tickers(self, tickers: list[messages.Ticker], stamp: int, received_ns: int) -> None:
-        """The same tops, throttled, with marks."""
+        """The same tops, throttled, with marks (`MarkQuote`)."""
         orders = self._orders(stamp, received_ns)
         marks: dict[int, tuple[float, float]] = {}
         missed: set[Asset] = set()
@@ -108,7 +110,7 @@ class Pushes:
             if orders and self._fill(option, ticker, stamp, received_ns):
                 missed.add(option.instrument.asset)
         if marks:
-            self._marks(marks, stamp, received_ns)
+            self._sink.event(tell_marks(VENUE, marks, stamp, received_ns))
         for asset in sorted(missed):
             self._hooks.missed(asset, received_ns)
 
@@ -163,19 +165,6 @@ class Pushes:
         self._quote(option.slot, bid, ask, bid_size, ask_size, stamp, received_ns)
         return is_contradicted
 
-    def _marks(self, marks: dict[int, tuple[float, float]], stamp: int, received_ns: int) -> None:
-        slots = sorted(marks)
-        self._sink.event(
-            MarkQuote(
-                venue=VENUE,
-                received_ns=received_ns,
-                slots=tuple(slots),
-                prices=tuple(marks[slot][0] for slot in slots),
-                implied_vols=tuple(marks[slot][1] for slot in slots),
-                exchange_ns=stamp,
-            )
-        )
-
     def _orders(self, stamp: int, received_ns: int) -> bool:
         """A stamp can tell what is older; one from far ahead would shut out all that follows."""
         if stamp - received_ns <= MAX_AHEAD_NS:
@@ -189,14 +178,7 @@ class Pushes:
         if not self._listing.is_loaded:
             option = self._listing.adopt(name)
             if option is not None:
-                self._sink.event(
-                    InstrumentsListed(
-                        venue=VENUE,
-                        received_ns=received_ns,
-                        slots=(option.slot,),
-                        instruments=(option.instrument,),
-                    )
-                )
+                tell_adopted(self._sink, VENUE, option.slot, option.instrument, received_ns)
                 return option
         self._counts["ignored.unlisted"] += 1
         is_known = name in self._early

@@ -23,6 +23,7 @@ from volgauge.adapters.binance.listing import Option
 from volgauge.adapters.binance.messages import UNREADABLE
 from volgauge.adapters.facts import is_amount, read_number, tell_perpetual, tell_volume
 from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.payload import read_rows
 from volgauge.adapters.reader import RowReader
 from volgauge.domain.events import PerpetualState, TradedVolume
 from volgauge.domain.instrument import Asset
@@ -187,18 +188,12 @@ def _rows(
     body: bytes | None, decode: Callable[[msgspec.Raw], T], what: str, counts: Counter[str]
 ) -> list[T]:
     """The rows of a body that can be read; the others, and a body that cannot, are counted."""
-    found: list[T] = []
     if body is None:
         counts[f"missing.{what}"] += 1
-        return found
+        return []
     try:
         rows = _decode_rows(body)
     except UNREADABLE:
         counts[f"rejected.{what}_body"] += 1
-        return found
-    for raw in rows:
-        try:
-            found.append(decode(raw))
-        except UNREADABLE:
-            counts[f"rejected.{what}_row"] += 1
-    return found
+        return []
+    return list(read_rows(rows, decode, f"rejected.{what}_row", counts))

@@ -25,13 +25,13 @@ from volgauge.adapters.binance.normalize import (
     read_levels,
     read_side,
 )
+from volgauge.adapters.listing import tell_adopted
 from volgauge.adapters.payload import decode
 from volgauge.domain.events import (
     BookSnapshot,
     EventSink,
     ForwardMark,
     IndexPrice,
-    InstrumentsListed,
     MarkQuote,
     OpenInterest,
 )
@@ -138,14 +138,7 @@ class Pushes:
         if option is None and not self._listing.is_loaded:
             option = self._listing.adopt(name)
             if option is not None:
-                self._sink.event(
-                    InstrumentsListed(
-                        venue=VENUE,
-                        received_ns=received_ns,
-                        slots=(option.slot,),
-                        instruments=(option.instrument,),
-                    )
-                )
+                tell_adopted(self._sink, VENUE, option.slot, option.instrument, received_ns)
         if option is None:
             self._counts["ignored.unlisted"] += 1
         return option

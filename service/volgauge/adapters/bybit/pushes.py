@@ -15,9 +15,10 @@ from volgauge.adapters.bybit.messages import UNREADABLE
 from volgauge.adapters.bybit.normalize import read_side, read_text
 from volgauge.adapters.bybit.plan import BOOKS, TICKERS, Plan
 from volgauge.adapters.bybit.readings import Readings
+from volgauge.adapters.listing import tell_adopted
 from volgauge.adapters.payload import decode
 from volgauge.book.sequence import Step
-from volgauge.domain.events import BookDelta, BookSnapshot, EventSink, Gap, InstrumentsListed
+from volgauge.domain.events import BookDelta, BookSnapshot, EventSink, Gap
 from volgauge.domain.units import NANOS_PER_MILLI
 from volgauge.errors import ProtocolViolation
 
@@ -217,14 +218,7 @@ class Pushes:
         if option is None:
             option = self._listing.adopt(name)
             if option is not None:
-                self._sink.event(
-                    InstrumentsListed(
-                        venue=VENUE,
-                        received_ns=received_ns,
-                        slots=(option.slot,),
-                        instruments=(option.instrument,),
-                    )
-                )
+                tell_adopted(self._sink, VENUE, option.slot, option.instrument, received_ns)
         return option
 
 

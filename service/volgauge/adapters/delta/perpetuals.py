@@ -14,6 +14,7 @@ from volgauge.adapters.delta.endpoints import PERPETUALS, VENUE
 from volgauge.adapters.delta.messages import UNREADABLE
 from volgauge.adapters.delta.normalize import Perpetual
 from volgauge.adapters.facts import read_number, tell_perpetual
+from volgauge.adapters.payload import read_rows
 from volgauge.domain.events import PerpetualState
 from volgauge.domain.units import NANOS_PER_MICRO
 
@@ -47,12 +48,7 @@ def read_perpetuals(
         counts["rejected.perpetual_body"] += 1
         return []
     found = []
-    for raw in answer.result:
-        try:
-            row = _decode_row(raw)
-        except UNREADABLE:
-            counts["rejected.perpetual_row"] += 1
-            continue
+    for row in read_rows(answer.result, _decode_row, "rejected.perpetual_row", counts):
         terms = listed.get(row.symbol)
         if terms is None:
             continue

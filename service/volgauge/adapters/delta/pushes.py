@@ -18,8 +18,9 @@ from volgauge.adapters.delta.messages import (
 )
 from volgauge.adapters.delta.normalize import read_side, read_text
 from volgauge.adapters.delta.readings import Readings
+from volgauge.adapters.listing import tell_adopted
 from volgauge.adapters.payload import decode
-from volgauge.domain.events import BookSnapshot, EventSink, Gap, InstrumentsListed
+from volgauge.domain.events import BookSnapshot, EventSink, Gap
 from volgauge.domain.units import NANOS_PER_MICRO
 
 STARTED, FINISHED = "maintenance_started", "maintenance_finished"
@@ -118,14 +119,7 @@ class Pushes:
         if option is None and not self._listing.is_loaded:
             option = self._listing.adopt(name)
             if option is not None:
-                self._sink.event(
-                    InstrumentsListed(
-                        venue=VENUE,
-                        received_ns=received_ns,
-                        slots=(option.slot,),
-                        instruments=(option.instrument,),
-                    )
-                )
+                tell_adopted(self._sink, VENUE, option.slot, option.instrument, received_ns)
         return option
 
     def _read_top(self, frame: bytes) -> messages.Top:

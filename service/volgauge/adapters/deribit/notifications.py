@@ -12,6 +12,7 @@ from volgauge.adapters.deribit.endpoints import MAX_STAMP, VENUE
 from volgauge.adapters.deribit.listing import Listing
 from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.adapters.facts import is_amount, tell_volume
+from volgauge.adapters.listing import tell_adopted
 from volgauge.book.sequence import BookSequence, Step
 from volgauge.domain.events import (
     BookDelta,
@@ -21,7 +22,6 @@ from volgauge.domain.events import (
     ForwardQuote,
     Gap,
     IndexPrice,
-    InstrumentsListed,
     MarkQuote,
     OpenInterest,
     VenueState,
@@ -118,14 +118,7 @@ class Notifications:
         if slot is None and not self._listing.is_loaded and name not in self._listing.futures:
             slot = self._listing.adopt(name)
             if slot is not None:
-                self._sink.event(
-                    InstrumentsListed(
-                        venue=VENUE,
-                        received_ns=received_ns,
-                        slots=(slot,),
-                        instruments=(self._listing.instruments[slot],),
-                    )
-                )
+                tell_adopted(self._sink, VENUE, slot, self._listing.instruments[slot], received_ns)
         return slot
 
     def _quote(self, name: str, data: msgspec.Raw, received_ns: int) -> None:

@@ -11,6 +11,7 @@ from volgauge.adapters.deribit import messages
 from volgauge.adapters.deribit.endpoints import VENUE
 from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.adapters.facts import FUNDING_HOURS, tell_perpetual
+from volgauge.adapters.payload import read_rows
 from volgauge.domain.events import PerpetualState
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_MILLI
@@ -46,12 +47,7 @@ def read_summaries(
         counts["rejected.perpetual_body"] += 1
         return []
     found = []
-    for raw in rows:
-        try:
-            row = _decode_row(raw)
-        except UNREADABLE:
-            counts["rejected.perpetual_row"] += 1
-            continue
+    for row in read_rows(rows, _decode_row, "rejected.perpetual_row", counts):
         known = read_name(row.instrument_name)
         if known is None or known[0] not in assets:
             continue

@@ -12,8 +12,9 @@ from volgauge.adapters.derive.messages import UNREADABLE, Text
 from volgauge.adapters.derive.normalize import read_discount, read_side, read_text
 from volgauge.adapters.derive.plan import SPOTS, TICKERS, instrument_of
 from volgauge.adapters.derive.readings import Readings
+from volgauge.adapters.listing import tell_adopted
 from volgauge.adapters.payload import decode
-from volgauge.domain.events import EventSink, InstrumentsListed
+from volgauge.domain.events import EventSink
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_MILLI
 
@@ -79,14 +80,7 @@ class Pushes:
         if option is None and not self._listing.is_loaded:
             option = self._listing.adopt(name)
             if option is not None:
-                self._sink.event(
-                    InstrumentsListed(
-                        venue=VENUE,
-                        received_ns=received_ns,
-                        slots=(option.slot,),
-                        instruments=(option.instrument,),
-                    )
-                )
+                tell_adopted(self._sink, VENUE, option.slot, option.instrument, received_ns)
         return option
 
     def _repair(self, loose: messages.LooseTicker) -> messages.Ticker:

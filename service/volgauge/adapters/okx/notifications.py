@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from volgauge.adapters.listing import tell_adopted
 from volgauge.adapters.okx import messages, normalize
 from volgauge.adapters.okx.endpoints import (
     CATALOG_TYPE,
@@ -25,7 +26,6 @@ from volgauge.domain.events import (
     ForwardMark,
     Gap,
     IndexPrice,
-    InstrumentsListed,
     MarkQuote,
     OpenInterest,
     VenueState,
@@ -121,14 +121,7 @@ class Notifications:
         if slot is None and not self._listing.is_loaded:
             slot = self._listing.adopt(name)
             if slot is not None:
-                self._sink.event(
-                    InstrumentsListed(
-                        venue=VENUE,
-                        received_ns=received_ns,
-                        slots=(slot,),
-                        instruments=(self._listing.instruments[slot],),
-                    )
-                )
+                tell_adopted(self._sink, VENUE, slot, self._listing.instruments[slot], received_ns)
         if slot is None:
             self._counts["ignored.unlisted"] += 1
         return slot

@@ -17,6 +17,7 @@ from volgauge.adapters.okx import messages
 from volgauge.adapters.okx.endpoints import OK, SWAP_CURRENCIES, VENUE
 from volgauge.adapters.okx.messages import UNREADABLE
 from volgauge.adapters.okx.normalize import read_millis
+from volgauge.adapters.payload import read_rows
 from volgauge.adapters.reader import RowReader
 from volgauge.domain.events import PerpetualState, TradedVolume
 from volgauge.domain.instrument import Asset
@@ -172,20 +173,14 @@ def _rows(
     counts: Counter[str],
 ) -> list[T]:
     """The rows of a body that can be read; the others, and a body that cannot, are counted."""
-    found: list[T] = []
     if body is None:
         counts[f"missing.{what}"] += 1
-        return found
+        return []
     try:
         answer = _decode_body(body)
     except UNREADABLE:
         answer = messages.Body("")
     if answer.code != OK:
         counts[f"rejected.{what}_body"] += 1
-        return found
-    for raw in answer.data:
-        try:
-            found.append(decode(raw))
-        except UNREADABLE:
-            counts[f"rejected.{what}_row"] += 1
-    return found
+        return []
+    return list(read_rows(answer.data, decode, f"rejected.{what}_row", counts))
