@@ -13,7 +13,6 @@ first record by which n inputs are in. One asset (BTC, about 900 options), quote
 
 import importlib.util
 import statistics
-import sys
 import tempfile
 import time
 from array import array
@@ -35,12 +34,6 @@ CHANNELS = {
     FAST: "fast:index:BTC:30d",
     NAIVE: "naive:index:BTC:30d",
 }
-_WITHOUT_FAST = """
-import sys
-sys.modules["picows.websockets"] = None  # the import then fails as if it were not installed
-from volgauge.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
 FRAMES = 20_000
 READY_SECONDS = 60.0
 DRAIN_SECONDS = 20.0
@@ -200,7 +193,7 @@ def _command(name: str, address: str, url: str) -> list[str]:
     arguments = ["run", "--port", "0", "--redis-url", url, "--log-level", "warning"]
     if name == FAST:
         return volgauge(*arguments)
-    return [sys.executable, "-c", _WITHOUT_FAST, *arguments]
+    return volgauge(*arguments, fast=False)
 
 
 def _settings(name: str, address: str) -> dict[str, str]:

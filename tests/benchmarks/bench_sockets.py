@@ -1,122 +1,140 @@
-"""Five venues and four assets over real sockets: simulator, websockets, service, Redis.
+"""Five venues and four assets over real sockets: venues, websockets, service, Redis.
 
     core A   the service, as `volgauge run` starts it
-    core B   the simulator with all five wires, and Redis
+    core B   the venues, whose frames are made before (`venue_load.py`), and Redis
 
-The service itself tells what it does, on /metrics: frames by venue, from the receipt of the oldest
-input of a recompute to its records being handed over (the upper bound of the bucket), ticks that
-shared a record, memory. A core carries a simulator that makes some 4,000 frames a second; asked for
-20,000 it answers nobody any more, so the venues' side is the limit here, and 20,000 frames a second
-are handed to the service without sockets (`bench_venues`). Quick runs ask for less.
+The service itself tells what it does, on /metrics. An update is what it wrote into its books and
+counted as an input of an index: a quote of an option or a forward. A frame may carry many, or none.
+Latency is from the receipt of the oldest input of a recompute to its records being handed over (the
+upper bound of the bucket); how long a quote is under way before that is told venue by venue, from
+its stamp to our receipt, less the shortest way. Both count what waits in a queue of ours.
 
-`--full` watches the memory for ten minutes, as a service that forgets nothing would grow.
+`--full` loads for ten minutes, in which a service that forgets nothing would grow; evidence is kept
+small, so that it is full before. A run of seconds cannot tell growth from filling up.
 """
 
+import importlib.util
 import json
-import math
-import re
+import os
 import socket
+import statistics
 import time
 import urllib.error
 import urllib.request
-from collections import defaultdict
 from contextlib import ExitStack
+from typing import Any
 
 from msgspec import Struct
 
 from volgauge.publish.bundled import BundledRedis
 
 from . import measure
-from .processes import Child, volgauge
+from .processes import Child, module, volgauge
 from .report import Options, Report
+from .seen import Seen, latencies_ms, look_at
 
 VENUES = ("deribit", "okx", "bybit", "binance", "derive")
 ASSETS = ("BTC", "ETH", "SOL", "XRP")
-RATE, QUICK_RATE = 750.0, 250.0
-"""Quotes of the market a second; five frames each."""
-SECONDS, QUICK_SECONDS, FULL_SECONDS = 30.0, 8.0, 600.0
-WARM_SECONDS = 10.0
+RATE = 4_000.0
+"""Quotes of the market a second from which these venues make 20,000 frames."""
+LEAST_RATE = 20_000.0
+"""Updates, and frames, a second."""
+TAPE_SECONDS, QUICK_TAPE_SECONDS = 20.0, 5.0
+SECONDS, QUICK_SECONDS, FULL_SECONDS = 40.0, 10.0, 600.0
+WARM_SECONDS = 3.0
+"""Of the load, before anything is measured."""
+DRAIN_SECONDS = 2.0
 READY_SECONDS = 90.0
-LARGEST_P50_MS, LARGEST_P99_MS = 2.0, 100.0
+SUBSCRIBE_SECONDS = 60.0
+"""Some venues meter requests."""
+PREPARE_SECONDS = 600.0
+SETTINGS = {
+    "VOLGAUGE__EVIDENCE__MAX_MEGABYTES": "4",
+    "VOLGAUGE__EVIDENCE__KEEP_SECONDS": "60",
+}
+LARGEST_P50_MS, LARGEST_P99_MS = 25.0, 100.0
+LARGEST_LAG_MS = 250.0
+"""Median of a venue, beyond its shortest way: some tell all of their options at one instant."""
+LEAST_BOOKS = 3.0
+FINAL_LOOKS = 5
 LARGEST_GROWTH = 0.05
-"""Of the memory, from the first third of the time to the last."""
-LINE = re.compile(
-    r"^(volgauge_\w+|process_resident_memory_bytes)(?:\{(.*)\})? (\S+)$", re.MULTILINE
-)
-BOUND = re.compile(r'le="([^"]+)"')
-VENUE = re.compile(r'venue="([^"]+)"')
+"""Of the memory, from the third tenth of ten minutes to the last."""
+HEADLINE = "30d"
+FRAMES = "volgauge_feed_frames_total"
+MEMORY = "process_resident_memory_bytes"
+COVERAGE = "volgauge_feed_coverage_ratio"
 
 
-class Seen(Struct, frozen=True):
-    """One look at /metrics."""
+class Load(Struct, frozen=True):
+    """What a load was, and what was seen of it."""
 
-    at: float
-    frames: dict[str, float]
-    """By venue."""
-    buckets: dict[float, float]
-    """Recomputes by the upper bound of their time, seconds, cumulative."""
-    merged: float
-    gaps: float
-    memory: float
+    made: dict[str, Any]
+    sent: dict[str, Any]
+    before: Seen
+    looks: list[Seen]
+    """While it was on."""
+    after: Seen
 
 
 def run(options: Options) -> Report:
-    """One load after the other, each with processes of its own."""
+    """Load the service as `make run` installs it, then with the extra `fast`."""
     report = Report("sockets", f"{len(VENUES)} venues, {len(ASSETS)} assets, over websockets")
-    core, other_core = measure.cores()
-    if core == other_core:
-        report.skip("needs two cores")
+    if not hasattr(os, "sched_setaffinity") or len(set(measure.cores())) == 1:
+        report.skip("needs two cores, and Linux to keep processes on them")
         return report
-    rate, seconds = RATE, SECONDS
+    tape_seconds, seconds = TAPE_SECONDS, SECONDS
     if options.quick:
-        rate, seconds = QUICK_RATE, QUICK_SECONDS
+        tape_seconds, seconds = QUICK_TAPE_SECONDS, QUICK_SECONDS
     elif options.full:
         seconds = FULL_SECONDS
-    _judge(report, options, _watch(rate, seconds, core, other_core))
+    _judge(report, options, _load(tape_seconds, seconds, fast=False))
+    if options.quick or options.full or importlib.util.find_spec("picows") is None:
+        report.skip("fast: not in a quick or a full run, or the extra is not installed")
+    else:
+        _tell(report, _load(QUICK_TAPE_SECONDS, seconds, fast=True), "fast: ")
     return report
 
 
-def _watch(rate: float, seconds: float, core: int, other_core: int) -> list[Seen]:
-    """Start everything, wait until values come, and look once a second."""
+def _load(tape_seconds: float, seconds: float, *, fast: bool) -> Load:
+    """Start everything, wait until all is subscribed, load, and look once a second."""
+    core, other_core = measure.cores()
     with ExitStack() as stack:
         measure.pin(other_core)
         server = BundledRedis()
         stack.callback(server.stop)
         url = server.start()
         measure.unpin()
-        flags = [word for venue in VENUES[1:] for word in ("--venue", venue)]
-        simulator = stack.enter_context(
-            Child(
-                volgauge("simulate", "--rate", str(rate), "--exit-with-stdin", *flags),
-                core=other_core,
-            )
-        )
+        venues = stack.enter_context(module("venue_load", *VENUES[1:], core=other_core))
         port = _free_port()
+        flags = ("--port", str(port), "--redis-url", url, "--log-level", "warning")
         service = stack.enter_context(
             Child(
-                volgauge("run", "--port", str(port), "--redis-url", url, "--log-level", "warning"),
+                volgauge("run", *flags, fast=fast),
                 core=core,
-                environment=_settings(simulator.answer(READY_SECONDS)),
+                environment=SETTINGS | _settings(venues.answer(READY_SECONDS)),
             )
         )
         base = f"http://127.0.0.1:{port}"
         _wait_until_ready(service, base)
+        made = venues.ask({"do": "prepare", "rate": RATE, "seconds": tape_seconds}, PREPARE_SECONDS)
+        before = look_at(base, service)
+        venues.send({"do": "load", "seconds": WARM_SECONDS + seconds})
         time.sleep(WARM_SECONDS)
-        looks = [_look(base)]
-        end = looks[0].at + seconds
+        looks = [look_at(base, service)]
+        # The last look is before the load ends.
+        end = looks[0].at + seconds - 1.0
         while time.monotonic() < end:
             time.sleep(1.0)
-            looks.append(_look(base))
-        return looks
+            looks.append(look_at(base, service))
+        sent = venues.answer(READY_SECONDS)
+        time.sleep(DRAIN_SECONDS)
+        return Load(made, sent, before, looks, look_at(base, service))
 
 
-def _settings(said: dict[str, object]) -> dict[str, str]:
+def _settings(urls: dict[str, dict[str, str]]) -> dict[str, str]:
     """The settings by which the service speaks to these venues."""
-    others = said["venues"]
-    if not isinstance(others, dict):
-        raise TypeError(f"expected venues, received {said}")
     found = {}
-    for venue, places in {VENUES[0]: said, **others}.items():
+    for venue, places in urls.items():
         prefix = f"VOLGAUGE__VENUES__{venue.upper()}__"
         found[f"{prefix}ENABLED"] = "true"
         found[f"{prefix}WS_URL"] = places["ws_url"]
@@ -133,72 +151,111 @@ def _free_port() -> int:
 
 
 def _wait_until_ready(service: Child, base: str) -> None:
+    """Until every index has a value and every venue has accepted everything that we ask of it."""
     deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        if service.process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(f"{base}/readyz", timeout=2.0):  # noqa: S310 - ours
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-    raise RuntimeError(f"the service is not ready\n{service.last_words()}")
+    while not _is_ready(base):
+        if service.process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"the service is not ready\n{service.last_words()}")
+        time.sleep(0.5)
+    deadline = time.monotonic() + SUBSCRIBE_SECONDS
+    while (covered := look_at(base, service).by("venue", COVERAGE)) != dict.fromkeys(VENUES, 1.0):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"subscribed to {covered}")
+        time.sleep(0.5)
 
 
-def _look(base: str) -> Seen:
-    with urllib.request.urlopen(f"{base}/metrics", timeout=10.0) as answer:  # noqa: S310 - ours
-        text = answer.read().decode()
-    frames: defaultdict[str, float] = defaultdict(float)
-    buckets: dict[float, float] = {}
-    merged = gaps = memory = 0.0
-    for name, labels, number in LINE.findall(text):
-        value = float(number)
-        if name == "volgauge_feed_frames_total":
-            frames[_word(VENUE, labels)] += value
-        elif name == "volgauge_tick_to_publish_seconds_bucket":
-            buckets[float(_word(BOUND, labels).replace("+Inf", "inf"))] = value
-        elif name == "volgauge_ticks_merged_total":
-            merged += value
-        elif name == "volgauge_book_gaps_total":
-            gaps += value
-        elif name == "process_resident_memory_bytes":
-            memory = value
-    return Seen(time.monotonic(), dict(frames), buckets, merged, gaps, memory)
+def _is_ready(base: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{base}/readyz", timeout=2.0):  # noqa: S310 - ours
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
 
 
-def _word(pattern: re.Pattern[str], labels: str) -> str:
-    found = pattern.search(labels)
-    if found is None:
-        raise RuntimeError(f"expected {pattern.pattern} in {labels}")
-    return found.group(1)
-
-
-def _percentile(first: Seen, last: Seen, share: float) -> float:
-    """Upper bound, in ms, of the bucket in which the share of all recomputes is."""
-    counts = {bound: n - first.buckets.get(bound, 0.0) for bound, n in last.buckets.items()}
-    wanted = share * counts[math.inf]
-    return 1e3 * min(bound for bound, count in counts.items() if count >= wanted)
-
-
-def _judge(report: Report, options: Options, looks: list[Seen]) -> None:
-    first, last = looks[0], looks[-1]
+def _tell(report: Report, load: Load, title: str = "") -> dict[str, float]:
+    """Print what was seen; what is judged of it."""
+    first, last = load.looks[0], load.looks[-1]
     seconds = last.at - first.at
-    by_venue = {v: (last.frames[v] - first.frames.get(v, 0.0)) / seconds for v in last.frames}
-    shares = "  ".join(f"{venue} {frames:,.0f}" for venue, frames in sorted(by_venue.items()))
-    report.add("frames", sum(by_venue.values()), "1/s", f"{shares}, {seconds:.0f} s")
-    p50, p99 = (_percentile(first, last, share) for share in (0.5, 0.99))
-    report.add("receipt to handed over, p50 at most", p50, "ms", f"p99 at most {p99:.1f}")
-    report.add("merged ticks", (last.merged - first.merged) / seconds, "1/s")
-    third = max(1, len(looks) // 3)
-    early = max(look.memory for look in looks[:third])
-    late = max(look.memory for look in looks[-third:])
-    report.add("memory", late / 1e6, "MB", f"at first {early / 1e6:.1f}")
-    heard = sum(frames > 0.0 for frames in by_venue.values())
-    quick = options.quick
-    report.gate("venues heard", float(heard), "at least", float(len(VENUES)), hard=True)
-    report.gate("gaps", last.gaps - first.gaps, "at most", 0.0, hard=True)
-    report.gate("p50, ms", p50, "at most", LARGEST_P50_MS, quick=quick)
-    report.gate("p99, ms", p99, "at most", LARGEST_P99_MS, quick=quick)
-    report.gate(
-        "growth of the memory", late / early - 1.0, "at most", LARGEST_GROWTH, quick=quick
+
+    def rate(name: str, **labels: str) -> float:
+        return (last.total(name, **labels) - first.total(name, **labels)) / seconds
+
+    report.add(
+        f"{title}prepared", sum(load.made["frames"].values()), "frames",
+        f"{load.made['connections']} connections, {load.made['bytes'] / 1e6:.0f} MB, "
+        f"{load.made['stamps']:,} time stamps; sent at most {load.sent['late_ms']:.0f} ms late",
     )  # fmt: skip
+    merged = rate("volgauge_ticks_merged_total")
+    records = rate("volgauge_index_records_total", tenor=HEADLINE)
+    frames = rate(FRAMES)
+    cpu_ns = (last.cpu_ns - first.cpu_ns) / seconds
+    report.add(
+        f"{title}updates", merged + records, "1/s",
+        f"{seconds:.0f} s, {cpu_ns / 1e9:.0%} of a core",
+    )  # fmt: skip
+    by_venue = {venue: rate(FRAMES, venue=venue) for venue in sorted(VENUES)}
+    report.add(f"{title}frames", frames, "1/s", _words(by_venue, ",.0f"))
+    p50, p99 = latencies_ms(first, last, 0.5, 0.99)
+    report.add(f"{title}receipt to handed over, p50 at most", p50, "ms", f"p99 at most {p99:.0f}")
+    lags = {venue: _lag_ms(load.looks, venue) for venue in sorted(VENUES)}
+    report.add(
+        f"{title}stamp to receipt beyond the shortest", max(lags.values()), "ms",
+        f"{_words(lags, '.0f')}; at most {load.sent['unsent_bytes']:,} bytes not taken at once",
+    )  # fmt: skip
+    report.add(f"{title}merged ticks", merged, "1/s", f"{records:,.0f} records of the headline")
+    memory = [look.total(MEMORY) / 1e6 for look in load.looks]
+    tenths = "  ".join(f"{memory[len(memory) * n // 10]:.0f}" for n in range(10))
+    report.add(f"{title}memory at the end", memory[-1], "MB", f"by tenths of the time: {tenths}")
+    return {"updates": merged + records, "frames": frames, "p50": p50, "p99": p99,
+            "lag": max(lags.values())}  # fmt: skip
+
+
+def _judge(report: Report, options: Options, load: Load) -> None:
+    seen, quick = _tell(report, load), options.quick
+
+    def counted(name: str) -> float:
+        return load.after.total(name) - load.before.total(name)
+
+    report.gate("updates a second", seen["updates"], "at least", LEAST_RATE, quick=quick)
+    report.gate("frames a second", seen["frames"], "at least", LEAST_RATE, quick=quick)
+    report.gate("p50, ms", seen["p50"], "at most", LARGEST_P50_MS, quick=quick)
+    report.gate("p99, ms", seen["p99"], "at most", LARGEST_P99_MS, quick=quick)
+    report.gate("lag of a venue, ms", seen["lag"], "at most", LARGEST_LAG_MS, quick=quick)
+    # Answers and heartbeats are read, too.
+    unread = max(0.0, sum(load.sent["sent"].values()) - counted(FRAMES))
+    for name, count in (
+        ("frames sent and not read", unread),
+        ("gaps", counted("volgauge_book_gaps_total")),
+        ("quotes refused by an adapter", counted("volgauge_quotes_rejected_total")),
+        ("connections lost", counted("volgauge_feed_reconnects_total")),
+    ):
+        report.gate(name, count, "at most", 0.0, hard=True)
+    unsound = min(
+        sum(
+            look.total("volgauge_index_status", asset=asset, status="OK") < 1.0
+            or look.total("volgauge_venue_in", asset=asset) < LEAST_BOOKS
+            for asset in ASSETS
+        )
+        for look in load.looks[-FINAL_LOOKS:]
+    )
+    report.gate("assets without OK and three books", unsound, "at most", 0.0, hard=True)
+    if options.full:
+        memory = [look.total(MEMORY) for look in load.looks]
+        tenth = len(memory) // 10
+        growth = max(memory[-tenth:]) / max(memory[2 * tenth : 3 * tenth]) - 1.0
+        report.gate("growth of the memory", growth, "at most", LARGEST_GROWTH)
+    else:
+        report.skip("growth of the memory: ten minutes, with --full")
+
+
+def _words(by_venue: dict[str, float], form: str) -> str:
+    return "  ".join(f"{venue} {value:{form}}" for venue, value in by_venue.items())
+
+
+def _lag_ms(looks: list[Seen], venue: str) -> float:
+    """Median over the looks of what the median quote of a second took longer than the shortest."""
+    return 1e3 * statistics.median(
+        look.total("volgauge_feed_lag_seconds", venue=venue)
+        - look.total("volgauge_feed_least_lag_seconds", venue=venue)
+        for look in looks
+    )

@@ -17,6 +17,12 @@ from . import measure
 HERE = Path(__file__).resolve().parent
 STOP_SECONDS = 3.0
 LOG_LINES = 15
+_WITHOUT_FAST = """
+import sys
+sys.modules["picows.websockets"] = None  # the import then fails as if it were not installed
+from volgauge.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 class Child:
@@ -111,6 +117,17 @@ def script(name: str, *arguments: str) -> list[str]:
     return [sys.executable, str(HERE / name), *arguments]
 
 
-def volgauge(*arguments: str) -> list[str]:
-    """Command line of the service."""
-    return [sys.executable, "-m", "volgauge", *arguments]
+def module(name: str, *arguments: str, core: int) -> Child:
+    """A process of this folder that needs its package: `python -m tests.benchmarks.NAME`."""
+    package = __package__ or ""
+    root = str(HERE.parents[package.count(".")])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    command = [sys.executable, "-m", f"{package}.{name}", *arguments]
+    return Child(command, core=core, environment={"PYTHONPATH": path})
+
+
+def volgauge(*arguments: str, fast: bool = True) -> list[str]:
+    """Command line of the service; not `fast`: as if the extra of that name were not installed."""
+    if fast:
+        return [sys.executable, "-m", "volgauge", *arguments]
+    return [sys.executable, "-c", _WITHOUT_FAST, *arguments]
