@@ -177,10 +177,11 @@ def _feeds(board: Board) -> None:
     board.lines(
         12,
         "Lag of quotes",
-        "From the venue's stamp to our receipt: median of a second, and least of a minute. "
+        "From the venue's stamp to our receipt: median and 99 % of a second, least of a minute. "
         "The clocks' difference is in it: below zero the venue's clock is ahead.",
         SECONDS,
         Query(newest("venue", "volgauge_feed_lag_seconds"), "{{venue}}"),
+        Query(newest("venue", "volgauge_feed_late_lag_seconds"), "{{venue}} 99 %"),
         Query(newest("venue", "volgauge_feed_least_lag_seconds", by="min"), "{{venue}} least"),
     )
     board.lines(

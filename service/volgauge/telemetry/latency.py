@@ -17,6 +17,7 @@ BUCKETS_NS = (
 """Upper bounds of every latency histogram, inclusive: 20 us to 250 ms."""
 
 
+LATE_SHARE = 0.99
 LEAST_OVER_NS = 60 * NANOS_PER_SECOND
 """What the smallest lag looks back on: long enough for one quote to come the shortest way."""
 
@@ -74,6 +75,8 @@ class LagMeter:
     def __init__(self, table: QuoteTable) -> None:
         self.median_ns: int | None = None
         """Of the last second in which quotes with a stamp came; None before the first."""
+        self.late_ns: int | None = None
+        """What 99 of 100 of those quotes did not exceed: where a queue of ours begins to show."""
         self.least_ns: int | None = None
         """Smallest of the last minute: the clocks' difference plus the shortest way."""
         self._table = table
@@ -99,5 +102,6 @@ class LagMeter:
             return
         lags = received[rows] - exchange[rows]
         self._seen_ns = int(received[rows].max())
-        self.median_ns = int(np.partition(lags, len(lags) // 2)[len(lags) // 2])
+        ranks = (len(lags) // 2, int(LATE_SHARE * len(lags)))
+        self.median_ns, self.late_ns = map(int, np.partition(lags, ranks)[list(ranks)])
         self._leasts.append((now_ns, int(lags.min())))

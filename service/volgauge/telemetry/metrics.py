@@ -273,6 +273,13 @@ FAMILIES = (
         ("venue",),
     ),
     Family(
+        "volgauge_feed_late_lag_seconds",
+        Kind.GAUGE,
+        "What 99 of 100 of these quotes did not exceed: far above the median, quotes wait in a "
+        "queue, the venue's, the network's or ours.",
+        ("venue",),
+    ),
+    Family(
         "volgauge_feed_least_lag_seconds",
         Kind.GAUGE,
         "Smallest such time of the last minute: the difference of the clocks plus the shortest "
@@ -650,6 +657,7 @@ class Metrics(Collector):
         for venue, lag in self._lags.items():
             for name, lag_ns in (
                 ("volgauge_feed_lag_seconds", lag.median_ns),
+                ("volgauge_feed_late_lag_seconds", lag.late_ns),
                 ("volgauge_feed_least_lag_seconds", lag.least_ns),
             ):
                 if lag_ns is not None:

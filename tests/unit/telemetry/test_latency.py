@@ -78,6 +78,18 @@ def test_a_lag_is_receipt_less_stamp() -> None:
     assert in_ms(meter) == (12.0, 7.0)
 
 
+def test_the_late_lag_is_what_one_of_a_hundred_quotes_exceeds() -> None:
+    """By rank, without interpolation: of 1 to 200 ms, 198 quotes took less than 199 ms."""
+    table = QuoteTable()
+    meter = LagMeter(table)
+    assert meter.late_ns is None
+    for slot in range(200):
+        quote(table, slot, START_NS + slot, slot + 1)
+    meter.timer(START_NS + NANOS_PER_SECOND)
+
+    assert meter.late_ns == 199 * NANOS_PER_MILLI
+
+
 def test_a_clock_that_is_ahead_makes_the_lag_negative() -> None:
     """Not clamped: that is how the skew is seen."""
     table = QuoteTable()

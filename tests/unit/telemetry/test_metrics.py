@@ -211,15 +211,15 @@ def test_a_lag_is_shown_in_seconds_with_its_sign(
     def shown() -> list[float | None]:
         return [
             registry.get_sample_value(f"volgauge_feed_{name}_seconds", {"venue": "deribit"})
-            for name in ("lag", "least_lag")
+            for name in ("lag", "late_lag", "least_lag")
         ]
 
-    assert shown() == [None, None]
+    assert shown() == [None, None, None]
     for slot, lag_ns in enumerate((-250_000_000, 500_000_000, 750_000_000)):
         table.write(slot, 1.0, 2.0, 3.0, 4.0, NANOS_PER_SECOND - lag_ns, NANOS_PER_SECOND)
     table.settle()
     meter.timer(2 * NANOS_PER_SECOND)
-    assert shown() == [0.5, -0.25]
+    assert shown() == [0.5, 0.75, -0.25]
 
 
 def test_a_fixing_is_shown_until_one_fails(registry: CollectorRegistry, metrics: Metrics) -> None:
