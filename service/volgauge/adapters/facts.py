@@ -8,7 +8,15 @@ from collections import Counter
 from collections.abc import Mapping
 from math import isnan, nan
 
-from volgauge.domain.events import MarkQuote, OpenInterest, PerpetualState, TradedVolume
+from msgspec import Struct
+
+from volgauge.domain.events import (
+    EventSink,
+    MarkQuote,
+    OpenInterest,
+    PerpetualState,
+    TradedVolume,
+)
 from volgauge.domain.instrument import Asset, Venue
 
 FUNDING_HOURS = 8.0
@@ -39,6 +47,21 @@ def is_amount(value: float | None) -> bool:
     return value is not None and 0.0 <= value <= MAX_AMOUNT
 
 
+class Column(Struct, frozen=True):
+    """One number of many options, ascending by slot."""
+
+    slots: tuple[int, ...]
+    amounts: tuple[float, ...]
+
+    @staticmethod
+    def of(amounts: Mapping[int, float]) -> "Column":
+        """Of numbers by slot."""
+        known = sorted(amounts.items())
+        return Column(
+            slots=tuple([slot for slot, _ in known]), amounts=tuple([n for _, n in known])
+        )
+
+
 def tell_marks(
     venue: Venue, marks: Mapping[int, tuple[float, float]], exchange_ns: int, received_ns: int
 ) -> MarkQuote:
@@ -67,13 +90,36 @@ def tell_interest(venue: Venue, amounts: Mapping[int, float], received_ns: int) 
 
 def tell_volume(venue: Venue, amounts: Mapping[int, float], received_ns: int) -> TradedVolume:
     """The event of some volumes in coins, by slot."""
-    known = sorted(amounts.items())
+    known = Column.of(amounts)
     return TradedVolume(
-        venue=venue,
-        received_ns=received_ns,
-        slots=tuple(slot for slot, _ in known),
-        amounts=tuple(amount for _, amount in known),
+        venue=venue, received_ns=received_ns, slots=known.slots, amounts=known.amounts
     )
+
+
+def push_columns(
+    sink: EventSink,
+    venue: Venue,
+    received_ns: int,
+    *,
+    interest: Column | None = None,
+    volume: Column | None = None,
+) -> None:
+    """Hand on open interest and volumes in coins, those that are told."""
+    if interest is not None and interest.slots:
+        sink.event(
+            OpenInterest(
+                venue=venue,
+                received_ns=received_ns,
+                slots=interest.slots,
+                amounts=interest.amounts,
+            )
+        )
+    if volume is not None and volume.slots:
+        sink.event(
+            TradedVolume(
+                venue=venue, received_ns=received_ns, slots=volume.slots, amounts=volume.amounts
+            )
+        )
 
 
 def tell_perpetual(

@@ -34,6 +34,16 @@ class Changes(Struct, frozen=True):
 NO_CHANGES = Changes((), (), (), (), frozenset())
 
 
+class Comparison(Struct, frozen=True):
+    """A whole new listing beside the one that is held: what taking it would do."""
+
+    version: int
+    """Of the slots that it was compared with."""
+    changes: Changes
+    of: Mapping[str, int]
+    """Name to slot, afterwards."""
+
+
 class Slots:
     """Options by name and by slot.
 
@@ -88,19 +98,41 @@ class Slots:
         """How many of `nearest` expire at an instant or before."""
         return bisect_right(self.nearest, horizon_ns, key=_expiry_of)
 
-    def update(self, listed: Mapping[str, Instrument]) -> Changes:
-        """Take a whole new listing."""
+    def compare(self, listed: Mapping[str, Instrument]) -> Comparison:
+        """What a whole new listing would change; nothing changes yet."""
         terms = self.instruments
         stays = {name for name, slot in self.of.items() if listed.get(name) == terms[slot]}
         if len(stays) == len(self.of) == len(listed):
-            return NO_CHANGES
+            return Comparison(self.version, NO_CHANGES, self.of)
         renewed = frozenset(name for name in self.of if name in listed and name not in stays)
         gone = tuple(name for name in self.of if name not in stays)
-        expired = self._release(gone)
-        came = sorted((i for name, i in listed.items() if name not in stays), key=chain_order)
+        came = tuple(sorted((i for n, i in listed.items() if n not in stays), key=chain_order))
+        expired = sorted(self.of[name] for name in gone)
         # The lowest free slot first, so the slots ascend.
-        taken = tuple(self._take(instrument) for instrument in came)
-        return Changes(expired, taken, tuple(came), gone, renewed)
+        free = sorted([*self._free, *expired])
+        fresh = range(self._used, self._used + max(0, len(came) - len(free)))
+        slots = (*free[: len(came)], *fresh)
+        of = {name: slot for name, slot in self.of.items() if name in stays}
+        of |= zip((instrument.name for instrument in came), slots, strict=True)
+        return Comparison(self.version, Changes(tuple(expired), slots, came, gone, renewed), of)
+
+    def take(self, compared: Comparison) -> Changes:
+        """Take a listing that was compared with this one.
+
+        Raises:
+            RuntimeError: Something has changed since.
+        """
+        if compared.version != self.version:
+            raise RuntimeError(f"expected version {self.version}, received {compared.version}")
+        changes = compared.changes
+        self._release(changes.gone)
+        for instrument in changes.instruments:
+            self._take(instrument)
+        return changes
+
+    def update(self, listed: Mapping[str, Instrument]) -> Changes:
+        """Take a whole new listing."""
+        return self.take(self.compare(listed))
 
     def expire(self, now_ns: int) -> Changes:
         """Drop what has reached its expiry."""

@@ -1,9 +1,11 @@
 """Binance as one venue: the listings, and websockets of two routes that share them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping
 from math import isnan
 
 import msgspec
+from msgspec import Struct
 
 from volgauge.adapters.base import RestRequest, State
 from volgauge.adapters.binance import messages, perpetuals
@@ -32,7 +34,9 @@ from volgauge.adapters.binance.plan import CONNECTIONS, Plan, Planner
 from volgauge.adapters.binance.protocol import BinanceProtocol
 from volgauge.adapters.binance.pushes import Hooks, read_mark
 from volgauge.adapters.catalog import check_not_lost, require_body
-from volgauge.adapters.listing import NEVER_NS, tell_changes
+from volgauge.adapters.draft import Drafts
+from volgauge.adapters.facts import Column, push_columns
+from volgauge.adapters.listing import NEVER_NS, Comparison, tell_changes
 from volgauge.adapters.reader import RowReader
 from volgauge.adapters.role import Role
 from volgauge.domain.events import EventSink, MarkQuote
@@ -50,6 +54,22 @@ _decode_info = msgspec.json.Decoder(messages.ExchangeInfo).decode
 _decode_time = msgspec.json.Decoder(messages.ServerTime).decode
 _decode_instrument = msgspec.json.Decoder(messages.InstrumentRow, strict=False).decode
 _decode_mark = msgspec.json.Decoder(messages.MarkRow, strict=False).decode
+
+
+class _Draft(Struct, frozen=True):
+    """What a catalog comes to."""
+
+    compared: Comparison
+    told_ns: dict[str, int]
+    """Announced creations when it was made."""
+    listed_ns: dict[str, int]
+    """Of them, those that are listed."""
+    marks: dict[str, messages.MarkRow]
+    deltas: dict[str, float]
+    stamp_ns: int
+    """The venue's time."""
+    volume: Column
+    refused: Counter[str]
 
 
 class BinanceAdapter:
@@ -72,6 +92,7 @@ class BinanceAdapter:
         self._rows = RowReader(_split_info, _read_instrument, remembers=True)
         self._marks = RowReader(perpetuals.split_rows, _read_mark, remembers=False)
         self._volumes = RowReader(perpetuals.split_rows, perpetuals.read_volume, remembers=False)
+        self._drafts = Drafts(self._draft, self._draft_stands)
         self._planner = Planner(settings.depth_levels)
         self._hot_ns = round(settings.hot_days * NANOS_PER_DAY)
         self._planned = (-1, -1)
@@ -125,6 +146,7 @@ class BinanceAdapter:
         for name, body in bodies.items():
             if name in readers:
                 yield from readers[name](name, body, now_ns)
+        yield from self._drafts.ahead(bodies, now_ns)
 
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
         """Read the listings: emit what came and what went, renew every connection's plan.
@@ -132,29 +154,18 @@ class BinanceAdapter:
         Raises:
             CatalogError: A body cannot be read; nothing has changed then.
         """
-        refusals: list[str] = []
-        body = require_body(VENUE, bodies, INFO)
-        rows = self._rows.take(INFO, body, now_ns)
-        marks = self._read_marks(bodies, refusals, now_ns)
-        listed: dict[str, Instrument] = {}
-        for row in rows:
-            instrument = self._admit(row)
-            if isinstance(instrument, str):
-                refusals.append(instrument)
-            elif instrument.name not in marks and instrument.name not in self._listing.options:
-                # Its rate is not known; it is listed by the next catalog, or the one after.
-                refusals.append("no_rate")
-            else:
-                listed[instrument.name] = instrument
-        held = [option.instrument for option in self._listing.options.values()]
-        check_not_lost(VENUE, held, listed.values(), now_ns, underlying_of)
-        self._rows.turn()
-        for reason in refusals:
-            self._counts[f"rejected.listing_{reason}"] += 1
-        self._listed_ns = {n: at_ns for n, at_ns in self._listed_ns.items() if n in listed}
-        tell_changes(self._sink, self._listing.update(listed), VENUE, now_ns)
-        self._tell_marks(marks, body, now_ns)
-        self._tell_facts(bodies, now_ns)
+        draft = self._drafts.take(bodies, now_ns)
+        for reader in (self._rows, self._marks, self._volumes):
+            reader.turn()
+        self._counts.update(draft.refused)
+        self._listed_ns = dict(draft.listed_ns)
+        tell_changes(self._sink, self._listing.update(draft.compared), VENUE, now_ns)
+        self._listing.deltas = draft.deltas
+        self._tell_marks(draft.marks, draft.stamp_ns, now_ns)
+        push_columns(self._sink, VENUE, now_ns, volume=draft.volume)
+        listing, counts = self._listing, self._counts
+        for state in perpetuals.read_perpetuals(bodies, listing.underlyings, now_ns, counts):
+            self._sink.event(state)
         self._schedule(now_ns)
         self._plan(now_ns)
 
@@ -162,58 +173,99 @@ class BinanceAdapter:
         """The websockets to hold open: market and its spare, then those of the hot options."""
         return self._protocols
 
-    def _admit(self, instrument: Instrument | str) -> Instrument | str:
+    def _draft(self, bodies: Mapping[str, bytes], now_ns: int) -> Generator[None, None, "_Draft"]:
+        """What the bodies come to."""
+        listed_ns = dict(self._listed_ns)
+        known = frozenset(self._listing.options)
+        info = require_body(VENUE, bodies, INFO)
+        rows = self._rows.look(INFO, info, now_ns)
+        yield
+        refused: Counter[str] = Counter()
+        told = self._marks.look(MARKS, require_body(VENUE, bodies, MARKS), now_ns)
+        marks = {row.symbol: row for row in told if row is not None}
+        if unread := told.count(None):
+            refused["rejected.listing_mark"] = unread
+        yield
+        listed: dict[str, Instrument] = {}
+        for row in rows:
+            instrument = self._admit(row, listed_ns)
+            if isinstance(instrument, str):
+                refused[f"rejected.listing_{instrument}"] += 1
+            elif instrument.name not in marks and instrument.name not in known:
+                # Its rate is not known; it is listed by the next catalog, or the one after.
+                refused["rejected.listing_no_rate"] += 1
+            else:
+                listed[instrument.name] = instrument
+        yield
+        held = [option.instrument for option in self._listing.options.values()]
+        check_not_lost(VENUE, held, listed.values(), now_ns, underlying_of)
+        yield
+        compared = self._listing.compare(listed)
+        yield
+        deltas = {n: delta for n, delta in self._listing.deltas.items() if n in listed}
+        deltas |= {name: row.delta for name, row in marks.items() if name in listed}
+        yield
+        body = bodies.get(perpetuals.VOLUMES)
+        volume = perpetuals.read_volumes(body, self._volumes, listed, compared.of, now_ns, refused)
+        return _Draft(
+            compared=compared,
+            listed_ns={name: at_ns for name, at_ns in listed_ns.items() if name in listed},
+            told_ns=listed_ns,
+            marks=marks,
+            deltas=deltas,
+            stamp_ns=_server_time(info) * NANOS_PER_MILLI,
+            volume=Column.of(volume),
+            refused=refused,
+        )
+
+    def _draft_stands(self, draft: "_Draft", bodies: Mapping[str, bytes], now_ns: int) -> bool:
+        """Nothing is listed or announced otherwise, and no row means something else."""
+        return (
+            draft.compared.version == self._listing.version
+            and draft.told_ns == self._listed_ns
+            and self._rows.stands(INFO, bodies[INFO], now_ns)
+        )
+
+    def _admit(
+        self, instrument: Instrument | str, listed_ns: Mapping[str, int]
+    ) -> Instrument | str:
         """With what we know of it beside the listing; or why it is not for us."""
         if isinstance(instrument, str):
             return instrument
         if self._settings.assets and instrument.asset not in self._settings.assets:
             return "asset"
-        listed_ns = self._listed_ns.get(instrument.name)
-        if listed_ns is not None:
-            return msgspec.structs.replace(instrument, listed_ns=listed_ns)
+        at_ns = listed_ns.get(instrument.name)
+        if at_ns is not None:
+            return msgspec.structs.replace(instrument, listed_ns=at_ns)
         return instrument
 
-    def _read_marks(
-        self, bodies: Mapping[str, bytes], refusals: list[str], now_ns: int
-    ) -> dict[str, messages.MarkRow]:
-        """The marks by option, those that have a rate."""
-        rows = self._marks.take(MARKS, require_body(VENUE, bodies, MARKS), now_ns)
-        found = {row.symbol: row for row in rows if row is not None}
-        refusals += ["mark"] * rows.count(None)
-        return found
-
-    def _tell_marks(self, marks: Mapping[str, messages.MarkRow], info: bytes, now_ns: int) -> None:
+    def _tell_marks(
+        self, marks: Mapping[str, messages.MarkRow], exchange_ns: int, now_ns: int
+    ) -> None:
         """Rates of the expiries, and the marks from before the first chain."""
-        options = self._listing.options
-        known = [(options[name], row) for name, row in marks.items() if name in options]
-        for option, row in known:
-            option.delta = row.delta
-            # The chain's own is newer; it comes with every second.
-            if isnan(option.expiry.rate):
-                option.expiry.take_rate(row.risk_free_interest, now_ns)
-        fresh = [(option, row) for option, row in known if option.chain_ms < 0]
+        listing = self._listing
+        if any(isnan(expiry.rate) for expiry in listing.expiries.values()):
+            for name, row in marks.items():
+                option = listing.options.get(name)
+                # The chain's own is newer; it comes with every second.
+                if option is not None and isnan(option.expiry.rate):
+                    option.expiry.take_rate(row.risk_free_interest, now_ns)
+        fresh = sorted(
+            (option.slot, option, marks[name])
+            for name, option in listing.options.items()
+            if option.chain_ms < 0 and name in marks
+        )
         if fresh:
-            fresh.sort(key=lambda pair: pair[0].slot)
             self._sink.event(
                 MarkQuote(
                     venue=VENUE,
                     received_ns=now_ns,
-                    slots=tuple(option.slot for option, _ in fresh),
-                    prices=tuple(read_mark(option, row.mark_price) for option, row in fresh),
-                    implied_vols=tuple(read_implied_vol(row.mark_vol) for _, row in fresh),
-                    exchange_ns=_server_time(info) * NANOS_PER_MILLI,
+                    slots=tuple(slot for slot, _, _ in fresh),
+                    prices=tuple(read_mark(option, row.mark_price) for _, option, row in fresh),
+                    implied_vols=tuple(read_implied_vol(row.mark_vol) for _, _, row in fresh),
+                    exchange_ns=exchange_ns,
                 )
             )
-
-    def _tell_facts(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
-        """Volumes and perpetuals."""
-        listing, counts = self._listing, self._counts
-        body = bodies.get(perpetuals.VOLUMES)
-        volume = perpetuals.read_volumes(body, self._volumes, listing.options, now_ns, counts)
-        if volume is not None:
-            self._sink.event(volume)
-        for state in perpetuals.read_perpetuals(bodies, listing.underlyings, now_ns, counts):
-            self._sink.event(state)
 
     def _plan(self, now_ns: int) -> None:
         basis = (self._listing.version, self._listing.count_until(now_ns + self._hot_ns))

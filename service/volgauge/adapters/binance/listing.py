@@ -5,7 +5,7 @@ from math import nan
 
 from volgauge.adapters.binance.endpoints import GROWTH_NS
 from volgauge.adapters.binance.normalize import growth_factor, read_name, underlying_of
-from volgauge.adapters.listing import NEVER_NS, NO_CHANGES, Changes, Slots
+from volgauge.adapters.listing import NEVER_NS, NO_CHANGES, Changes, Comparison, Slots
 from volgauge.domain.instrument import Asset, Instrument
 
 
@@ -40,7 +40,7 @@ class Option:
     """One listed option, and who quotes it now: its own stream, or the chain once a second."""
 
     __slots__ = (
-        "ask", "bid", "chain_ms", "delta", "expiry", "instrument", "is_streamed", "missed_ms",
+        "ask", "bid", "chain_ms", "expiry", "instrument", "is_streamed", "missed_ms",
         "number", "slot", "ticker_ms", "unit",
     )  # fmt: skip
 
@@ -49,8 +49,6 @@ class Option:
         self.instrument = instrument
         self.expiry = expiry
         self.unit = instrument.contract_size
-        self.delta = 0.0
-        """By the venue's mark when the listing was read."""
         self.forget()
 
     def forget(self) -> None:
@@ -78,6 +76,8 @@ class Listing:
         self.expiries: dict[tuple[Asset, str, int], Expiry] = {}
         self.underlyings: dict[str, tuple[Asset, str]] = {}
         """`BTCUSDT` to asset and quote currency."""
+        self.deltas: Mapping[str, float] = {}
+        """By the venue's marks when the listing was read."""
         self.next_expiry_ns = NEVER_NS
         self._slots = Slots()
 
@@ -95,9 +95,13 @@ class Listing:
         """How many of `nearest` expire at an instant or before."""
         return self._slots.count_until(horizon_ns)
 
-    def update(self, listed: Mapping[str, Instrument]) -> Changes:
+    def compare(self, listed: Mapping[str, Instrument]) -> Comparison:
+        """What a whole new listing would change."""
+        return self._slots.compare(listed)
+
+    def update(self, compared: Comparison) -> Changes:
         """Take a whole new listing."""
-        changes = self._slots.update(listed)
+        changes = self._slots.take(compared)
         self.is_loaded = True
         self._follow(changes)
         return changes

@@ -19,14 +19,13 @@ from volgauge.adapters.binance.endpoints import (
     REST_URL,
     VENUE,
 )
-from volgauge.adapters.binance.listing import Option
 from volgauge.adapters.binance.messages import UNREADABLE
-from volgauge.adapters.facts import is_amount, read_number, tell_perpetual, tell_volume
+from volgauge.adapters.facts import is_amount, read_number, tell_perpetual
 from volgauge.adapters.listing import NEVER_NS
 from volgauge.adapters.payload import read_rows
 from volgauge.adapters.reader import RowReader
-from volgauge.domain.events import PerpetualState, TradedVolume
-from volgauge.domain.instrument import Asset
+from volgauge.domain.events import PerpetualState
+from volgauge.domain.instrument import Asset, Instrument
 from volgauge.domain.units import NANOS_PER_MILLI
 from volgauge.errors import CatalogError, VenueError
 
@@ -77,24 +76,25 @@ def futures_root(rest_url: str) -> str:
 def read_volumes(
     body: bytes | None,
     reader: RowReader[Volume],
-    options: Mapping[str, Option],
+    options: Mapping[str, Instrument],
+    slots: Mapping[str, int],
     received_ns: int,
     counts: Counter[str],
-) -> TradedVolume | None:
-    """Volumes of the options that are listed: contracts times their coins.
+) -> dict[int, float]:
+    """For `TradedVolume` of the options that are listed: contracts times their coins, by slot.
 
     What makes no sense is counted as `rejected.volume`, a row as `rejected.volume_row`, a body as
     `rejected.volume_body` or `missing.volume`.
     """
+    amounts: dict[int, float] = {}
     if body is None:
         counts["missing.volume"] += 1
-        return None
+        return amounts
     try:
-        rows = reader.take(VOLUMES, body, received_ns)
+        rows = reader.look(VOLUMES, body, received_ns)
     except VenueError:
         counts["rejected.volume_body"] += 1
-        return None
-    amounts: dict[int, float] = {}
+        return amounts
     for row in rows:
         if row is None:
             counts["rejected.volume_row"] += 1
@@ -102,11 +102,12 @@ def read_volumes(
         option, contracts = options.get(row[0]), row[1]
         if option is None or contracts is None:
             continue
-        if is_amount(contracts * option.unit):
-            amounts[option.slot] = contracts * option.unit
+        coins = contracts * option.contract_size
+        if is_amount(coins):
+            amounts[slots[row[0]]] = coins
         else:
             counts["rejected.volume"] += 1
-    return tell_volume(VENUE, amounts, received_ns) if amounts else None
+    return amounts
 
 
 def split_rows(name: str, body: bytes) -> list[msgspec.Raw]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from volgauge.adapters.binance.endpoints import DEPTHS, MAX_STREAMS
-from volgauge.adapters.binance.listing import Expiry, Listing, Option
+from volgauge.adapters.binance.listing import Expiry, Listing
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_SECOND
 
 MARKET = "market"
@@ -42,7 +42,7 @@ class Planner:
             if option.instrument.expiry_ns <= horizon_ns
         }
         self._homes = {name: home for name, home in self._homes.items() if name in hot}
-        self._place([option for name, option in hot.items() if name not in self._homes])
+        self._place([name for name in hot if name not in self._homes], listing.deltas)
         plans: dict[str, dict[str, str]] = {name: {} for name in CONNECTIONS}
         plans[MARKET] = _market(listing)
         for instrument in listing.nearest[: len(hot)]:
@@ -60,19 +60,19 @@ class Planner:
         """The stream of an option of its own: `btc-261225-92000-c@bookTicker`."""
         return name.lower() + self._suffix
 
-    def _place(self, options: Iterable[Option]) -> None:
+    def _place(self, names: Iterable[str], deltas: Mapping[str, float]) -> None:
         """Share newcomers out among as few connections as hold them all."""
         load = Counter(self._homes.values())
-        waiting = sorted(options, key=_nearest_to_the_money)
+        waiting = sorted(names, key=lambda name: (abs(abs(deltas.get(name, 0.0)) - 0.5), name))
         wanted = len(self._homes) + len(waiting)
         count = min(-(-wanted // MAX_STREAMS), len(HOT))
-        for option in waiting:
+        for name in waiting:
             # Not before the others are full: a connection more costs a socket.
-            home = min(HOT[:count], key=lambda name: load[name])
+            home = min(HOT[:count], key=lambda connection: load[connection])
             if load[home] >= MAX_STREAMS:
                 return
             load[home] += 1
-            self._homes[option.instrument.name] = home
+            self._homes[name] = home
 
 
 def hot_suffix(depth_levels: int) -> str:
@@ -107,7 +107,3 @@ def _interest(expiry: Expiry) -> str:
 
 def _order(expiry: Expiry) -> tuple[int, str, str]:
     return (expiry.expiry_ns, expiry.asset, expiry.quote_currency)
-
-
-def _nearest_to_the_money(option: Option) -> tuple[float, str]:
-    return (abs(abs(option.delta) - 0.5), option.instrument.name)

@@ -1,11 +1,13 @@
 """Bybit as one venue: the listings, and eight websockets that share them."""
 
-from collections.abc import Iterator, Mapping
-from operator import itemgetter
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
+
+from msgspec import Struct
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.bybit import messages, perpetuals
-from volgauge.adapters.bybit.catalog import Catalog, Told
+from volgauge.adapters.bybit.catalog import Catalog
 from volgauge.adapters.bybit.endpoints import (
     CONNECTS,
     LAUNCH_DELAY_NS,
@@ -26,18 +28,31 @@ from volgauge.adapters.bybit.plan import CONNECTIONS, Plan, Planner
 from volgauge.adapters.bybit.protocol import BybitProtocol
 from volgauge.adapters.bybit.pushes import Hooks
 from volgauge.adapters.catalog import check_not_lost
-from volgauge.adapters.facts import tell_volume
-from volgauge.adapters.listing import NEVER_NS, tell_changes
-from volgauge.domain.events import (
-    EventSink,
-    MarkQuote,
-    OpenInterest,
-    VenueState,
-)
+from volgauge.adapters.draft import Drafts
+from volgauge.adapters.facts import Column, push_columns
+from volgauge.adapters.listing import NEVER_NS, Comparison, tell_changes
+from volgauge.domain.events import EventSink, MarkQuote, VenueState
 from volgauge.domain.instrument import Instrument
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SECOND
-from volgauge.errors import VenueError
+from volgauge.errors import CatalogError, VenueError
 from volgauge.settings import VenueSettings
+
+
+class _Draft(Struct, frozen=True):
+    """What a listing, of all its pages, comes to."""
+
+    compared: Comparison
+    until_ns: int
+    """When the first of its options expires."""
+    launches: tuple[int, ...]
+    """Of options that are announced."""
+    marks: Column
+    implied_vols: tuple[float, ...]
+    """Of the marks."""
+    interest: Column
+    volume: Column
+    """For `OpenInterest` and `TradedVolume`."""
+    refused: Counter[str]
 
 
 class BybitAdapter:
@@ -68,6 +83,7 @@ class BybitAdapter:
         self._launch_ns = NEVER_NS
         """When the next announced option is launched."""
         self._in_maintenance = False
+        self._drafts = Drafts(self._draft, self._draft_stands)
         hooks = Hooks(self._expire, self._book_stalled, self._status_told)
         self._protocols = tuple(
             BybitProtocol(
@@ -98,7 +114,8 @@ class BybitAdapter:
 
     def read_ahead(self, bodies: Mapping[str, bytes], now_ns: int) -> Iterator[None]:
         """Read the bodies of `on_catalog` ahead, a piece at each step."""
-        return self._catalog.ahead(bodies, now_ns)
+        yield from self._catalog.ahead(bodies, now_ns)
+        yield from self._drafts.ahead(bodies, now_ns)
 
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
         """Read the listings: emit what came and what went, renew every connection's plan.
@@ -117,17 +134,29 @@ class BybitAdapter:
             if not catalog.is_complete:
                 self.catalog_due_ns = now_ns
                 return
-            listed, refusals = self._read(now_ns)
+            draft = self._drafts.take(bodies, now_ns)
         except VenueError:
             self._tell_maintenance(now_ns)
             catalog.clear()
             raise
         self._tell_maintenance(now_ns)
         catalog.turn()
-        for reason in refusals:
-            self._counts[f"rejected.listing_{reason}"] += 1
-        self._apply(listed, now_ns)
-        self._tell_tickers(catalog.tickers, catalog.stamp, now_ns)
+        self._counts.update(draft.refused)
+        self._counts.update(f"rejected.listing_{reason}" for reason in catalog.refusals)
+        self._launch_ns = min((at for at in draft.launches if at > now_ns), default=NEVER_NS)
+        self._apply(draft.compared, now_ns)
+        if draft.marks.slots:
+            self._sink.event(
+                MarkQuote(
+                    venue=VENUE,
+                    received_ns=now_ns,
+                    slots=draft.marks.slots,
+                    prices=draft.marks.amounts,
+                    implied_vols=draft.implied_vols,
+                    exchange_ns=catalog.stamp * NANOS_PER_MILLI,
+                )
+            )
+        push_columns(self._sink, VENUE, now_ns, interest=draft.interest, volume=draft.volume)
         self._tell_perpetuals(catalog.perpetuals, now_ns)
         catalog.clear()
 
@@ -135,66 +164,76 @@ class BybitAdapter:
         """The websockets to hold open: books of the hot expiries, then everybody's tickers."""
         return self._protocols
 
-    def _read(self, now_ns: int) -> tuple[dict[str, Instrument], list[str]]:
-        """The options that are for us, and why the others are not."""
+    def _draft(self, bodies: Mapping[str, bytes], now_ns: int) -> Generator[None, None, "_Draft"]:
+        """What the bodies and the pages before them come to; nothing while pages are missing."""
+        found = self._catalog.preview(bodies, now_ns)
+        if found is None:
+            raise CatalogError(VENUE, "pages are missing")
+        yield
+        rows, told = found
         listed: dict[str, Instrument] = {}
-        refusals = list(self._catalog.refusals)
-        launches = [NEVER_NS]
-        for instrument in self._catalog.instruments:
-            if not isinstance(instrument, Instrument):
-                reason, launch_ns = instrument
-                refusals.append(reason)
+        refused: Counter[str] = Counter()
+        launches = []
+        for row in rows:
+            if not isinstance(row, Instrument):
+                reason, launch_ns = row
+                refused[f"rejected.listing_{reason}"] += 1
                 if launch_ns is not None:
                     launches.append(launch_ns)
-            elif instrument.expiry_ns <= now_ns:
+            elif row.expiry_ns <= now_ns:
                 # Of a page that was fetched before.
-                refusals.append("expired")
-            elif self._settings.assets and instrument.asset not in self._settings.assets:
-                refusals.append("asset")
+                refused["rejected.listing_expired"] += 1
+            elif self._settings.assets and row.asset not in self._settings.assets:
+                refused["rejected.listing_asset"] += 1
             else:
-                listed[instrument.name] = instrument
+                listed[row.name] = row
+        yield
         held = [option.instrument for option in self._listing.options.values()]
         check_not_lost(VENUE, held, listed.values(), now_ns, lambda option: option.asset)
-        self._launch_ns = min(launch for launch in launches if launch > now_ns)
-        return listed, refusals
+        yield
+        compared = self._listing.compare(listed)
+        yield
+        slots = compared.of
+        by_slot = {slots[row.symbol]: row for row in told if row.symbol in slots}
+        yield
+        marked = {slot: row.mark for slot, row in by_slot.items() if row.mark is not None}
+        marks = Column.of(marked)
+        yield
+        interest = {
+            slot: row.open_interest
+            for slot, row in by_slot.items()
+            if row.open_interest is not None
+        }
+        volume = {slot: row.volume for slot, row in by_slot.items() if row.volume is not None}
+        if bad := sum(row.has_bad_volume for row in by_slot.values()):
+            refused["rejected.volume"] = bad
+        yield
+        return _Draft(
+            compared=compared,
+            until_ns=min((option.expiry_ns for option in listed.values()), default=NEVER_NS),
+            launches=tuple(launches),
+            marks=marks,
+            implied_vols=tuple([by_slot[slot].implied_vol for slot in marks.slots]),
+            interest=Column.of(interest),
+            volume=Column.of(volume),
+            refused=refused,
+        )
 
-    def _apply(self, listed: Mapping[str, Instrument], now_ns: int) -> None:
+    def _draft_stands(self, draft: "_Draft", bodies: Mapping[str, bytes], now_ns: int) -> bool:
+        """Nothing is listed otherwise, and no row means something else."""
+        return (
+            draft.compared.version == self._listing.version
+            and now_ns < draft.until_ns
+            and self._catalog.stands(bodies, now_ns)
+        )
+
+    def _apply(self, compared: Comparison, now_ns: int) -> None:
         if self._listing.next_expiry_ns <= now_ns:
             self._roll_ns = now_ns
-        changes = self._listing.update(listed)
+        changes = self._listing.update(compared)
         tell_changes(self._sink, changes, VENUE, now_ns)
         self._schedule(now_ns)
         self._plan(changes.renewed, now_ns)
-
-    def _tell_tickers(self, told: list[Told], stamp: int, now_ns: int) -> None:
-        """`TradedVolume`, and marks and open interest from before the first tick of each."""
-        options = self._listing.options
-        by_slot = {options[row.symbol].slot: row for row in told if row.symbol in options}
-        found = sorted(by_slot.items(), key=itemgetter(0))
-        marked = [(slot, row.mark, row.implied_vol) for slot, row in found if row.mark is not None]
-        if marked:
-            slots, prices, implied_vols = zip(*marked, strict=True)
-            self._sink.event(
-                MarkQuote(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    slots=slots,
-                    prices=prices,
-                    implied_vols=implied_vols,
-                    exchange_ns=stamp * NANOS_PER_MILLI,
-                )
-            )
-        held = [(slot, row.open_interest) for slot, row in found if row.open_interest is not None]
-        if held:
-            slots, amounts = zip(*held, strict=True)
-            self._sink.event(
-                OpenInterest(venue=VENUE, received_ns=now_ns, slots=slots, amounts=amounts)
-            )
-        traded = {slot: row.volume for slot, row in found if row.volume is not None}
-        if traded:
-            self._sink.event(tell_volume(VENUE, traded, now_ns))
-        if bad := sum(row.has_bad_volume for _, row in found):
-            self._counts["rejected.volume"] += bad
 
     def _tell_perpetuals(self, bodies: Mapping[tuple[str, str], bytes | None], now_ns: int) -> None:
         """Those of coins that have options."""

@@ -69,6 +69,7 @@ class Catalog:
     def turn(self) -> None:
         """A whole listing was taken: what it does not say any more is forgotten."""
         self._rows.turn()
+        self._ticker_rows.turn()
 
     def clear(self) -> None:
         """Begin anew."""
@@ -84,6 +85,8 @@ class Catalog:
         """Why rows and bodies were left out."""
         self._cursors: dict[str, str] = {}
         self._pages = 0
+        self._taken: Mapping[str, bytes] | None = None
+        """The bodies that were taken last."""
 
     @property
     def is_complete(self) -> bool:
@@ -129,6 +132,7 @@ class Catalog:
             VenueUnavailable: The venue cannot answer now.
         """
         expected = self.requests(known_coins)
+        self._taken = bodies
         self._pages += 1
         if self._pages > MAX_PAGES:
             raise CatalogError(VENUE, f"more than {MAX_PAGES} pages")
@@ -146,11 +150,47 @@ class Catalog:
             else:
                 self._take_status(body)
 
+    def preview(
+        self, bodies: Mapping[str, bytes], now_ns: int
+    ) -> tuple[list[Instrument | Launch], list[Told]] | None:
+        """Rows and tickers of the listing, once `take` has these bodies, or has had them.
+
+        None: pages are missing then.
+
+        Raises:
+            VenueError: A listing cannot be read.
+        """
+        if bodies is self._taken:
+            return (self.instruments, self.tickers) if self.is_complete else None
+        instruments, tickers = list(self.instruments), list(self.tickers)
+        for name, body in bodies.items():
+            kind = name.partition(".")[2]
+            if kind == "options":
+                rows = self._rows.look(name, body, now_ns)
+                if rows and _cursor_of(body):
+                    return None
+                instruments += rows
+            elif kind == "tickers":
+                try:
+                    told = self._ticker_rows.look(name, body, now_ns)
+                except VenueError:
+                    continue
+                tickers += [row for row in told if row is not None]
+        return instruments, tickers
+
+    def stands(self, bodies: Mapping[str, bytes], now_ns: int) -> bool:
+        """What was read ahead of the listings in these bodies holds."""
+        return all(
+            self._rows.stands(name, body, now_ns)
+            for name, body in bodies.items()
+            if name.endswith(".options")
+        )
+
     def _take_options(self, coin: str, body: bytes, now_ns: int) -> None:
         name = f"{coin}.options"
-        rows = self._rows.take(name, body, now_ns)
+        rows = self._rows.look(name, body, now_ns)
         self.instruments += rows
-        cursor = _decode_cursor(_decode_body(body).result).next_page_cursor
+        cursor = _cursor_of(body)
         if cursor and rows:
             if len(cursor) > MAX_CURSOR:
                 raise CatalogError(VENUE, f"{name}: cursor of {len(cursor)} characters")
@@ -159,7 +199,7 @@ class Catalog:
     def _take_tickers(self, name: str, body: bytes, now_ns: int) -> None:
         """Marks and open interest, which the websocket brings too: without them we live."""
         try:
-            rows = self._ticker_rows.take(name, body, now_ns)
+            rows = self._ticker_rows.look(name, body, now_ns)
         except VenueError:
             self.refusals.append("tickers")
             return
@@ -196,6 +236,11 @@ def _options(coin: str, cursor: str) -> RestRequest:
         # The venue's cursors come percent-encoded already.
         path += f"&cursor={quote(cursor, safe='%')}"
     return RestRequest(f"{coin}.options", path)
+
+
+def _cursor_of(body: bytes) -> str:
+    """Of the next page of a listing that was read; "" for the last."""
+    return _decode_cursor(_decode_body(body).result).next_page_cursor or ""
 
 
 def _split(name: str, body: bytes) -> list[msgspec.Raw]:

@@ -1,8 +1,10 @@
 """Deribit as one venue: the listings, and three websockets that share them."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping
 
 import msgspec
+from msgspec import Struct
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.catalog import check_not_lost, refused_by_status, require_body
@@ -23,15 +25,19 @@ from volgauge.adapters.deribit.listing import Listing
 from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.adapters.deribit.normalize import Contract, Future, read_row, to_error
 from volgauge.adapters.deribit.protocol import DeribitProtocol, Hooks
-from volgauge.adapters.facts import is_amount, tell_volume
-from volgauge.adapters.listing import NEVER_NS, tell_changes
+from volgauge.adapters.draft import Drafts
+from volgauge.adapters.facts import Column, is_amount, push_columns
+from volgauge.adapters.listing import NEVER_NS, Comparison, tell_changes
 from volgauge.adapters.pacing import Pacer
 from volgauge.adapters.reader import RowReader
-from volgauge.domain.events import EventSink, OpenInterest
+from volgauge.domain.events import EventSink
 from volgauge.domain.instrument import Asset, Instrument
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_SECOND
 from volgauge.errors import CatalogError, RateLimited, VenueError, VenueUnavailable
 from volgauge.settings import VenueSettings
+
+CONTRACTS = ("option", "future")
+"""Kinds that are listed, one body each."""
 
 _decode_list = msgspec.json.Decoder(messages.ListBody).decode
 _decode_row = msgspec.json.Decoder(messages.InstrumentRow).decode
@@ -39,6 +45,18 @@ _decode_summary = msgspec.json.Decoder(messages.SummaryRow).decode
 
 Summary = tuple[str, float | None, float | None, bool]
 """Name of an option, its open interest, its volume, and whether that was told but cannot be."""
+
+
+class _Draft(Struct, frozen=True):
+    """What a catalog comes to."""
+
+    compared: Comparison
+    futures: dict[str, Future]
+    """Those of expiries that have options."""
+    indices: dict[str, tuple[Asset, str]]
+    interest: Column
+    volume: Column
+    refused: Counter[str]
 
 
 class DeribitAdapter:
@@ -65,6 +83,7 @@ class DeribitAdapter:
         self._planned = (-1, -1)
         """What the plans rest on: version of the listing, how many options are hot."""
         self._plans: dict[str, plan.Plan] = {}
+        self._drafts = Drafts(self._draft, self._draft_stands)
         pacer = Pacer(REQUEST_BURST, REQUEST_SPACING_NS)
         hooks = Hooks(self._listing_changed, self._expire)
         self._protocols = tuple(
@@ -114,10 +133,11 @@ class DeribitAdapter:
         """Read the bodies of `on_catalog` ahead, a piece at each step."""
         for name, body in bodies.items():
             kind = name.partition(".")[2]
-            if kind in {"option", "future"}:
+            if kind in CONTRACTS:
                 yield from self._contracts.ahead(name, body, now_ns)
             elif kind == "summary":
                 yield from self._summaries.ahead(name, body, now_ns)
+        yield from self._drafts.ahead(bodies, now_ns)
 
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
         """Read the listings: emit what came and what went, renew every connection's plan.
@@ -125,33 +145,15 @@ class DeribitAdapter:
         Raises:
             CatalogError: A body cannot be read; nothing has changed then.
         """
-        options: dict[str, Contract] = {}
-        futures: dict[str, Contract] = {}
-        summaries: list[Summary] = []
-        refused: list[str] = []
-        for currency in self._currencies():
-            for kind in ("option", "future"):
-                name = f"{currency}.{kind}"
-                for row in self._contracts.take(name, _body(bodies, name), now_ns):
-                    self._sort_in(row, options, futures, refused)
-            name = f"{currency}.summary"
-            for summary in self._summaries.take(name, _body(bodies, name), now_ns):
-                if summary is None:
-                    refused.append("summary")
-                else:
-                    summaries.append(summary)
-        check_not_lost(
-            VENUE,
-            self._listing.instruments.values(),
-            [o.terms for o in options.values() if isinstance(o.terms, Instrument)],
-            now_ns,
-            lambda option: option.asset,
-        )
+        draft = self._drafts.take(bodies, now_ns)
         self._contracts.turn()
-        for reason in refused:
-            self._counts[f"rejected.listing_{reason}"] += 1
-        self._apply(options, futures, now_ns)
-        self._tell_amounts(summaries, now_ns)
+        self._summaries.turn()
+        self._counts.update(draft.refused)
+        changes = self._listing.update(draft.compared, draft.futures, draft.indices)
+        tell_changes(self._sink, changes, VENUE, now_ns)
+        self._schedule(now_ns)
+        self._plan(changes.renewed, now_ns)
+        push_columns(self._sink, VENUE, now_ns, interest=draft.interest, volume=draft.volume)
         assets = {asset for asset, _ in self._listing.indices.values()}
         for currency in self._currencies():
             body = bodies.get(f"{currency}.perpetual")
@@ -171,76 +173,67 @@ class DeribitAdapter:
             if not assets or currency in assets or currency == LINEAR_CURRENCY
         ]
 
+    def _draft(self, bodies: Mapping[str, bytes], now_ns: int) -> Generator[None, None, "_Draft"]:
+        """What the bodies come to."""
+        options: dict[str, Instrument] = {}
+        indices: dict[str, tuple[Asset, str]] = {}
+        futures: dict[str, Future] = {}
+        refused: Counter[str] = Counter()
+        for currency in self._currencies():
+            for kind in CONTRACTS:
+                name = f"{currency}.{kind}"
+                for row in self._contracts.look(name, _body(bodies, name), now_ns):
+                    self._sort_in(row, options, indices, futures, refused)
+                yield
+        held = list(self._listing.instruments.values())
+        check_not_lost(VENUE, held, options.values(), now_ns, lambda option: option.asset)
+        yield
+        expiries = {(o.asset, o.quote_currency, o.expiry_ns) for o in options.values()}
+        wanted = {
+            name: future
+            for name, future in futures.items()
+            if (future.asset, future.quote_currency, future.expiry_ns) in expiries
+        }
+        yield
+        compared = self._listing.compare(options)
+        yield
+        interest: dict[int, float] = {}
+        volume: dict[int, float] = {}
+        for currency in self._currencies():
+            name = f"{currency}.summary"
+            rows = self._summaries.look(name, _body(bodies, name), now_ns)
+            _sort_amounts(rows, compared.of, interest, volume, refused)
+            yield
+        return _Draft(compared, wanted, indices, Column.of(interest), Column.of(volume), refused)
+
+    def _draft_stands(self, draft: "_Draft", bodies: Mapping[str, bytes], now_ns: int) -> bool:
+        """Nothing is listed otherwise, and no contract means something else."""
+        return draft.compared.version == self._listing.slots_version and all(
+            self._contracts.stands(name, bodies[name], now_ns)
+            for currency in self._currencies()
+            for name in (f"{currency}.{kind}" for kind in CONTRACTS)
+        )
+
     def _sort_in(
         self,
         contract: Contract | str,
-        options: dict[str, Contract],
-        futures: dict[str, Contract],
-        refused: list[str],
+        options: dict[str, Instrument],
+        indices: dict[str, tuple[Asset, str]],
+        futures: dict[str, Future],
+        refused: Counter[str],
     ) -> None:
         """Take one row in, or the reason why it is not for us."""
         if isinstance(contract, str):
-            refused.append(contract)
-        elif self._settings.assets and contract.terms.asset not in self._settings.assets:
-            refused.append("asset")
-        elif isinstance(contract.terms, Future):
-            futures[contract.name] = contract
+            refused[f"rejected.listing_{contract}"] += 1
+            return
+        terms = contract.terms
+        if self._settings.assets and terms.asset not in self._settings.assets:
+            refused["rejected.listing_asset"] += 1
+        elif isinstance(terms, Future):
+            futures[contract.name] = terms
         else:
-            options[contract.name] = contract
-
-    def _apply(
-        self,
-        options: Mapping[str, Contract],
-        futures: Mapping[str, Contract],
-        now_ns: int,
-    ) -> None:
-        instruments: dict[str, Instrument] = {}
-        indices: dict[str, tuple[Asset, str]] = {}
-        expiries: set[tuple[Asset, str, int]] = set()
-        for name, contract in options.items():
-            terms = contract.terms
-            if isinstance(terms, Instrument):
-                instruments[name] = terms
-                indices[contract.index_name] = (terms.asset, terms.quote_currency)
-                expiries.add((terms.asset, terms.quote_currency, terms.expiry_ns))
-        wanted = {
-            name: terms
-            for name, contract in futures.items()
-            if isinstance(terms := contract.terms, Future)
-            and (terms.asset, terms.quote_currency, terms.expiry_ns) in expiries
-        }
-        changes = self._listing.update(instruments, wanted, indices)
-        tell_changes(self._sink, changes, VENUE, now_ns)
-        self._schedule(now_ns)
-        self._plan(changes.renewed, now_ns)
-
-    def _tell_amounts(self, summaries: list[Summary], now_ns: int) -> None:
-        """`OpenInterest` and `TradedVolume` of the options that are listed."""
-        slots = self._listing.slots
-        held: dict[int, float] = {}
-        traded: dict[int, float] = {}
-        for name, interest, volume, is_senseless in summaries:
-            slot = slots.get(name)
-            if slot is None:
-                continue
-            if interest is not None:
-                held[slot] = interest
-            if volume is not None:
-                traded[slot] = volume
-            elif is_senseless:
-                self._counts["rejected.volume"] += 1
-        known = sorted(held.items())
-        if known:
-            self._sink.event(
-                OpenInterest(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    slots=tuple(slot for slot, _ in known),
-                    amounts=tuple(amount for _, amount in known),
-                )
-            )
-        if traded:
-            self._sink.event(tell_volume(VENUE, traded, now_ns))
+            options[contract.name] = terms
+            indices[contract.index_name] = (terms.asset, terms.quote_currency)
 
     def _plan(self, renewed: frozenset[str], now_ns: int) -> None:
         basis = (self._listing.version, self._listing.count_until(now_ns + self._hot_ns))
@@ -273,6 +266,30 @@ class DeribitAdapter:
             tell_changes(self._sink, changes, VENUE, now_ns)
             if self._listing.is_loaded:
                 self._plan(frozenset(), now_ns)
+
+
+def _sort_amounts(
+    rows: Iterable[Summary | None],
+    slots: Mapping[str, int],
+    interest: dict[int, float],
+    volume: dict[int, float],
+    refused: Counter[str],
+) -> None:
+    """For `OpenInterest` and `TradedVolume` of the options that are listed."""
+    for row in rows:
+        if row is None:
+            refused["rejected.listing_summary"] += 1
+            continue
+        name, held, traded, is_senseless = row
+        slot = slots.get(name)
+        if slot is None:
+            continue
+        if held is not None:
+            interest[slot] = held
+        if traded is not None:
+            volume[slot] = traded
+        elif is_senseless:
+            refused["rejected.volume"] += 1
 
 
 def _body(bodies: Mapping[str, bytes], name: str) -> bytes:

@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 
 from volgauge.adapters.deribit.normalize import Future, read_name
-from volgauge.adapters.listing import NEVER_NS, NO_CHANGES, RIGHTS, Changes, Slots
+from volgauge.adapters.listing import (
+    NEVER_NS,
+    NO_CHANGES,
+    RIGHTS,
+    Changes,
+    Comparison,
+    Slots,
+)
 from volgauge.domain.instrument import Asset, Instrument
 
 
@@ -30,6 +37,11 @@ class Listing:
         return self._version + self._slots.version
 
     @property
+    def slots_version(self) -> int:
+        """Rises with every change of which options are listed."""
+        return self._slots.version
+
+    @property
     def nearest(self) -> list[Instrument]:
         """The options in the order in which they matter; not to be changed."""
         return self._slots.nearest
@@ -38,14 +50,18 @@ class Listing:
         """How many of `nearest` expire at an instant or before."""
         return self._slots.count_until(horizon_ns)
 
+    def compare(self, options: Mapping[str, Instrument]) -> Comparison:
+        """What a whole new listing would change."""
+        return self._slots.compare(options)
+
     def update(
         self,
-        options: Mapping[str, Instrument],
+        compared: Comparison,
         futures: Mapping[str, Future],
         indices: Mapping[str, tuple[Asset, str]],
     ) -> Changes:
         """Take a whole new listing."""
-        changes = self._slots.update(options)
+        changes = self._slots.take(compared)
         self.is_loaded = True
         if self.futures != futures or self.indices != indices:
             self._version += 1

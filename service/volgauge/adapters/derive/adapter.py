@@ -1,6 +1,9 @@
 """Derive as one venue: the listings, and two websockets that share them."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
+
+from msgspec import Struct
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.catalog import check_not_lost
@@ -19,13 +22,25 @@ from volgauge.adapters.derive.endpoints import (
 )
 from volgauge.adapters.derive.listing import Listing
 from volgauge.adapters.derive.protocol import DeriveProtocol
-from volgauge.adapters.listing import NEVER_NS, tell_changes
+from volgauge.adapters.draft import Drafts
+from volgauge.adapters.listing import NEVER_NS, Comparison, tell_changes
 from volgauge.adapters.pacing import Pacer
 from volgauge.domain.events import EventSink, VenueState
 from volgauge.domain.instrument import Instrument
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_SECOND
-from volgauge.errors import VenueError
+from volgauge.errors import CatalogError, VenueError
 from volgauge.settings import VenueSettings
+
+
+class _Draft(Struct, frozen=True):
+    """What a listing comes to."""
+
+    compared: Comparison
+    launch_ns: int
+    """When the next announced option is launched."""
+    end_ns: int
+    """When the next option ends."""
+    refused: Counter[str]
 
 
 class DeriveAdapter:
@@ -57,6 +72,7 @@ class DeriveAdapter:
         self._planned = (-1, -1)
         """What the plans rest on: version of the listing, how many options are hot."""
         self._plans: dict[str, plan.Plan] = {}
+        self._drafts = Drafts(self._draft, self._draft_stands)
         pacer = Pacer(REQUEST_BURST, REQUEST_REFILL_NS)
         self._protocols = tuple(
             DeriveProtocol(
@@ -83,7 +99,8 @@ class DeriveAdapter:
 
     def read_ahead(self, bodies: Mapping[str, bytes], now_ns: int) -> Iterator[None]:
         """Read the bodies of `on_catalog` ahead, a piece at each step."""
-        return self._catalog.ahead(bodies, now_ns)
+        yield from self._catalog.ahead(bodies, now_ns)
+        yield from self._drafts.ahead(bodies, now_ns)
 
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
         """Read the listings: emit what came and what went, renew every connection's plan.
@@ -105,11 +122,14 @@ class DeriveAdapter:
         if not is_whole:
             self.catalog_due_ns = now_ns
             return
-        listed, refusals = self._read(now_ns)
+        draft = self._drafts.take(bodies, now_ns)
+        self._counts.update(draft.refused)
+        self._counts.update(f"rejected.listing_{reason}" for reason in catalog.refusals)
         catalog.turn()
-        for reason in refusals:
-            self._counts[f"rejected.listing_{reason}"] += 1
-        self._apply(listed, now_ns)
+        if self._end_ns <= now_ns:
+            self._roll_ns = now_ns
+        self._launch_ns, self._end_ns = draft.launch_ns, draft.end_ns
+        self._apply(draft.compared, now_ns)
         body, coins = bodies.get(perpetuals.PERPETUALS.name), self._listing.coins
         for state in perpetuals.read_perpetuals(body, coins, now_ns, self._counts):
             self._sink.event(state)
@@ -118,32 +138,43 @@ class DeriveAdapter:
         """The websockets to hold open: hot, wings."""
         return self._protocols
 
-    def _read(self, now_ns: int) -> tuple[dict[str, Instrument], list[str]]:
-        """The options that are for us, and why the others are not."""
+    def _draft(self, bodies: Mapping[str, bytes], now_ns: int) -> Generator[None, None, "_Draft"]:
+        """What the bodies come to; nothing while pages are missing."""
+        rows = self._catalog.preview(bodies, now_ns)
+        if rows is None:
+            raise CatalogError(VENUE, "pages are missing")
+        yield
         listed: dict[str, Instrument] = {}
-        refusals = list(self._catalog.refusals)
+        refused: Counter[str] = Counter()
         launches, ends = [NEVER_NS], [NEVER_NS]
-        for row in self._catalog.rows:
+        for row in rows:
             if not isinstance(row, Instrument):
-                refusals.append(row.reason)
+                refused[f"rejected.listing_{row.reason}"] += 1
                 if row.launch_ns is not None:
                     launches.append(row.launch_ns)
                 if row.end_ns is not None:
                     ends.append(row.end_ns)
             elif self._settings.assets and row.asset not in self._settings.assets:
-                refusals.append("asset")
+                refused["rejected.listing_asset"] += 1
             else:
                 listed[row.name] = row
                 ends.append(row.expiry_ns)
+        yield
         held = [option.instrument for option in self._listing.options.values()]
         check_not_lost(VENUE, held, listed.values(), now_ns, lambda option: option.asset)
-        if self._end_ns <= now_ns:
-            self._roll_ns = now_ns
-        self._launch_ns, self._end_ns = min(launches), min(ends)
-        return listed, refusals
+        yield
+        compared = self._listing.compare(listed)
+        yield
+        return _Draft(compared, min(launches), min(ends), refused)
 
-    def _apply(self, listed: Mapping[str, Instrument], now_ns: int) -> None:
-        changes = self._listing.update(listed)
+    def _draft_stands(self, draft: "_Draft", bodies: Mapping[str, bytes], now_ns: int) -> bool:
+        """Nothing is listed otherwise, and no row means something else."""
+        return draft.compared.version == self._listing.version and self._catalog.stands(
+            bodies, now_ns
+        )
+
+    def _apply(self, compared: Comparison, now_ns: int) -> None:
+        changes = self._listing.update(compared)
         tell_changes(self._sink, changes, VENUE, now_ns)
         self._schedule(now_ns)
         self._plan(changes.renewed, now_ns)

@@ -1,6 +1,7 @@
 """Reads the bodies of a listing, which comes in pages, and of the incidents."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
@@ -37,6 +38,15 @@ class Refused(Struct, frozen=True, gc=False):
     """When it expires, if it is not traded any more until then."""
 
 
+class _Part(Struct, frozen=True):
+    """One page that was read."""
+
+    body: bytes
+    page: messages.Page
+    keys: frozenset[bytes]
+    """What its rows are, as sent."""
+
+
 _decode_body = msgspec.json.Decoder(messages.Body).decode
 _decode_page = msgspec.json.Decoder(messages.Page).decode
 _decode_row = msgspec.json.Decoder(messages.InstrumentRow, strict=False).decode
@@ -57,6 +67,10 @@ class Catalog:
         self.refusals: list[str] = []
         """Why bodies were left out."""
         self._reader = RowReader(_split, _read_instrument, remembers=True)
+        self._parts: dict[str, _Part] = {}
+        """Pages by name."""
+        self._taken: Mapping[str, bytes] | None = None
+        """The bodies that were taken last, if the listing was whole."""
         self.is_severe: bool | None = None
         """An incident stops us from using the venue; None while that is not known."""
 
@@ -76,11 +90,48 @@ class Catalog:
         """Read the bodies of `take` ahead, a piece at each step."""
         for name, body in bodies.items():
             if ".options." in name:
+                with suppress(VenueError):
+                    self._part(name, body)
+                yield
                 yield from self._reader.ahead(name, body, now_ns)
 
     def turn(self) -> None:
         """A whole listing was taken: what it does not say any more is forgotten."""
         self._reader.turn()
+        self._parts.clear()
+        self._taken = None
+
+    def preview(
+        self, bodies: Mapping[str, bytes], now_ns: int
+    ) -> list[Instrument | Refused] | None:
+        """The rows of the listing, once `take` has these bodies, or has had them.
+
+        None: pages are missing then, or a coin is refused.
+
+        Raises:
+            VenueError: A listing cannot be read.
+        """
+        if bodies is self._taken:
+            return self.rows
+        found: list[Instrument | Refused] = []
+        for coin, asked in self._pages.items():
+            for page in range(1, asked + 1):
+                name = _name(coin, page)
+                body = require_body(VENUE, bodies, name)
+                pages = max(1, self._part(name, body).page.pagination.num_pages)
+                if pages > asked:
+                    return None
+                if page <= pages:
+                    found += self._reader.look(name, body, now_ns)
+        return found
+
+    def stands(self, bodies: Mapping[str, bytes], now_ns: int) -> bool:
+        """What was read ahead of the listings in these bodies holds."""
+        return all(
+            self._reader.stands(name, body, now_ns)
+            for name, body in bodies.items()
+            if ".options." in name
+        )
 
     def take(self, bodies: Mapping[str, bytes], held: frozenset[str], now_ns: int) -> bool:
         """Read what was fetched; False when pages are missing, which are asked for next.
@@ -106,16 +157,18 @@ class Catalog:
                 if len(self._pages) == 1 or coin in held or _refusal_of(bodies, coin) is None:
                     raise
                 self.refusals.append("currency")
+        self._taken = bodies if is_whole else None
         return is_whole
 
     def _take_coin(self, bodies: Mapping[str, bytes], coin: str, asked: int, now_ns: int) -> bool:
-        seen: set[bytes] = set()
+        seen: frozenset[bytes] = frozenset()
         count = 0
         rows: list[Instrument | Refused] = []
         for page in range(1, asked + 1):
             name = _name(coin, page)
-            part = _read_page(name, require_body(VENUE, bodies, name))
-            count, pages = part.pagination.count, max(1, part.pagination.num_pages)
+            part = self._part(name, require_body(VENUE, bodies, name))
+            told = part.page.pagination
+            count, pages = told.count, max(1, told.num_pages)
             if pages > MAX_PAGES:
                 raise CatalogError(VENUE, f"{coin}: {pages} pages, more than {MAX_PAGES}")
             self._pages[coin] = pages
@@ -123,13 +176,21 @@ class Catalog:
                 return False
             # Above the last page the venue repeats the last one.
             if page <= pages:
-                seen.update(map(bytes, part.instruments))
-                rows += self._reader.take(name, bodies[name], now_ns)
+                seen |= part.keys
+                rows += self._reader.look(name, bodies[name], now_ns)
         if len(seen) != count:
             # Something came or went between two pages.
             raise CatalogError(VENUE, f"{coin}: expected {count} rows, received {len(seen)}")
         self.rows += rows
         return True
+
+    def _part(self, name: str, body: bytes) -> _Part:
+        known = self._parts.get(name)
+        if known is None or known.body is not body:
+            page = _read_page(name, body)
+            known = _Part(body, page, frozenset(map(bytes, page.instruments)))
+            self._parts[name] = known
+        return known
 
     def _take_incidents(self, bodies: Mapping[str, bytes]) -> None:
         """Without them we live."""

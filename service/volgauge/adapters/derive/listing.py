@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from volgauge.adapters.derive.normalize import read_name
-from volgauge.adapters.listing import NEVER_NS, NO_CHANGES, Changes, Slots
+from volgauge.adapters.listing import NEVER_NS, NO_CHANGES, Changes, Comparison, Slots
 from volgauge.domain.instrument import Asset, Instrument
 
 
@@ -67,9 +67,13 @@ class Listing:
         """How many of `nearest` expire at an instant or before."""
         return self._slots.count_until(horizon_ns)
 
-    def update(self, listed: Mapping[str, Instrument]) -> Changes:
+    def compare(self, listed: Mapping[str, Instrument]) -> Comparison:
+        """What a whole new listing would change."""
+        return self._slots.compare(listed)
+
+    def update(self, compared: Comparison) -> Changes:
         """Take a whole new listing."""
-        changes = self._slots.update(listed)
+        changes = self._slots.take(compared)
         self.is_loaded = True
         self._follow(changes)
         return changes

@@ -1,12 +1,16 @@
 """OKX as one venue: the listings, and three websockets, each with a spare, that share them."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
 
 import msgspec
+from msgspec import Struct
 
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.catalog import check_not_lost, refused_by_status, require_body
-from volgauge.adapters.listing import NEVER_NS, Changes, tell_changes
+from volgauge.adapters.draft import Drafts
+from volgauge.adapters.facts import Column, push_columns
+from volgauge.adapters.listing import NEVER_NS, Comparison, tell_changes
 from volgauge.adapters.okx import messages, perpetuals, plan
 from volgauge.adapters.okx.endpoints import (
     CATALOG_TYPE,
@@ -34,7 +38,7 @@ from volgauge.adapters.okx.notifications import Maintenance
 from volgauge.adapters.okx.protocol import Hooks, OkxProtocol
 from volgauge.adapters.reader import RowReader
 from volgauge.adapters.role import Role
-from volgauge.domain.events import EventSink, OpenInterest
+from volgauge.domain.events import EventSink
 from volgauge.domain.instrument import Instrument
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_SECOND
 from volgauge.errors import (
@@ -53,6 +57,15 @@ _decode_body = msgspec.json.Decoder(messages.Body).decode
 _decode_bands = msgspec.json.Decoder(messages.TickBandRow).decode
 _decode_row = msgspec.json.Decoder(messages.InstrumentRow).decode
 _decode_interest = msgspec.json.Decoder(messages.InterestRow, strict=False).decode
+
+
+class _Draft(Struct, frozen=True):
+    """What a catalog comes to."""
+
+    compared: Comparison
+    interest: Column
+    volume: Column
+    refused: Counter[str]
 
 
 class OkxAdapter:
@@ -83,6 +96,7 @@ class OkxAdapter:
         """By family, for as long as it has these price steps."""
         self._interests = RowReader(_split, _read_interest, remembers=False)
         self._volumes = RowReader(perpetuals.split_volumes, perpetuals.read_volume, remembers=False)
+        self._drafts = Drafts(self._draft, self._draft_stands)
         hooks = Hooks(self._listing_changed, self._expire)
         ongoing: set[Maintenance] = set()
         roles = [Role[OkxProtocol](name) for name in plan.CONNECTIONS]
@@ -137,6 +151,7 @@ class OkxAdapter:
                 yield from self._interests.ahead(name, body, now_ns)
             elif kind == "tickers":
                 yield from self._volumes.ahead(name, body, now_ns)
+        yield from self._drafts.ahead(bodies, now_ns)
 
     def on_catalog(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
         """Read the listings: emit what came and what went, renew every connection's plan.
@@ -147,44 +162,95 @@ class OkxAdapter:
             VenueUnavailable: A body says that the venue cannot serve.
         """
         ticks = self._read_bands(bodies)
-        families = tuple(family for family in sorted(ticks) if f"{family}.option" in bodies)
+        families = _families_of(ticks, bodies)
         if len(families) < len(ticks):
             # A family that we have not asked for: the first catalog, or a new one.
             self._families = tuple(sorted(ticks))
             self.catalog_due_ns = now_ns
             return
-        options: dict[str, Instrument] = {}
-        amounts: dict[str, float] = {}
-        refused: list[str] = []
-        for family in families:
-            if self._is_refused(bodies, family, families):
-                refused.append("family")
-                continue
-            name = f"{family}.option"
-            reader = self._reader(family, ticks[family])
-            for instrument in reader.take(name, require_body(VENUE, bodies, name), now_ns):
-                self._sort_in(instrument, options, refused)
-            name = f"{family}.interest"
-            body = require_body(VENUE, bodies, name)
-            for interest in self._interests.take(name, body, now_ns):
-                if interest is None:
-                    refused.append("interest")
-                else:
-                    amounts[interest[0]] = interest[1]
-        held = self._listing.instruments.values()
-        check_not_lost(VENUE, held, options.values(), now_ns, family_of)
+        draft = self._drafts.take(bodies, now_ns)
         self._families = families
         self._readers = {f: known for f, known in self._readers.items() if f in families}
         for _, reader in self._readers.values():
             reader.turn()
-        for reason in refused:
-            self._counts[f"rejected.listing_{reason}"] += 1
-        self._apply(self._listing.update(options), options, amounts, now_ns)
-        self._tell_facts(bodies, now_ns)
+        self._interests.turn()
+        self._volumes.turn()
+        self._counts.update(draft.refused)
+        changes = self._listing.update(draft.compared)
+        tell_changes(self._sink, changes, VENUE, now_ns)
+        push_columns(self._sink, VENUE, now_ns, interest=draft.interest)
+        self._schedule(now_ns)
+        self._plan(changes.renewed, now_ns)
+        push_columns(self._sink, VENUE, now_ns, volume=draft.volume)
+        assets = {asset for asset, _ in self._listing.families.values()}
+        for state in perpetuals.read_perpetuals(bodies, assets, now_ns, self._counts):
+            self._sink.event(state)
 
     def connections(self) -> tuple[OkxProtocol, ...]:
         """The websockets to hold open: hot, wings, market; then their spares."""
         return self._protocols
+
+    def _draft(self, bodies: Mapping[str, bytes], now_ns: int) -> Generator[None, None, "_Draft"]:
+        """What the bodies come to."""
+        ticks = self._read_bands(bodies)
+        families = _families_of(ticks, bodies)
+        options: dict[str, Instrument] = {}
+        interests: dict[str, float] = {}
+        refused: Counter[str] = Counter()
+        for family in families:
+            if self._is_refused(bodies, family, families):
+                refused["rejected.listing_family"] += 1
+                continue
+            name = f"{family}.option"
+            reader = self._reader(family, ticks[family])
+            for instrument in reader.look(name, require_body(VENUE, bodies, name), now_ns):
+                self._sort_in(instrument, options, refused)
+            yield
+            name = f"{family}.interest"
+            body = require_body(VENUE, bodies, name)
+            for interest in self._interests.look(name, body, now_ns):
+                if interest is None:
+                    refused["rejected.listing_interest"] += 1
+                else:
+                    interests[interest[0]] = interest[1]
+            yield
+        held = list(self._listing.instruments.values())
+        check_not_lost(VENUE, held, options.values(), now_ns, family_of)
+        yield
+        compared = self._listing.compare(options)
+        yield
+        sizes = {name: (compared.of[name], o.contract_size) for name, o in options.items()}
+        yield
+        amounts: dict[int, float] = {}
+        for name, amount in interests.items():
+            if name in sizes:
+                slot, size = sizes[name]
+                amounts[slot] = amount * size
+        interest_column = Column.of(amounts)
+        yield
+        listed = {(i.asset, i.quote_currency): i for i in options.values()}
+        of_listed = [family_of(instrument) for instrument in listed.values()]
+        yield
+        volumes = yield from perpetuals.read_volumes(
+            bodies, self._volumes, of_listed, sizes, now_ns, refused
+        )
+        return _Draft(compared, interest_column, Column.of(volumes), refused)
+
+    def _draft_stands(self, draft: "_Draft", bodies: Mapping[str, bytes], now_ns: int) -> bool:
+        """Nothing is listed otherwise, and no row means something else.
+
+        Of what is told beside the options no row depends on the time.
+        """
+        if draft.compared.version != self._listing.slots_version:
+            return False
+        ticks = self._read_bands(bodies)
+        families = tuple(sorted(ticks))
+        return all(
+            self._reader(family, ticks[family]).stands(name, bodies[name], now_ns)
+            or self._is_refused(bodies, family, families)
+            for family in families
+            for name in (f"{family}.option",)
+        )
 
     def _read_bands(self, bodies: Mapping[str, bytes]) -> dict[str, Ticks | None]:
         """The families that can list an asset that is asked for, with their price steps."""
@@ -224,55 +290,15 @@ class OkxAdapter:
         return known[1]
 
     def _sort_in(
-        self, instrument: Instrument | str, options: dict[str, Instrument], refused: list[str]
+        self, instrument: Instrument | str, options: dict[str, Instrument], refused: Counter[str]
     ) -> None:
         """Take one option in, or say why not."""
         if isinstance(instrument, str):
-            refused.append(instrument)
+            refused[f"rejected.listing_{instrument}"] += 1
         elif self._settings.assets and instrument.asset not in self._settings.assets:
-            refused.append("asset")
+            refused["rejected.listing_asset"] += 1
         else:
             options[instrument.name] = instrument
-
-    def _apply(
-        self,
-        changes: Changes,
-        options: Mapping[str, Instrument],
-        amounts: Mapping[str, float],
-        now_ns: int,
-    ) -> None:
-        tell_changes(self._sink, changes, VENUE, now_ns)
-        slots = self._listing.slots
-        known = sorted(
-            [
-                (slots[name], amount * options[name].contract_size)
-                for name, amount in amounts.items()
-                if name in slots
-            ]
-        )
-        if known:
-            self._sink.event(
-                OpenInterest(
-                    venue=VENUE,
-                    received_ns=now_ns,
-                    slots=tuple(slot for slot, _ in known),
-                    amounts=tuple(amount for _, amount in known),
-                )
-            )
-        self._schedule(now_ns)
-        self._plan(changes.renewed, now_ns)
-
-    def _tell_facts(self, bodies: Mapping[str, bytes], now_ns: int) -> None:
-        """Volumes and perpetuals."""
-        listing, counts = self._listing, self._counts
-        volume = perpetuals.read_volumes(
-            bodies, self._volumes, listing.families, listing.routes, now_ns, counts
-        )
-        if volume is not None:
-            self._sink.event(volume)
-        assets = {asset for asset, _ in listing.families.values()}
-        for state in perpetuals.read_perpetuals(bodies, assets, now_ns, counts):
-            self._sink.event(state)
 
     def _plan(self, renewed: frozenset[str], now_ns: int) -> None:
         self._listing.sort_by_delta()
@@ -306,6 +332,11 @@ class OkxAdapter:
             tell_changes(self._sink, changes, VENUE, now_ns)
             if self._listing.is_loaded:
                 self._plan(frozenset(), now_ns)
+
+
+def _families_of(ticks: Mapping[str, Ticks | None], bodies: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Those that we have the options of."""
+    return tuple(family for family in sorted(ticks) if f"{family}.option" in bodies)
 
 
 def _read_body(bodies: Mapping[str, bytes], name: str) -> messages.Body:

@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping
 
-from volgauge.adapters.listing import NEVER_NS, NO_CHANGES, RIGHTS, Changes, Slots
+from volgauge.adapters.listing import (
+    NEVER_NS,
+    NO_CHANGES,
+    RIGHTS,
+    Changes,
+    Comparison,
+    Slots,
+)
 from volgauge.adapters.okx.endpoints import LOUD_REACH, QUIET_REACH
 from volgauge.adapters.okx.normalize import family_of, index_of, read_name
 from volgauge.domain.instrument import Asset, Instrument
@@ -39,6 +46,11 @@ class Listing:
         return self._turned + self._slots.version
 
     @property
+    def slots_version(self) -> int:
+        """Rises with every change of what is listed."""
+        return self._slots.version
+
+    @property
     def nearest(self) -> list[Instrument]:
         """The options in the order in which they matter; not to be changed."""
         return self._slots.nearest
@@ -47,9 +59,13 @@ class Listing:
         """How many of `nearest` expire at an instant or before."""
         return self._slots.count_until(horizon_ns)
 
-    def update(self, options: Mapping[str, Instrument]) -> Changes:
+    def compare(self, options: Mapping[str, Instrument]) -> Comparison:
+        """What a whole new listing would change."""
+        return self._slots.compare(options)
+
+    def update(self, compared: Comparison) -> Changes:
         """Take a whole new listing."""
-        changes = self._slots.update(options)
+        changes = self._slots.take(compared)
         self.is_loaded = True
         self._follow(changes)
         return changes

@@ -5,13 +5,13 @@ index rests on.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
 
 from volgauge.adapters.base import RestRequest
-from volgauge.adapters.facts import is_amount, read_number, tell_perpetual, tell_volume
+from volgauge.adapters.facts import is_amount, read_number, tell_perpetual
 from volgauge.adapters.listing import NEVER_NS
 from volgauge.adapters.okx import messages
 from volgauge.adapters.okx.endpoints import OK, SWAP_CURRENCIES, VENUE
@@ -19,7 +19,7 @@ from volgauge.adapters.okx.messages import UNREADABLE
 from volgauge.adapters.okx.normalize import read_millis
 from volgauge.adapters.payload import read_rows
 from volgauge.adapters.reader import RowReader
-from volgauge.domain.events import PerpetualState, TradedVolume
+from volgauge.domain.events import PerpetualState
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_HOUR, NANOS_PER_MILLI
 from volgauge.errors import CatalogError, VenueError
@@ -57,14 +57,25 @@ def read_volumes(
     bodies: Mapping[str, bytes],
     reader: RowReader[Volume],
     families: Iterable[str],
-    routes: Mapping[str, tuple[int, float]],
+    sizes: Mapping[str, tuple[int, float]],
     received_ns: int,
     counts: Counter[str],
-) -> TradedVolume | None:
-    """Volume of the options that are listed: contracts of 24 hours times the contract size.
+) -> Generator[None, None, dict[int, float]]:
+    """For `TradedVolume` of what is listed: contracts of 24 hours times the contract size.
 
     What makes no sense is counted as `rejected.volume`, a row as `rejected.volume_row`, a body as
     `rejected.volume_body` or `missing.volume`.
+
+    Args:
+        bodies: Of the catalog.
+        reader: Of their rows.
+        families: Whose.
+        sizes: Name to slot and contract size.
+        received_ns: The instant.
+        counts: Takes what was refused.
+
+    Returns:
+        Coins by slot; a pause after every body.
     """
     amounts: dict[int, float] = {}
     for family in families:
@@ -74,7 +85,7 @@ def read_volumes(
             counts["missing.volume"] += 1
             continue
         try:
-            rows = reader.take(name, body, received_ns)
+            rows = reader.look(name, body, received_ns)
         except VenueError:
             counts["rejected.volume_body"] += 1
             continue
@@ -82,15 +93,16 @@ def read_volumes(
             if row is None:
                 counts["rejected.volume_row"] += 1
                 continue
-            route, contracts = routes.get(row[0]), row[1]
-            if route is None or contracts is None:
+            known, contracts = sizes.get(row[0]), row[1]
+            if known is None or contracts is None:
                 continue
-            slot, size = route
+            slot, size = known
             if is_amount(contracts * size):
                 amounts[slot] = contracts * size
             else:
                 counts["rejected.volume"] += 1
-    return tell_volume(VENUE, amounts, received_ns) if amounts else None
+        yield
+    return amounts
 
 
 def split_volumes(name: str, body: bytes) -> list[msgspec.Raw]:
