@@ -1,7 +1,7 @@
 """The Binance adapter on real sockets against the simulated one: every value is the market's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import exp, isnan
 from typing import Any
@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from fakes.binance_lab import make
-from fakes.deribit_lab import Sink
+from integration.shells import Shells, connected
 from volgauge.adapters.base import State
 from volgauge.adapters.binance.adapter import BinanceAdapter
 from volgauge.adapters.binance.protocol import BinanceProtocol
-from volgauge.clock import SystemClock
 from volgauge.domain.events import (
     BookSnapshot,
     Coverage,
@@ -27,58 +26,16 @@ from volgauge.domain.events import (
     MarkQuote,
     OpenInterest,
 )
-from volgauge.domain.instrument import Instrument, Premium
+from volgauge.domain.instrument import Premium
 from volgauge.domain.units import NANOS_PER_SECOND, years_between
 from volgauge.simulator.binance_venue import BinanceVenue
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.lies import Lies
-from volgauge.simulator.server import Simulator, SimulatorOptions
-from volgauge.wire.catalog import run_catalog
-from volgauge.wire.feed import run_connection
-
-PATIENCE_SECONDS = 40.0
+from volgauge.simulator.server import SimulatorOptions
 
 
-class Running:
-    """An adapter whose shells run, and the venue it talks to."""
-
-    def __init__(self, simulator: Simulator, adapter: BinanceAdapter, sink: Sink) -> None:
-        dialect = simulator.dialects["binance"]
-        assert isinstance(dialect, BinanceVenue)
-        self.venue = dialect
-        self.adapter = adapter
-        self.sink = sink
-        self.tasks: list[asyncio.Task[None]] = []
-
-    async def until(self, condition: Callable[[], object], every: float = 0.02) -> None:
-        """Wait for a condition, with a deadline."""
-        for _ in range(round(PATIENCE_SECONDS / every)):
-            if condition():
-                return
-            for task in self.tasks:
-                if task.done():
-                    task.result()
-            await asyncio.sleep(every)
-        sessions = [(p.connection, p.state, dict(p.counts)) for p in self.adapter.connections()]
-        raise AssertionError(f"not in time: {sessions}")
-
-    @property
-    def listed(self) -> dict[str, tuple[int, Instrument]]:
-        """Options by name, with their slots."""
-        found: dict[str, tuple[int, Instrument]] = {}
-        for event in self.sink.events:
-            if isinstance(event, InstrumentsListed):
-                pairs = zip(event.instruments, event.slots, strict=True)
-                found |= {i.name: (slot, i) for i, slot in pairs}
-            elif isinstance(event, InstrumentsExpired):
-                gone = set(event.slots)
-                found = {n: pair for n, pair in found.items() if pair[0] not in gone}
-        return found
-
-    @property
-    def newest(self) -> dict[int, tuple[float, ...]]:
-        """Bid, ask and sizes by slot."""
-        return {quote[0]: quote[1:5] for quote in self.sink.quotes}
+class Running(Shells[BinanceVenue, BinanceAdapter]):
+    """The simulated venue, its adapter, and the shells between them."""
 
     def session(self, name: str) -> BinanceProtocol:
         """A session by its name."""
@@ -100,34 +57,11 @@ async def running(
 ) -> AsyncIterator[Running]:
     """A market with a slow pace, the venue on it, the adapter connected."""
     options = SimulatorOptions(
-        currencies=("BTC", "XRP_USDC"),
-        rate=400.0,
-        seed=11,
-        venues=("binance",),
+        currencies=("BTC", "XRP_USDC"), rate=400.0, seed=11, venues=("binance",),
         roll_in_seconds=roll_in_seconds,
-    )
-    async with Simulator(options) as simulator:
-        sink = Sink()
-        adapter = make(
-            sink,
-            ws_url=simulator.ws_url_of("binance"),
-            rest_url=simulator.rest_url_of("binance"),
-            compression=False,
-            **settings,
-        )
-        run = Running(simulator, adapter, sink)
-        clock = SystemClock()
-        run.tasks = [asyncio.create_task(run_catalog(adapter, clock, lambda: None))]
-        run.tasks += [
-            asyncio.create_task(run_connection(p, clock, lambda: None, jitter=lambda: 0.1))
-            for p in adapter.connections()
-        ]
-        try:
-            yield run
-        finally:
-            for task in run.tasks:
-                task.cancel()
-            await asyncio.wait(run.tasks)
+    )  # fmt: skip
+    async with connected(Running, make, options, **settings) as run:
+        yield run
 
 
 async def test_binance_listing_has_the_terms_of_the_market() -> None:
@@ -267,7 +201,7 @@ async def test_client_answers_the_venues_pings() -> None:
     async with running(assets=("XRP",), hot_days=3.0) as run:
         run.venue.ping_seconds = 0.2
         await run.until(run.covers)
-        sessions = list(run.venue._sessions)
+        sessions = list(run.venue._audience.sessions)
         before = [session._heard_seconds for session in sessions]
         await run.until(
             lambda: all(

@@ -5,18 +5,18 @@ Shapes are those of the venue's pages: "GET /markets", "Book Ticker", "Ticker Th
 """
 
 from datetime import UTC, datetime
-from math import isnan
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
 from volgauge.domain.units import DAYS_PER_YEAR, NANOS_PER_DAY, NANOS_PER_SECOND
-from volgauge.simulator import pricing
+from volgauge.simulator import numbers, pricing
 from volgauge.simulator.board import B1, F64, I64, Board
 from volgauge.simulator.listing import Terms
+from volgauge.simulator.numbers import decimal_text, size_text
 from volgauge.simulator.perpetual import perpetual_of
-from volgauge.simulator.quoting import QuoteBook
+from volgauge.simulator.quoting import Family, QuoteBook
 
 Row = dict[str, Any]
 QUOTE = "USDC"
@@ -24,20 +24,12 @@ LONGEST_DAYS = 250
 """Further expiries are not listed,"""
 STRIKE_STRIDE = 2
 """and of the market's strikes only every second: a small venue."""
-_CONTRACTS = {"BTC": ((1, 2), (1, 100)), "ETH": ((1, 20), (1, 10))}
+CONTRACTS = {"BTC": ((1, 2), (1, 100)), "ETH": ((1, 20), (1, 10))}
 """Coin to the tick of its premiums and the step of its sizes, both as fractions; the venue has
 options of these two."""
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _GREEKS = ("delta", "theta", "gamma", "rho", "vega", "iv")
 _NEWTON_STEPS = 6
-
-
-class Family(Struct, frozen=True):
-    """One option book of the venue."""
-
-    number: int
-    """Of the market's board."""
-    terms: Terms
 
 
 class Greeks(Struct, frozen=True):
@@ -52,23 +44,6 @@ class Greeks(Struct, frozen=True):
             name: number_text(float(column[place]))
             for name, column in zip(_GREEKS, self.columns, strict=True)
         }
-
-
-def families_of(boards: tuple[Board, ...]) -> list[Family]:
-    """The books that the venue lists on the market's boards: all are paid in USDC."""
-    return [
-        Family(number, _terms(board.terms))
-        for number, board in enumerate(boards)
-        if board.terms.asset in _CONTRACTS
-    ]
-
-
-def _terms(terms: Terms) -> Terms:
-    tick, step = _CONTRACTS[terms.asset]
-    return Terms(
-        asset=terms.asset, coin=False, spot=terms.spot, vol=terms.vol, tick=tick,
-        future_tick=terms.future_tick, contract_size=1.0, min_amount=step,
-    )  # fmt: skip
 
 
 def is_short(board: Board, slot: int, now_ns: int) -> bool:
@@ -86,19 +61,8 @@ def option_name(board: Board, slot: int) -> str:
 
 
 def number_text(value: float) -> str:
-    """The shortest decimal without an exponent or a trailing point; "0" for none."""
-    if isnan(value):
-        return "0"
-    text = repr(float(value))
-    if "e" in text:
-        text = f"{value:.18f}".rstrip("0")
-    return text.removesuffix(".0").rstrip(".")
-
-
-def size_text(terms: Terms, lots: int) -> str:
-    """So many steps of size, in coins."""
-    numerator, denominator = terms.min_amount
-    return number_text(lots * numerator / denominator)
+    """The shortest decimal: a gamma has many digits."""
+    return numbers.number_text(value, places=18)
 
 
 def market_rows(family: Family, book: QuoteBook, slots: I64, now_ns: int) -> list[Row]:
@@ -115,9 +79,9 @@ def market_rows(family: Family, book: QuoteBook, slots: I64, now_ns: int) -> lis
             "instrument_type": "OPTION", "underlying_asset": terms.asset, "quote_asset": QUOTE,
             "price_step": number_text(terms.tick_size), "amount_step": step,
             "min_order_value": "10", "max_order_value": "10000000",
-            "max_notional_value": "10000000", "mark_price": _decimals(float(mark[place]), 6),
-            "forward_price": _decimals(float(forward), 6),
-            "index_price": _decimals(board.index_price, 6), "is_active": bool(board.alive[slot]),
+            "max_notional_value": "10000000", "mark_price": decimal_text(float(mark[place]), 6),
+            "forward_price": decimal_text(float(forward), 6),
+            "index_price": decimal_text(board.index_price, 6), "is_active": bool(board.alive[slot]),
             "option_type": "call" if option.is_call else "put",
             "expiry": str(option.expiry.expiry_ns), "strike": number_text(option.strike),
             "greeks": greeks.row(place), "max_leverage": "10",
@@ -136,7 +100,9 @@ def book_rows(book: QuoteBook, slots: I64, names: list[str], now_ns: int) -> lis
     intrinsic = np.maximum(np.where(is_call, -np.expm1(k), np.expm1(k)), 0.0)
     sides = []
     for prices, lots in ((book.bid, book.bid_lots), (book.ask, book.ask_lots)):
-        solved = _solve(k, prices[slots] / forward - intrinsic, deviation)
+        solved = pricing.solve_deviation(
+            k, prices[slots] / forward - intrinsic, deviation, _NEWTON_STEPS
+        )
         greeks = _greeks(k, solved, years, forward, is_call)
         sides.append((prices[slots].tolist(), lots[slots].tolist(), greeks))
     rows = []
@@ -154,7 +120,7 @@ def ticker_rows(book: QuoteBook, slots: I64, names: list[str], now_ns: int) -> l
     greeks, mark = _mark_greeks(book, slots, now_ns)
     rows = book_rows(book, slots, names, now_ns)
     for place, row in enumerate(rows):
-        row["mark"] = {"price": _decimals(float(mark[place]), 6), **greeks.row(place)}
+        row["mark"] = {"price": decimal_text(float(mark[place]), 6), **greeks.row(place)}
     return rows
 
 
@@ -165,8 +131,8 @@ def perpetual_row(board: Board) -> Row:
     return {
         "ticker_id": f"{asset}-PERP", "base_currency": asset, "target_currency": "USD",
         "target_volume": "0", "product_type": "Perpetual",
-        "open_interest": _decimals(perpetual.coins * board.index_price, 6),
-        "index_price": _decimals(board.index_price, 6), "index_currency": "USD",
+        "open_interest": decimal_text(perpetual.coins * board.index_price, 6),
+        "index_price": decimal_text(board.index_price, 6), "index_currency": "USD",
         "next_funding_rate_timestamp": "0", "funding_rate": f"{perpetual.funding / 8.0:.12f}",
         "contract_type": "Vanilla", "contract_price_currency": "USD",
     }  # fmt: skip
@@ -203,23 +169,3 @@ def _greeks(k: F64, deviation: F64, years: F64, forward: F64, is_call: B1) -> Gr
         gamma = density / (forward * deviation)
         vega = forward * density * root / 100.0
         return Greeks((delta, theta, gamma, rho, vega, deviation / root))
-
-
-def _solve(k: F64, value: F64, start: F64) -> F64:
-    """Deviations of out-of-the-money prices in units of the forward; NaN where there is none.
-
-    Newton's steps from the mark's: enough for eight digits, as quotes are near it.
-    """
-    deviation = start
-    for _ in range(_NEWTON_STEPS):
-        slope = pricing.normal_pdf(-k / deviation + 0.5 * deviation)
-        missing = value - pricing.out_of_the_money(k, deviation * deviation)
-        moved = deviation + missing / np.maximum(slope, 1e-12)
-        deviation = np.clip(moved, 0.5 * deviation, 2.0 * deviation)
-    return np.where(value > 0.0, deviation, np.nan)
-
-
-def _decimals(value: float, places: int) -> str:
-    """At most so many decimals."""
-    text = f"{value:.{places}f}"
-    return text.rstrip("0").rstrip(".") or "0"

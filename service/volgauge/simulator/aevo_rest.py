@@ -8,9 +8,9 @@ import msgspec
 
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.simulator import aevo
-from volgauge.simulator.aevo import Family, Row
+from volgauge.simulator.aevo import Row
 from volgauge.simulator.board import I64
-from volgauge.simulator.quoting import QuoteBook
+from volgauge.simulator.quoting import Family, QuoteBook
 
 Params = Mapping[str, str]
 Answer = Row | list[Row] | list[str]

@@ -1,11 +1,11 @@
 """One client's session with the simulated Aevo; no socket and no clock inside."""
 
-from collections import deque
 from typing import Any, Protocol
 
 import msgspec
 
 from volgauge.domain.units import NANOS_PER_SECOND
+from volgauge.simulator.window import Window
 
 INACTIVE_SECONDS = 900.0
 """Without an operation the venue hangs up after this; data to the client are none."""
@@ -57,7 +57,7 @@ class AevoSession:
         self.subscriptions: dict[str, None] = {}
         self._venue = venue
         self._heard_seconds = now_seconds
-        self._asked: deque[float] = deque()
+        self._asked = Window(MESSAGES, WINDOW_SECONDS)
 
     def receive(self, frame: bytes, now_seconds: float) -> None:
         """Handle one text frame from the client."""
@@ -74,10 +74,11 @@ class AevoSession:
             told = {"success": True, "timestamp": str(self._venue.stamp)}
             self._send({**number, "data": told})
             return
-        wait_seconds = self._charge(now_seconds)
+        wait_seconds = self._asked.wait(now_seconds)
         if wait_seconds > 0.0:
             self._refuse_for_speed(wait_seconds)
             return
+        self._asked.count(now_seconds)
         match request["op"]:
             case "subscribe" | "unsubscribe" as operation:
                 names = request.get("data")
@@ -111,15 +112,6 @@ class AevoSession:
     def conflation_key(self, frame: bytes) -> bytes:
         """An index may be replaced by a newer one; tops are of some options, never of all."""
         return frame.partition(b',"data":')[0] if frame.startswith(_INDEX) else frame
-
-    def _charge(self, now_seconds: float) -> float:
-        """Count an operation; seconds to wait when there were too many."""
-        while self._asked and now_seconds - self._asked[0] >= WINDOW_SECONDS:
-            self._asked.popleft()
-        if len(self._asked) >= MESSAGES:
-            return self._asked[0] + WINDOW_SECONDS - now_seconds
-        self._asked.append(now_seconds)
-        return 0.0
 
     def _refuse_for_speed(self, wait_seconds: float) -> None:
         retry_after = str(round(wait_seconds * NANOS_PER_SECOND))

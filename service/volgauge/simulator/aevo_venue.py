@@ -3,7 +3,7 @@
 Pushes leave `LATENCY_NS` after the state that they show, in order, by the market's clock.
 """
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -14,11 +14,14 @@ from volgauge.simulator import aevo
 from volgauge.simulator.aevo import Row
 from volgauge.simulator.aevo_rest import AevoRest
 from volgauge.simulator.aevo_session import AevoSession
-from volgauge.simulator.board import I64, Notice, Step
+from volgauge.simulator.audience import Audience
+from volgauge.simulator.board import I64, Notice, Step, crosses
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market
-from volgauge.simulator.quoting import QuoteBook, QuotingStyle
+from volgauge.simulator.names import Names
+from volgauge.simulator.quoting import QuoteBook, QuotingStyle, families_of
+from volgauge.simulator.window import Window
 
 LATENCY_NS = 11 * NANOS_PER_MILLI
 BOOKS, TICKERS, INDICES = "book-ticker", "ticker-500ms", "index"
@@ -44,31 +47,29 @@ class AevoVenue:
         self.faults = Faults()
         self.lies = Lies()
         self.in_maintenance = False
-        self.families = aevo.families_of(market.boards)
+        self.families = families_of(market.boards, aevo.CONTRACTS)
         self.books = [
             QuoteBook(market, family.number, family.terms, style, [seed, 15, place])
             for place, family in enumerate(self.families)
         ]
-        self.names: list[list[str]] = [[] for _ in self.families]
-        """By family and slot; "" of what the venue does not list."""
-        self.contracts: dict[str, tuple[int, int]] = {}
-        """Name to family and slot, of what is listed."""
         self._strikes: dict[tuple[int, int], list[float]] = defaultdict(list)
         """Family and expiry to the market's strikes, in the order of their listing."""
-        self._sessions: set[AevoSession] = set()
-        self._listeners: defaultdict[str, list[AevoSession]] = defaultdict(list)
+        self._listed = Names([book.board for book in self.books], self._name_of)
+        self.names = self._listed.of
+        """By family and slot; "" of what the venue does not list."""
+        self.contracts = self._listed.contracts
+        """Name to family and slot, of what is listed."""
+        self._audience = Audience[str, AevoSession](LATENCY_NS)
         self._moved: list[set[int]] = [set() for _ in self.families]
         """Slots of each family that the market has moved since the last round."""
         self._changed: dict[str, list[set[int]]] = {
             kind: [set() for _ in self.families] for kind in PACES_NS
         }
         """Kind of channel to the slots of each family that changed since its last push."""
-        self._late: deque[tuple[int, str, tuple[AevoSession, ...], bytes]] = deque()
         self._indices: dict[str, float] = {}
-        self._asked: deque[int] = deque()
+        self._asked = Window(REQUESTS, WINDOW_NS)
         self._rest = AevoRest(self)
         for place, book in enumerate(self.books):
-            self._learn(place)
             book.requote(self.living(place), self.lies)
 
     @property
@@ -97,13 +98,10 @@ class AevoVenue:
 
     def charge(self) -> int:
         """Count a GET; all clients share loopback's address. Nanoseconds to wait."""
-        now_ns = self.market.now_ns
-        while self._asked and now_ns - self._asked[0] >= WINDOW_NS:
-            self._asked.popleft()
-        if len(self._asked) >= REQUESTS:
-            return self._asked[0] + WINDOW_NS - now_ns
-        self._asked.append(now_ns)
-        return 0
+        wait_ns = round(self._asked.wait(self.market.now_ns))
+        if not wait_ns:
+            self._asked.count(self.market.now_ns)
+        return wait_ns
 
     def open(self, now_seconds: float, number: int) -> AevoSession:
         """Begin a client's session."""
@@ -111,12 +109,12 @@ class AevoVenue:
         session = AevoSession(self, now_seconds)
         if self.in_maintenance:
             session.closing = (1001, "")
-        self._sessions.add(session)
+        self._audience.sessions.add(session)
         return session
 
     def forget(self, session: AevoSession) -> None:
         """The client is gone."""
-        self._sessions.discard(session)
+        self._audience.sessions.discard(session)
 
     def answer(self, path: str, params: Mapping[str, str]) -> tuple[int, bytes]:
         """Status and body of a GET."""
@@ -124,11 +122,10 @@ class AevoVenue:
 
     def tick(self, age_seconds: float) -> None:
         """Planned maintenance: REST refuses, then everybody is cut off."""
-        begin, length = self.faults.maintenance_after_seconds, self.faults.maintenance_seconds
-        self.in_maintenance = 0.0 < begin <= age_seconds < begin + length
-        if self.in_maintenance and age_seconds >= begin + MAINTENANCE_NOTICE_SECONDS:
-            for session in self._sessions:
-                session.closing = (1001, "")
+        self.in_maintenance = self.faults.in_maintenance(age_seconds)
+        told_seconds = self.faults.maintenance_after_seconds + MAINTENANCE_NOTICE_SECONDS
+        if self.in_maintenance and age_seconds >= told_seconds:
+            self._audience.hang_up(1001, "")
 
     def knows(self, channel: str) -> bool:
         """Whole coins, or single options."""
@@ -141,7 +138,7 @@ class AevoVenue:
 
         The book ticker's page promises changes only.
         """
-        self._listeners[channel].append(session)
+        self._audience.add(session, channel)
         kind, _, about = channel.partition(":")
         if kind == INDICES:
             self._send_index(about, (session,))
@@ -155,11 +152,7 @@ class AevoVenue:
 
     def unsubscribe(self, session: AevoSession, channel: str) -> None:
         """Remove a subscriber."""
-        listeners = self._listeners[channel]
-        if session in listeners:
-            listeners.remove(session)
-        if not listeners:
-            del self._listeners[channel]
+        self._audience.remove(session, channel)
 
     def advance(self, step: Step) -> None:
         """Quote what the market quotes, by our own lights, and push what is due."""
@@ -169,45 +162,35 @@ class AevoVenue:
             for place, book in enumerate(self.books):
                 if book.board is batch.board:
                     self._moved[place].update(batch.slots)
-        if _crosses(before_ns, now_ns, PACES_NS[BOOKS]):
+        if crosses(before_ns, now_ns, PACES_NS[BOOKS]):
             self._requote()
         for kind, pace_ns in PACES_NS.items():
-            if _crosses(before_ns, now_ns, pace_ns):
+            if crosses(before_ns, now_ns, pace_ns):
                 self._send_changed(kind)
-        if _crosses(before_ns, now_ns, INDEX_NS):
+        if crosses(before_ns, now_ns, INDEX_NS):
             for family in self.families:
                 coin, price = family.terms.asset, self.market.boards[family.number].index_price
                 if self._indices.get(coin) != price:
                     self._indices[coin] = price
                     self._send_index(coin)
-        self._release()
+        self._audience.deliver(self.market.now_ns)
 
-    def _learn(self, place: int) -> None:
-        """Names of what the board lists and we do not know yet: near expiries, half the strikes."""
-        names, board = self.names[place], self.books[place].board
-        for slot in range(len(names), len(board.options)):
-            strikes = self._strikes[place, int(board.expiry_of[slot])]
-            strike = board.options[slot].strike
-            if strike not in strikes:
-                strikes.append(strike)
-            is_ours = strikes.index(strike) % aevo.STRIKE_STRIDE == 0 and aevo.is_short(
-                board, slot, self.market.now_ns
-            )
-            names.append(aevo.option_name(board, slot) if is_ours else "")
-            if is_ours and board.alive[slot]:
-                self.contracts[names[slot]] = (place, slot)
+    def _name_of(self, place: int, slot: int) -> str:
+        """Near expiries, half the strikes."""
+        board = self.books[place].board
+        strikes = self._strikes[place, int(board.expiry_of[slot])]
+        strike = board.options[slot].strike
+        if strike not in strikes:
+            strikes.append(strike)
+        is_ours = strikes.index(strike) % aevo.STRIKE_STRIDE == 0 and aevo.is_short(
+            board, slot, self.market.now_ns
+        )
+        return aevo.option_name(board, slot) if is_ours else ""
 
     def _list(self, notices: list[Notice]) -> None:
         """New and ended options: nobody is told, clients ask."""
-        for place, book in enumerate(self.books):
-            mine = [n for n in notices if n.board is book.board and n.kind == "option"]
-            created = [notice.number for notice in mine if notice.created]
-            if created:
-                self._learn(place)
-                self._moved[place].update(created)
-            for notice in mine:
-                if notice.state == "settlement":
-                    self.contracts.pop(self.names[place][notice.number], None)
+        for place, mine in enumerate(self._listed.follow(notices)):
+            self._moved[place].update(notice.number for notice in mine if notice.created)
 
     def _requote(self) -> None:
         """A round of quotes, of what has moved and is listed."""
@@ -228,12 +211,12 @@ class AevoVenue:
             slots = sorted(changed)
             changed.clear()
             whole = f"{kind}:{self.families[place].terms.asset}:{_ALL}"
-            if whole in self._listeners:
+            if whole in self._audience:
                 self._push_rows(kind, place, slots, whole)
             names = self.names[place]
             for slot in slots:
                 channel = f"{kind}:{names[slot]}"
-                if channel in self._listeners:
+                if channel in self._audience:
                     self._push_rows(kind, place, [slot], channel)
 
     def _push_rows(
@@ -266,20 +249,8 @@ class AevoVenue:
         self, channel: str, data: Row, sessions: tuple[AevoSession, ...] | None = None
     ) -> None:
         """Queue one frame, for some or all who listen now."""
-        chosen = tuple(self._listeners.get(channel, ())) if sessions is None else sessions
+        chosen = self._audience.of(channel) if sessions is None else sessions
         if not chosen or self.lies.silent:
             return
         frame = msgspec.json.encode({"channel": channel, "data": data})
-        self._late.append((self.market.now_ns + LATENCY_NS, channel, chosen, frame))
-
-    def _release(self) -> None:
-        """Hand over what has been on its way for long enough, to who still listens."""
-        while self._late and self._late[0][0] <= self.market.now_ns:
-            _, channel, sessions, frame = self._late.popleft()
-            for session in sessions:
-                if channel in session.subscriptions:
-                    session.out.append(frame)
-
-
-def _crosses(before_ns: int, now_ns: int, every_ns: int) -> bool:
-    return now_ns // every_ns != before_ns // every_ns
+        self._audience.send(channel, frame, self.market.now_ns, chosen)

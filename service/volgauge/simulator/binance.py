@@ -17,6 +17,7 @@ from volgauge.simulator import pricing
 from volgauge.simulator.board import F64, I64, Board
 from volgauge.simulator.listing import Terms
 from volgauge.simulator.market import Market
+from volgauge.simulator.numbers import number_text
 from volgauge.simulator.quoting import QuoteBook, QuotingStyle
 
 Row = dict[str, Any]
@@ -115,14 +116,6 @@ def day_of(board: Board, slot: int) -> str:
     """`260828`."""
     expiry_ns = board.options[slot].expiry.expiry_ns
     return f"{datetime.fromtimestamp(expiry_ns // NANOS_PER_SECOND, UTC):%y%m%d}"
-
-
-def number_text(value: float) -> str:
-    """The shortest decimal without an exponent or a trailing point."""
-    text = repr(float(value))
-    if "e" in text:
-        text = f"{value:.12f}".rstrip("0")
-    return text.removesuffix(".0").rstrip(".")
 
 
 def price_text(family: Family, price: float) -> str:

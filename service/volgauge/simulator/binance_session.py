@@ -1,9 +1,10 @@
 """One client's session with the simulated Binance; no socket and no clock inside."""
 
-from collections import deque
 from typing import Any, Protocol
 
 import msgspec
+
+from volgauge.simulator.window import Window
 
 MAX_STREAMS = 200
 MESSAGES_PER_SECOND = 10
@@ -53,7 +54,7 @@ class BinanceSession:
         """Pushes come with the name of their stream."""
         self._opened_seconds = self._pinged_seconds = self._heard_seconds = now_seconds
         self._is_pinged = False
-        self._messages: deque[float] = deque()
+        self._messages = Window(MESSAGES_PER_SECOND, 1.0)
 
     def open_streams(self, streams: list[str]) -> None:
         """Take the streams that stand in the address."""
@@ -67,10 +68,7 @@ class BinanceSession:
 
     def receive(self, frame: bytes, now_seconds: float) -> None:
         """Handle one text frame from the client."""
-        while self._messages and now_seconds - self._messages[0] >= 1.0:
-            self._messages.popleft()
-        self._messages.append(now_seconds)
-        if len(self._messages) > MESSAGES_PER_SECOND:
+        if not self._messages.take(now_seconds):
             self.closing = TOO_MANY_MESSAGES
             return
         try:

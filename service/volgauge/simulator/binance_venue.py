@@ -6,7 +6,6 @@ silent. Pushes leave `LATENCY_NS` after the state that they show, in order, by t
 
 import random
 import re
-from collections import defaultdict, deque
 from collections.abc import Mapping
 
 import msgspec
@@ -15,13 +14,15 @@ from msgspec import Struct
 
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.simulator import binance
+from volgauge.simulator.audience import Audience
 from volgauge.simulator.binance import ContractBook, Row
 from volgauge.simulator.binance_rest import BinanceRest
 from volgauge.simulator.binance_session import PING_SECONDS, BinanceSession
-from volgauge.simulator.board import I64, Notice, Step, milliseconds
+from volgauge.simulator.board import I64, Notice, Step, crosses, milliseconds
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market
+from volgauge.simulator.names import Names
 from volgauge.simulator.quoting import QuotingStyle
 
 LATENCY_NS = 4 * NANOS_PER_MILLI
@@ -73,25 +74,24 @@ class BinanceVenue:
             ContractBook(market, family, style, [seed, 13, place])
             for place, family in enumerate(self.families)
         ]
-        self.names: list[list[str]] = [[] for _ in self.families]
+        boards = [book.board for book in self.books]
+        self._listed = Names(boards, lambda place, slot: binance.option_name(boards[place], slot))
+        self.names = self._listed.of
         """By family and slot."""
-        self.contracts: dict[str, tuple[int, int]] = {}
+        self.contracts = self._listed.contracts
         """Name to family and slot, of what is listed."""
         self._random = random.Random(f"binance {seed}")  # noqa: S311 - repeatable, not secret
-        self._sessions: set[BinanceSession] = set()
-        self._listeners: defaultdict[str, list[BinanceSession]] = defaultdict(list)
-        """Who listens on the right route."""
+        self._audience = Audience[str, BinanceSession](LATENCY_NS)
+        """Those on the right route."""
         self._changed: dict[str, list[set[int]]] = {
             kind: [set() for _ in self.families] for kind in (_TOP.pattern, _BOOK.pattern)
         }
         """Kind of stream to the slots of each family that changed since its last push."""
-        self._late: deque[tuple[int, str, bytes]] = deque()
         self._update_id = 121_508_743
         self._held: dict[str, Deep] = {}
         """Books that somebody follows by their changes."""
         self._rest = BinanceRest(self)
-        for place, book in enumerate(self.books):
-            self._learn(place)
+        for book in self.books:
             book.requote(np.flatnonzero(book.board.alive), self.lies)
 
     @property
@@ -113,14 +113,14 @@ class BinanceVenue:
         session = BinanceSession(self, name, now_seconds, combined=form == "stream")
         if self.in_maintenance:
             session.closing = (1001, "")
-        self._sessions.add(session)
+        self._audience.sessions.add(session)
         wanted = [stream, *params.get("streams", "").split("/")]
         session.open_streams([stream for stream in wanted if stream])
         return session
 
     def forget(self, session: BinanceSession) -> None:
         """The client is gone."""
-        self._sessions.discard(session)
+        self._audience.sessions.discard(session)
 
     def answer(self, path: str, params: Mapping[str, str]) -> tuple[int, bytes]:
         """Status and body of a GET."""
@@ -128,17 +128,15 @@ class BinanceVenue:
 
     def tick(self, age_seconds: float) -> None:
         """Maintenance, of which nobody is told: everybody is cut off."""
-        begin, length = self.faults.maintenance_after_seconds, self.faults.maintenance_seconds
-        self.in_maintenance = 0.0 < begin <= age_seconds < begin + length
+        self.in_maintenance = self.faults.in_maintenance(age_seconds)
         if self.in_maintenance:
-            for session in self._sessions:
-                session.closing = (1001, "")
+            self._audience.hang_up(1001, "")
 
     def subscribe(self, session: BinanceSession, stream: str) -> None:
         """Add a subscriber; nothing is sent but what happens from now on."""
         if self.route_of(stream) != session.route or self.faults.refuses(stream):
             return
-        self._listeners[stream].append(session)
+        self._audience.add(session, stream)
         named = _DELTA.fullmatch(stream)
         if named:
             name = named[1].upper()
@@ -146,11 +144,7 @@ class BinanceVenue:
 
     def unsubscribe(self, session: BinanceSession, stream: str) -> None:
         """Remove a subscriber."""
-        listeners = self._listeners.get(stream, [])
-        if session in listeners:
-            listeners.remove(session)
-        if not listeners:
-            self._listeners.pop(stream, None)
+        if self._audience.remove(session, stream):
             named = _DELTA.fullmatch(stream)
             if named:
                 self._held.pop(named[1].upper(), None)
@@ -175,13 +169,14 @@ class BinanceVenue:
                     slots = slots[book.board.alive[slots]]
                     self._requote(place, slots)
         self._send_tops()
-        if _crosses(before_ns, now_ns, BOOK_NS):
+        if crosses(before_ns, now_ns, BOOK_NS):
             self._send_books()
-        if _crosses(before_ns, now_ns, CHAIN_NS):
+        if crosses(before_ns, now_ns, CHAIN_NS):
             self._send_chains()
-        if _crosses(before_ns, now_ns, self.interest_ns):
+        if crosses(before_ns, now_ns, self.interest_ns):
             self._send_interest()
-        self._release()
+        for session, stream, data in self._audience.release(self.market.now_ns):
+            session.push(stream, data)
 
     def chain(self, place: int) -> list[Row]:
         """Rows of `optionMarkPrice` of what is alive."""
@@ -227,24 +222,11 @@ class BinanceVenue:
         for changed in self._changed.values():
             changed[place].update(moved)
 
-    def _learn(self, place: int) -> None:
-        """Names of what the board lists and we do not know yet."""
-        names, board = self.names[place], self.books[place].board
-        for slot in range(len(names), len(board.options)):
-            names.append(binance.option_name(board, slot))
-            if board.alive[slot]:
-                self.contracts[names[slot]] = (place, slot)
-
     def _list(self, notices: list[Notice]) -> None:
         """New and ended options, each told in a frame of its own."""
-        for place, family in enumerate(self.families):
-            board = self.books[place].board
-            mine = [n for n in notices if n.board is board and n.kind == "option"]
-            if any(notice.created for notice in mine):
-                self._learn(place)
+        for place, mine in enumerate(self._listed.follow(notices)):
+            family, board = self.families[place], self.books[place].board
             for notice in mine:
-                if notice.state == "settlement":
-                    self.contracts.pop(self.names[place][notice.number], None)
                 if notice.created or notice.state == "settlement":
                     event = binance.symbol_event(family, board, notice.number, self.stamp)
                     self._push(SYMBOLS, event)
@@ -258,7 +240,7 @@ class BinanceVenue:
             for slot in sorted(changed):
                 stream = f"{names[slot].lower()}@bookTicker"
                 self._update_id += 1
-                if stream not in self._listeners or names[slot] not in self.contracts:
+                if stream not in self._audience or names[slot] not in self.contracts:
                     continue
                 self._push(stream, {
                     "e": "bookTicker", "u": self._update_id, "s": names[slot],
@@ -275,7 +257,7 @@ class BinanceVenue:
             for slot in sorted(changed):
                 for depth in (5, 10, 20):
                     stream = f"{names[slot].lower()}@depth{depth}@100ms"
-                    if stream in self._listeners and names[slot] in self.contracts:
+                    if stream in self._audience and names[slot] in self.contracts:
                         self._send_book(stream, place, slot, depth)
                 if names[slot] in self._held and names[slot] in self.contracts:
                     self._send_delta(names[slot])
@@ -316,9 +298,9 @@ class BinanceVenue:
         """Whole, and the indices with them."""
         for place, family in enumerate(self.families):
             stream = f"{family.underlying.lower()}@optionMarkPrice"
-            if stream in self._listeners:
+            if stream in self._audience:
                 self._push(stream, self.chain(place))
-        if INDICES in self._listeners:
+        if INDICES in self._audience:
             self._push(INDICES, [
                 {"e": "indexPrice", "E": self.stamp, "s": family.underlying,
                  "p": f"{book.board.index_price:.8f}"}
@@ -326,7 +308,7 @@ class BinanceVenue:
             ])  # fmt: skip
 
     def _send_interest(self) -> None:
-        for stream in list(self._listeners):
+        for stream in self._audience:
             named = _INTEREST.fullmatch(stream)
             for place, family in enumerate(self.families):
                 if named and family.underlying.lower() == named[1]:
@@ -336,16 +318,8 @@ class BinanceVenue:
 
     def _push(self, stream: str, data: Row | list[Row]) -> None:
         """Queue one push, for all who listen when it leaves."""
-        if stream in self._listeners and not self.lies.silent:
-            due_ns = self.market.now_ns + LATENCY_NS
-            self._late.append((due_ns, stream, msgspec.json.encode(data)))
-
-    def _release(self) -> None:
-        """Hand over what has been on its way for long enough."""
-        while self._late and self._late[0][0] <= self.market.now_ns:
-            _, stream, data = self._late.popleft()
-            for session in self._listeners.get(stream, ()):
-                session.push(stream, data)
+        if stream in self._audience and not self.lies.silent:
+            self._audience.send(stream, msgspec.json.encode(data), self.market.now_ns)
 
 
 def _shown(book: ContractBook, slot: int) -> tuple[str, str, int, int]:
@@ -363,7 +337,3 @@ def _differences(old: dict[str, str], new: dict[str, str]) -> list[tuple[str, st
     """Levels that came, changed or went."""
     gone = [(price, "0.00") for price in old if price not in new]
     return gone + [(price, size) for price, size in new.items() if old.get(price) != size]
-
-
-def _crosses(before_ns: int, now_ns: int, every_ns: int) -> bool:
-    return now_ns // every_ns != before_ns // every_ns

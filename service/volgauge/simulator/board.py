@@ -180,6 +180,11 @@ class Board:
         alive = [i for i, state in enumerate(self.future_state) if state == "open"]
         return sorted(alive, key=lambda index: self.expiries[index].expiry_ns)
 
+    def trading(self, slots: Iterable[int], now_ns: int) -> list[int]:
+        """Of some options those that are listed and have not expired."""
+        ahead = self.years(now_ns)[self.expiry_of] > 0.0
+        return [slot for slot in slots if self.alive[slot] and ahead[slot]]
+
     def years(self, now_ns: int) -> F64:
         """(expiries,) time to expiry, ACT/365; negative after it."""
         return np.array([(e.expiry_ns - now_ns) / NANOS_PER_YEAR for e in self.expiries])
@@ -216,3 +221,8 @@ def tick_at(terms: Terms, price: F64) -> F64:
 def milliseconds(now_ns: int) -> int:
     """The wire's unit of time."""
     return now_ns // NANOS_PER_MILLI
+
+
+def crosses(before_ns: int, now_ns: int, every_ns: int) -> bool:
+    """A multiple of an interval lies after one instant and not after the other."""
+    return now_ns // every_ns != before_ns // every_ns

@@ -8,14 +8,14 @@ from math import isnan
 from typing import Any
 
 import numpy as np
-from msgspec import Struct
 
 from volgauge.domain.units import NANOS_PER_MILLI
 from volgauge.simulator import pricing
-from volgauge.simulator.board import F64, I64, Board
-from volgauge.simulator.listing import Terms, expiry_code
+from volgauge.simulator.board import I64, Board
+from volgauge.simulator.listing import expiry_code
+from volgauge.simulator.numbers import decimal_text, number_text, size_text
 from volgauge.simulator.perpetual import perpetual_of
-from volgauge.simulator.quoting import QuoteBook
+from volgauge.simulator.quoting import Family, QuoteBook
 
 Row = dict[str, Any]
 Side = dict[str, str]
@@ -29,7 +29,7 @@ SETTLEMENT_MS = 8 * 3_600_000
 """Levels that a side has, of the 25 and 100 that it may have."""
 LARGEST_VOL = 5.0
 """The venue prints no larger volatility."""
-_CONTRACTS = {
+CONTRACTS = {
     "BTC": ((5, 1), (1, 100)),
     "ETH": ((1, 10), (1, 10)),
     "SOL": ((1, 100), (1, 1)),
@@ -43,53 +43,12 @@ _REST_NAMES = {
 }  # fmt: skip
 
 
-class Family(Struct, frozen=True):
-    """One option book of the venue."""
-
-    number: int
-    """Of the market's board."""
-    terms: Terms
-
-
-def families_of(boards: tuple[Board, ...]) -> list[Family]:
-    """The books that the venue lists on the market's boards: all are paid in USDT."""
-    return [
-        Family(number, _terms(board.terms))
-        for number, board in enumerate(boards)
-        if board.terms.asset in _CONTRACTS
-    ]
-
-
-def _terms(terms: Terms) -> Terms:
-    tick, step = _CONTRACTS[terms.asset]
-    return Terms(
-        asset=terms.asset, coin=False, spot=terms.spot, vol=terms.vol, tick=tick,
-        future_tick=terms.future_tick, contract_size=1.0, min_amount=step,
-    )  # fmt: skip
-
-
 def option_name(board: Board, slot: int) -> str:
     """`BTC-28AUG26-67000-C-USDT`."""
     option = board.options[slot]
     right = "C" if option.is_call else "P"
     code, strike = expiry_code(option.expiry.expiry_ns), number_text(option.strike)
     return f"{board.terms.asset}-{code}-{strike}-{right}-{SETTLE_COIN}"
-
-
-def number_text(value: float) -> str:
-    """The shortest decimal without an exponent or a trailing point; "0" for none."""
-    if isnan(value):
-        return "0"
-    text = repr(float(value))
-    if "e" in text:
-        text = f"{value:.12f}".rstrip("0")
-    return text.removesuffix(".0").rstrip(".")
-
-
-def size_text(terms: Terms, lots: int) -> str:
-    """So many steps of size, in coins."""
-    numerator, denominator = terms.min_amount
-    return number_text(lots * numerator / denominator)
 
 
 def instrument_row(family: Family, board: Board, slot: int) -> Row:
@@ -125,7 +84,8 @@ def ticker_rows(book: QuoteBook, slots: I64, now_ns: int, names: list[str]) -> l
     mark, is_call = book.fair(slots), board.is_call[slots]
     intrinsic = np.maximum(np.where(is_call, -np.expm1(k), np.expm1(k)), 0.0)
     bid_vol, ask_vol = (
-        _solve(k, side[slots] / forward - intrinsic, deviation) / np.sqrt(years)
+        pricing.solve_deviation(k, side[slots] / forward - intrinsic, deviation, _NEWTON_STEPS)
+        / np.sqrt(years)
         for side in (book.bid, book.ask)
     )
     delta = pricing.normal_cdf(d1) - np.where(is_call, 0.0, 1.0)
@@ -135,20 +95,20 @@ def ticker_rows(book: QuoteBook, slots: I64, now_ns: int, names: list[str]) -> l
             "symbol": name,
             "bidPrice": number_text(float(book.bid[slot])),
             "bidSize": size_text(book.terms, int(book.bid_lots[slot])),
-            "bidIv": _decimals(min(bid_vol[place], LARGEST_VOL), 4),
+            "bidIv": decimal_text(min(bid_vol[place], LARGEST_VOL), 4),
             "askPrice": number_text(float(book.ask[slot])),
             "askSize": size_text(book.terms, int(book.ask_lots[slot])),
-            "askIv": _decimals(min(ask_vol[place], LARGEST_VOL), 4),
+            "askIv": decimal_text(min(ask_vol[place], LARGEST_VOL), 4),
             "lastPrice": "0", "highPrice24h": "0", "lowPrice24h": "0",
-            "markPrice": _decimals(mark[place], 8),
+            "markPrice": decimal_text(mark[place], 8),
             "indexPrice": index,
-            "markPriceIv": _decimals(vol[place], 4),
-            "underlyingPrice": _decimals(forward[place], 8),
+            "markPriceIv": decimal_text(vol[place], 4),
+            "underlyingPrice": decimal_text(forward[place], 8),
             "openInterest": number_text(float(board.open_interest[slot])),
             "turnover24h": "0", "volume24h": number_text(float(board.volume[slot])),
             "totalVolume": "0", "totalTurnover": "0",
-            "delta": _decimals(delta[place], 8), "gamma": "0",
-            "vega": _decimals(vega[place] / 100.0, 8), "theta": "0",
+            "delta": decimal_text(delta[place], 8), "gamma": "0",
+            "vega": decimal_text(vega[place] / 100.0, 8), "theta": "0",
             "predictedDeliveryPrice": "0", "change24h": "0",
         }
         for place, (slot, name) in enumerate(zip(slots.tolist(), names, strict=True))
@@ -169,7 +129,7 @@ def perpetual_row(board: Board, category: str, stamp: int) -> Row:
         "symbol": board.terms.asset + ("USD" if is_inverse else "USDT"),
         "lastPrice": number_text(index), "indexPrice": number_text(index),
         "markPrice": number_text(index), "openInterest": number_text(interest),
-        "openInterestValue": _decimals(coins if is_inverse else coins * index, 2),
+        "openInterestValue": decimal_text(coins if is_inverse else coins * index, 2),
         "fundingRate": f"{perpetual.funding:.8f}", "fundingIntervalHour": "8",
         "nextFundingTime": str(settled), "turnover24h": "0", "volume24h": "0",
     }  # fmt: skip
@@ -196,24 +156,3 @@ def levels(book: QuoteBook, slot: int) -> tuple[Side, Side]:
                     side[text] = size_text(book.terms, first + 7 * place)
         sides.append(side)
     return sides[0], sides[1]
-
-
-def _solve(k: F64, value: F64, start: F64) -> F64:
-    """Deviations of out-of-the-money prices in units of the forward; NaN where there is none.
-
-    Newton's steps from the mark's: enough for the digits that are printed, as quotes are near it.
-    """
-    deviation = start
-    for _ in range(_NEWTON_STEPS):
-        slope = pricing.normal_pdf(-k / deviation + 0.5 * deviation)
-        missing = value - pricing.out_of_the_money(k, deviation * deviation)
-        moved = deviation + missing / np.maximum(slope, 1e-12)
-        deviation = np.clip(moved, 0.5 * deviation, 2.0 * deviation)
-    return np.where(value > 0.0, deviation, np.nan)
-
-
-def _decimals(value: float, places: int) -> str:
-    """At most so many decimals; "0" for what is no number, as a bid's volatility without a bid."""
-    if isnan(value):
-        return "0"
-    return f"{value:.{places}f}".rstrip("0").rstrip(".") or "0"

@@ -1,6 +1,5 @@
 """The simulated Bybit over GET: listings in pages, tickers, books. Refusals are codes in a body."""
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -9,9 +8,10 @@ import numpy as np
 
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.simulator import bybit
-from volgauge.simulator.bybit import Family, Row
+from volgauge.simulator.bybit import Row
 from volgauge.simulator.market import Market
-from volgauge.simulator.quoting import QuoteBook
+from volgauge.simulator.quoting import Family, QuoteBook
+from volgauge.simulator.window import Window
 
 Params = Mapping[str, str]
 WINDOW_NS = 5 * NANOS_PER_SECOND
@@ -64,7 +64,7 @@ class BybitRest:
 
     def __init__(self, venue: Host) -> None:
         self._venue = venue
-        self._asked: deque[int] = deque()
+        self._asked = Window(REQUESTS, WINDOW_NS)
         self._banned_until_ns = 0
         self._answers: dict[str, Callable[[Params], Row]] = {
             "v5/market/instruments-info": self._instruments,
@@ -95,11 +95,9 @@ class BybitRest:
 
     def _is_allowed(self) -> bool:
         now_ns = self._venue.market.now_ns
-        while self._asked and now_ns - self._asked[0] >= WINDOW_NS:
-            self._asked.popleft()
-        if len(self._asked) >= REQUESTS:
+        if self._asked.wait(now_ns):
             self._banned_until_ns = now_ns + BAN_NS
-        self._asked.append(now_ns)
+        self._asked.count(now_ns)
         return now_ns >= self._banned_until_ns
 
     def _places(self, params: Params) -> list[int]:

@@ -4,7 +4,6 @@ Pushes leave `LATENCY_NS` after the state that they show, in order, by the marke
 """
 
 import random
-from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -12,14 +11,16 @@ import numpy as np
 
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.simulator import bybit
-from volgauge.simulator.board import Notice, Step, milliseconds
+from volgauge.simulator.audience import Audience
+from volgauge.simulator.board import Step, crosses, milliseconds
 from volgauge.simulator.bybit import Row, Side
 from volgauge.simulator.bybit_rest import BybitRest
 from volgauge.simulator.bybit_session import BybitSession
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market
-from volgauge.simulator.quoting import QuoteBook, QuotingStyle
+from volgauge.simulator.names import Names
+from volgauge.simulator.quoting import QuoteBook, QuotingStyle, families_of
 
 LATENCY_NS = 6 * NANOS_PER_MILLI
 TICKER_NS = 100 * NANOS_PER_MILLI
@@ -54,29 +55,28 @@ class BybitVenue:
         self.faults = Faults()
         self.lies = Lies()
         self.in_maintenance = False
-        self.families = bybit.families_of(market.boards)
+        self.families = families_of(market.boards, bybit.CONTRACTS)
         self.books = [
             QuoteBook(market, family.number, family.terms, style, [seed, 12, place])
             for place, family in enumerate(self.families)
         ]
-        self.names: list[list[str]] = [[] for _ in self.families]
+        boards = [book.board for book in self.books]
+        self._listed = Names(boards, lambda place, slot: bybit.option_name(boards[place], slot))
+        self.names = self._listed.of
         """By family and slot."""
-        self.contracts: dict[str, tuple[int, int]] = {}
+        self.contracts = self._listed.contracts
         """Name to family and slot, of what is listed."""
         self._random = random.Random(f"bybit {seed}")  # noqa: S311 - repeatable, not secret
-        self._sessions: set[BybitSession] = set()
-        self._listeners: defaultdict[str, list[BybitSession]] = defaultdict(list)
+        self._audience = Audience[str, BybitSession](LATENCY_NS)
         self._changed: dict[str, list[set[int]]] = {
             kind: [set() for _ in self.families] for kind in (TICKERS, *PACES_NS)
         }
         """Kind of topic to the slots of each family that changed since its last push."""
-        self._late: deque[tuple[int, str, tuple[BybitSession, ...], bytes]] = deque()
         self._held: dict[str, _Book] = {}
         self._pushed = 62_191_583_841
         """Number of the newest push."""
         self._rest = BybitRest(self)
-        for place, book in enumerate(self.books):
-            self._learn(place)
+        for book in self.books:
             book.requote(np.flatnonzero(book.board.alive), self.lies)
 
     @property
@@ -94,12 +94,12 @@ class BybitVenue:
         session = BybitSession(self, now_seconds, f"aa01fbfffe80af37-{number:08x}")
         if self.in_maintenance:
             session.closing = (1001, "")
-        self._sessions.add(session)
+        self._audience.sessions.add(session)
         return session
 
     def forget(self, session: BybitSession) -> None:
         """The client is gone."""
-        self._sessions.discard(session)
+        self._audience.sessions.discard(session)
 
     def answer(self, path: str, params: Mapping[str, str]) -> tuple[int, bytes]:
         """Status and body of a GET."""
@@ -107,11 +107,10 @@ class BybitVenue:
 
     def tick(self, age_seconds: float) -> None:
         """Planned maintenance: told by the status of the platform, then everybody is cut off."""
-        begin, length = self.faults.maintenance_after_seconds, self.faults.maintenance_seconds
-        self.in_maintenance = 0.0 < begin <= age_seconds < begin + length
-        if self.in_maintenance and age_seconds >= begin + MAINTENANCE_NOTICE_SECONDS:
-            for session in self._sessions:
-                session.closing = (1001, "")
+        self.in_maintenance = self.faults.in_maintenance(age_seconds)
+        told_seconds = self.faults.maintenance_after_seconds + MAINTENANCE_NOTICE_SECONDS
+        if self.in_maintenance and age_seconds >= told_seconds:
+            self._audience.hang_up(1001, "")
 
     def status_rows(self) -> list[Row]:
         """Rows of /v5/system/status: the maintenance that goes on, one that is over."""
@@ -127,7 +126,7 @@ class BybitVenue:
     def restart_books(self) -> None:
         """The venue's service restarts: every book begins anew with u = 1."""
         for topic in list(self._held):
-            self._send_snapshot(topic, tuple(self._listeners[topic]), update_id=1)
+            self._send_snapshot(topic, self._audience.of(topic), update_id=1)
 
     def is_handled(self, topic: str) -> bool:
         """The venue has such a kind of topic."""
@@ -141,7 +140,7 @@ class BybitVenue:
 
     def subscribe(self, session: BybitSession, topic: str) -> None:
         """Add a subscriber and send what the topic begins with."""
-        self._listeners[topic].append(session)
+        self._audience.add(session, topic)
         place_slot = self.contracts.get(_symbol(topic))
         if place_slot is None:
             return
@@ -154,17 +153,14 @@ class BybitVenue:
 
     def unsubscribe(self, session: BybitSession, topic: str) -> None:
         """Remove a subscriber."""
-        listeners = self._listeners[topic]
-        if session in listeners:
-            listeners.remove(session)
-        if not listeners:
-            del self._listeners[topic]
+        if self._audience.remove(session, topic):
             self._held.pop(topic, None)
 
     def advance(self, step: Step) -> None:
         """Quote what the market quotes, by our own lights, and push what is due."""
         before_ns, now_ns = step.now_ns - self.market.step_ns, step.now_ns
-        self._list(step.notices)
+        # Nobody is told of new and ended options, clients ask.
+        self._listed.follow(step.notices)
         for batch in step.quotes:
             for place, book in enumerate(self.books):
                 if book.board is batch.board:
@@ -174,48 +170,29 @@ class BybitVenue:
                     for changed in self._changed.values():
                         changed[place].update(slots.tolist())
         for kind, pace_ns in PACES_NS.items():
-            if _crosses(before_ns, now_ns, pace_ns):
+            if crosses(before_ns, now_ns, pace_ns):
                 self._send_books(kind)
-        if _crosses(before_ns, now_ns, REFRESH_NS):
+        if crosses(before_ns, now_ns, REFRESH_NS):
             for place, book in enumerate(self.books):
                 self._changed[TICKERS][place].update(np.flatnonzero(book.board.alive).tolist())
-        if _crosses(before_ns, now_ns, TICKER_NS):
+        if crosses(before_ns, now_ns, TICKER_NS):
             self._send_tickers()
-        self._release()
+        self._audience.deliver(self.market.now_ns)
 
     def ticker_rows(self, place: int, slots: Iterable[int]) -> list[tuple[str, Row]]:
         """Name and payload of the tickers of some options, of those that are alive."""
         book, names = self.books[place], self.names[place]
-        ahead = book.board.years(self.market.now_ns)[book.board.expiry_of] > 0.0
-        chosen = [slot for slot in slots if book.board.alive[slot] and ahead[slot]]
+        chosen = book.board.trading(slots, self.market.now_ns)
         if not chosen:
             return []
         mine = [names[slot] for slot in chosen]
         rows = bybit.ticker_rows(book, np.array(chosen, np.int64), self.market.now_ns, mine)
         return list(zip(mine, rows, strict=True))
 
-    def _learn(self, place: int) -> None:
-        """Names of what the board lists and we do not know yet."""
-        names, board = self.names[place], self.books[place].board
-        for slot in range(len(names), len(board.options)):
-            names.append(bybit.option_name(board, slot))
-            if board.alive[slot]:
-                self.contracts[names[slot]] = (place, slot)
-
-    def _list(self, notices: list[Notice]) -> None:
-        """New and ended options: nobody is told, clients ask."""
-        for place, book in enumerate(self.books):
-            mine = [n for n in notices if n.board is book.board and n.kind == "option"]
-            if any(notice.created for notice in mine):
-                self._learn(place)
-            for notice in mine:
-                if notice.state == "settlement":
-                    self.contracts.pop(self.names[place][notice.number], None)
-
     def _send_tickers(self) -> None:
         for place, changed in enumerate(self._changed[TICKERS]):
             names = self.names[place]
-            wanted = [slot for slot in sorted(changed) if TICKERS + names[slot] in self._listeners]
+            wanted = [slot for slot in sorted(changed) if TICKERS + names[slot] in self._audience]
             for name, row in self.ticker_rows(place, wanted):
                 self._push(TICKERS + name, row)
             changed.clear()
@@ -225,7 +202,7 @@ class BybitVenue:
             names = self.names[place]
             for slot in sorted(changed):
                 topic = kind + names[slot]
-                if topic in self._listeners and names[slot] in self.contracts:
+                if topic in self._audience and names[slot] in self.contracts:
                     self._send_delta(topic)
             changed.clear()
 
@@ -262,23 +239,14 @@ class BybitVenue:
         kind: str = "snapshot",
     ) -> None:
         """Queue one frame, for some or all who listen now."""
-        chosen = tuple(self._listeners.get(topic, ())) if sessions is None else sessions
+        chosen = self._audience.of(topic) if sessions is None else sessions
         if not chosen or self.lies.silent:
             return
         self._pushed += 1
         stamp = self.stamp
         number = f"{topic.removeprefix(TICKERS)}-{self._pushed}-{stamp}"
         frame = {"topic": topic, "ts": stamp, "type": kind, "id": number, "data": data}
-        due_ns = self.market.now_ns + LATENCY_NS
-        self._late.append((due_ns, topic, chosen, msgspec.json.encode(frame)))
-
-    def _release(self) -> None:
-        """Hand over what has been on its way for long enough, to who still listens."""
-        while self._late and self._late[0][0] <= self.market.now_ns:
-            _, topic, sessions, frame = self._late.popleft()
-            for session in sessions:
-                if topic in session.subscriptions:
-                    session.out.append(frame)
+        self._audience.send(topic, msgspec.json.encode(frame), self.market.now_ns, chosen)
 
 
 def _symbol(topic: str) -> str:
@@ -297,7 +265,3 @@ def _differences(old: Side, new: Side) -> list[tuple[str, str]]:
     """Levels that came, changed or went (size 0)."""
     gone = [(price, "0") for price in old if price not in new]
     return gone + [(price, size) for price, size in new.items() if old.get(price) != size]
-
-
-def _crosses(before_ns: int, now_ns: int, every_ns: int) -> bool:
-    return now_ns // every_ns != before_ns // every_ns

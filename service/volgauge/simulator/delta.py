@@ -9,14 +9,15 @@ from math import isnan, nan
 from typing import Any
 
 import numpy as np
-from msgspec import Struct
+from msgspec.structs import replace
 
 from volgauge.domain.units import NANOS_PER_SECOND
-from volgauge.simulator import pricing
+from volgauge.simulator import pricing, quoting
 from volgauge.simulator.board import B1, F64, I64, Board
 from volgauge.simulator.delta_board import NoonBook
-from volgauge.simulator.listing import Terms
+from volgauge.simulator.numbers import number_text
 from volgauge.simulator.perpetual import perpetual_of
+from volgauge.simulator.quoting import Family
 
 Row = dict[str, Any]
 QUOTE = "USDT"
@@ -34,34 +35,18 @@ _ASSETS = {"BTC": 2, "ETH": 3, QUOTE: 5}
 _NEWTON_STEPS = 8
 
 
-class Family(Struct, frozen=True):
-    """One coin's options at the venue."""
-
-    number: int
-    """Of the market's board."""
-    terms: Terms
-
-    @property
-    def index(self) -> str:
-        """Name of the coin's index."""
-        return _INDICES[self.terms.asset]
-
-
 def families_of(boards: tuple[Board, ...]) -> list[Family]:
-    """The coins whose options the venue lists: all are paid in USDT."""
+    """The coins whose options the venue lists: all are paid in USDT, a contract is a few."""
     return [
-        Family(number, _terms(board.terms))
-        for number, board in enumerate(boards)
-        if board.terms.asset in _CONTRACTS
+        Family(family.number, replace(family.terms, contract_size=lot / whole))
+        for family in quoting.families_of(boards, _CONTRACTS)
+        for lot, whole in [family.terms.min_amount]
     ]
 
 
-def _terms(terms: Terms) -> Terms:
-    tick, size = _CONTRACTS[terms.asset]
-    return Terms(
-        asset=terms.asset, coin=False, spot=terms.spot, vol=terms.vol, tick=tick,
-        future_tick=terms.future_tick, contract_size=size[0] / size[1], min_amount=size,
-    )  # fmt: skip
+def index_of(family: Family) -> str:
+    """Name of the coin's index."""
+    return _INDICES[family.terms.asset]
 
 
 def option_name(board: Board, slot: int) -> str:
@@ -70,14 +55,6 @@ def option_name(board: Board, slot: int) -> str:
     day = datetime.fromtimestamp(option.expiry.expiry_ns // NANOS_PER_SECOND, UTC)
     right = "C" if option.is_call else "P"
     return f"{right}-{board.terms.asset}-{number_text(option.strike)}-{day:%d%m%y}"
-
-
-def number_text(value: float) -> str:
-    """The shortest decimal without an exponent or a trailing point."""
-    text = repr(float(value))
-    if "e" in text:
-        text = f"{value:.12f}".rstrip("0")
-    return text.removesuffix(".0").rstrip(".")
 
 
 def _asset(name: str) -> Row:
@@ -108,7 +85,7 @@ def _product_row(family: Family, number: int, name: str, kind: str) -> Row:
         "settling_asset": _asset(QUOTE), "short_description": name,
         "spot_index": {
             "constituent_exchanges": [], "id": family.number + 2, "index_type": "spot_pair",
-            "is_composite": False, "price_method": "orderbook", "symbol": family.index,
+            "is_composite": False, "price_method": "orderbook", "symbol": index_of(family),
             "tick_size": "0.1", "quoting_asset_id": _ASSETS[QUOTE],
             "underlying_asset_id": _ASSETS[terms.asset],
         },
@@ -243,11 +220,6 @@ def _solve(k: F64, price: F64, is_call: B1, start: F64, spot: float) -> F64:
     """
     intrinsic = np.maximum(np.where(is_call, -np.expm1(k), np.expm1(k)), 0.0)
     value = price / spot - intrinsic
-    deviation = start
-    for _ in range(_NEWTON_STEPS):
-        slope = pricing.normal_pdf(-k / deviation + 0.5 * deviation)
-        missing = value - pricing.out_of_the_money(k, deviation * deviation)
-        moved = deviation + missing / np.maximum(slope, 1e-12)
-        deviation = np.clip(moved, 0.5 * deviation, 2.0 * deviation)
+    deviation = pricing.solve_deviation(k, value, start, _NEWTON_STEPS)
     found = np.where(value > 0.0, deviation, 0.0)
     return np.where(np.isnan(price), nan, found)

@@ -7,8 +7,10 @@ import msgspec
 import numpy as np
 
 from volgauge.simulator import delta
-from volgauge.simulator.delta import CALLS, PERPETUALS, PUTS, Family, Row
+from volgauge.simulator.delta import CALLS, PERPETUALS, PUTS, Row
 from volgauge.simulator.delta_board import NoonBook
+from volgauge.simulator.numbers import number_text
+from volgauge.simulator.quoting import Family
 
 Params = Mapping[str, str]
 ROOT = "v2/"
@@ -142,7 +144,7 @@ class DeltaRest:
         book = self._venue.books[place]
         sides = [
             [] if np.isnan(prices[slot]) else
-            [{"depth": str(lots[slot]), "price": delta.number_text(prices[slot]),
+            [{"depth": str(lots[slot]), "price": number_text(prices[slot]),
               "size": int(lots[slot])}]
             for prices, lots in ((book.bid, book.bid_lots), (book.ask, book.ask_lots))
         ]  # fmt: skip

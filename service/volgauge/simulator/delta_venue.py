@@ -3,7 +3,6 @@
 Pushes leave `LATENCY_NS` after the state that they show, in order, by the market's clock.
 """
 
-from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -11,7 +10,8 @@ import numpy as np
 
 from volgauge.domain.units import NANOS_PER_MICRO, NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.simulator import delta
-from volgauge.simulator.board import Step
+from volgauge.simulator.audience import Audience
+from volgauge.simulator.board import Step, crosses
 from volgauge.simulator.delta import Row
 from volgauge.simulator.delta_board import NoonBook
 from volgauge.simulator.delta_rest import DeltaRest
@@ -26,7 +26,9 @@ from volgauge.simulator.delta_session import (
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market
+from volgauge.simulator.names import Names
 from volgauge.simulator.quoting import QuotingStyle
+from volgauge.simulator.window import Window
 
 LATENCY_NS = 14 * NANOS_PER_MILLI
 PACE_NS = 100 * NANOS_PER_MILLI
@@ -57,20 +59,19 @@ class DeltaVenue:
             NoonBook(market, family.number, family.terms, style, [seed, 16, place])
             for place, family in enumerate(self.families)
         ]
-        self.names: list[list[str]] = [[] for _ in self.families]
+        boards = [book.board for book in self.books]
+        self._listed = Names(boards, lambda place, slot: delta.option_name(boards[place], slot))
+        self.names = self._listed.of
         """By family and slot."""
-        self.contracts: dict[str, tuple[int, int]] = {}
+        self.contracts = self._listed.contracts
         """Name to family and slot, of what is listed."""
-        self._sessions: set[DeltaSession] = set()
-        self._listeners: defaultdict[Channel, list[DeltaSession]] = defaultdict(list)
+        self._audience = Audience[Channel, DeltaSession](LATENCY_NS)
         self._changed: list[set[int]] = [set() for _ in self.families]
         """Slots that changed since their last push."""
-        self._late: deque[tuple[int, Channel, tuple[DeltaSession, ...], bytes]] = deque()
-        self._asked: deque[int] = deque()
-        self._opened: deque[float] = deque()
+        self._asked = Window(REQUESTS, WINDOW_NS)
+        self._opened = Window(CONNECTIONS, WINDOW_NS / NANOS_PER_SECOND)
         self._rest = DeltaRest(self)
-        for place, book in enumerate(self.books):
-            self._learn(place)
+        for book in self.books:
             book.quote(np.flatnonzero(book.board.alive), self.lies)
 
     @property
@@ -80,31 +81,24 @@ class DeltaVenue:
 
     def is_allowed(self) -> bool:
         """Count a request; all clients share loopback's address."""
-        now_ns = self.market.now_ns
-        while self._asked and now_ns - self._asked[0] >= WINDOW_NS:
-            self._asked.popleft()
-        if len(self._asked) >= REQUESTS:
-            return False
-        self._asked.append(now_ns)
-        return True
+        return self._asked.take(self.market.now_ns)
 
     def open(self, now_seconds: float, number: int) -> DeltaSession:
         """Begin a client's session."""
         del number
         session = DeltaSession(self, now_seconds)
-        while self._opened and now_seconds - self._opened[0] >= WINDOW_NS / NANOS_PER_SECOND:
-            self._opened.popleft()
-        self._opened.append(now_seconds)
-        if len(self._opened) > CONNECTIONS:
+        is_one_too_many = self._opened.wait(now_seconds) > 0.0
+        self._opened.count(now_seconds)
+        if is_one_too_many:
             session.closing = TOO_MANY
         elif self.in_maintenance:
             session.closing = (1001, "")
-        self._sessions.add(session)
+        self._audience.sessions.add(session)
         return session
 
     def forget(self, session: DeltaSession) -> None:
         """The client is gone."""
-        self._sessions.discard(session)
+        self._audience.sessions.discard(session)
 
     def answer(self, path: str, params: Mapping[str, str]) -> tuple[int, bytes]:
         """Status and body of a GET."""
@@ -112,17 +106,16 @@ class DeltaVenue:
 
     def tick(self, age_seconds: float) -> None:
         """Planned maintenance: announced, then everybody is cut off."""
-        begin, length = self.faults.maintenance_after_seconds, self.faults.maintenance_seconds
-        due = 0.0 < begin <= age_seconds < begin + length
+        due = self.faults.in_maintenance(age_seconds)
         if due and not self.in_maintenance:
-            finish = self.stamp + round(length * 1e6)
+            finish = self.stamp + round(self.faults.maintenance_seconds * 1e6)
             self._announce("maintenance_started", {"maintenance_finish_time": finish})
         elif self.in_maintenance and not due:
             self._announce("maintenance_finished", {})
         self.in_maintenance = due
-        if due and age_seconds >= begin + MAINTENANCE_NOTICE_SECONDS:
-            for session in self._sessions:
-                session.closing = (1001, "")
+        told_seconds = self.faults.maintenance_after_seconds + MAINTENANCE_NOTICE_SECONDS
+        if due and age_seconds >= told_seconds:
+            self._audience.hang_up(1001, "")
 
     def is_missing(self, channel: Channel) -> bool:
         """An injected fault: left out of every acknowledgement."""
@@ -130,7 +123,7 @@ class DeltaVenue:
 
     def subscribe(self, session: DeltaSession, channel: Channel) -> None:
         """Add a subscriber; the first top or ticker comes with the next pace."""
-        self._listeners[channel].append(session)
+        self._audience.add(session, channel)
         found = self.contracts.get(channel[1])
         if channel[0] == TOPS and found is not None:
             place, slot = found
@@ -138,51 +131,39 @@ class DeltaVenue:
 
     def unsubscribe(self, session: DeltaSession, channel: Channel) -> None:
         """Remove a subscriber."""
-        listeners = self._listeners[channel]
-        if session in listeners:
-            listeners.remove(session)
-        if not listeners:
-            del self._listeners[channel]
+        self._audience.remove(session, channel)
 
     def advance(self, step: Step) -> None:
         """Quote what has moved by our own lights, and push what is due."""
         before_ns, now_ns = step.now_ns - self.market.step_ns, step.now_ns
         for place, book in enumerate(self.books):
             self._list(place, book, before_ns)
-        if _crosses(before_ns, now_ns, PACE_NS):
+        if crosses(before_ns, now_ns, PACE_NS):
             turn = now_ns // PACE_NS % REFRESH_TICKS
             for place, book in enumerate(self.books):
                 self._changed[place].update(book.renew(self.lies).tolist())
                 self._send_tops(place, int(turn))
                 self._send_tickers(place, int(turn))
-        if _crosses(before_ns, now_ns, INDEX_NS):
+        if crosses(before_ns, now_ns, INDEX_NS):
             self._send_indices()
-        self._release()
+        self._audience.deliver(self.market.now_ns)
 
     def ticker_rows(self, place: int, slots: Iterable[int]) -> list[Row]:
         """Tickers of some options, of those that are alive."""
         book = self.books[place]
-        ahead = book.board.years(self.market.now_ns)[book.board.expiry_of] > 0.0
-        chosen = [slot for slot in slots if book.board.alive[slot] and ahead[slot]]
+        chosen = book.board.trading(slots, self.market.now_ns)
         if not chosen:
             return []
         names, now_ns = self.names[place], self.market.now_ns
         return delta.ticker_rows(book, names, np.array(chosen, np.int64), now_ns, self.stamp)
 
-    def _learn(self, place: int) -> None:
-        """Names of what the board lists and we do not know yet."""
-        names, board = self.names[place], self.books[place].board
-        for slot in range(len(names), len(board.options)):
-            names.append(delta.option_name(board, slot))
-            self.contracts[names[slot]] = (place, slot)
-
     def _list(self, place: int, book: NoonBook, before_ns: int) -> None:
         """New and ended options: nobody is told, clients ask."""
         for slot in book.roll():
-            self.contracts.pop(self.names[place][slot], None)
+            self._listed.drop(place, slot)
         if book.is_listing_due(before_ns):
             fresh = book.list_missing()
-            self._learn(place)
+            self._listed.learn(place)
             book.quote(np.array(fresh, np.int64), self.lies)
             self._changed[place].update(fresh)
 
@@ -194,7 +175,7 @@ class DeltaVenue:
         due.update(range(turn, len(names), REFRESH_TICKS))
         for slot in sorted(due):
             channel = (TOPS, names[slot])
-            if alive[slot] and channel in self._listeners:
+            if alive[slot] and channel in self._audience:
                 self._push(channel, delta.top_row(book, slot, names[slot], stamp))
         due.clear()
 
@@ -203,7 +184,7 @@ class DeltaVenue:
         wanted = [
             slot
             for slot in range(turn, len(names), REFRESH_TICKS)
-            if (TICKERS, names[slot]) in self._listeners
+            if (TICKERS, names[slot]) in self._audience
         ]
         for row in self.ticker_rows(place, wanted):
             self._push((TICKERS, row["symbol"]), row)
@@ -211,29 +192,16 @@ class DeltaVenue:
     def _send_indices(self) -> None:
         for family in self.families:
             price = self.market.boards[family.number].index_price
-            row = {"s": family.index, "p": price, "type": INDICES}
-            self._push((INDICES, family.index), row)
+            index = delta.index_of(family)
+            self._push((INDICES, index), {"s": index, "p": price, "type": INDICES})
 
     def _announce(self, event: str, more: Row) -> None:
         row = {"type": ANNOUNCEMENTS, "event": event, "timestamp": self.stamp}
-        for session in self._listeners.get((ANNOUNCEMENTS, ""), ()):
+        for session in self._audience.of((ANNOUNCEMENTS, "")):
             session.send(row | more)
 
     def _push(self, channel: Channel, row: Row) -> None:
         """Queue one frame for all who listen now."""
-        sessions = tuple(self._listeners.get(channel, ()))
+        sessions = self._audience.of(channel)
         if sessions and not self.lies.silent:
-            due_ns = self.market.now_ns + LATENCY_NS
-            self._late.append((due_ns, channel, sessions, msgspec.json.encode(row)))
-
-    def _release(self) -> None:
-        """Hand over what has been on its way for long enough, to who still listens."""
-        while self._late and self._late[0][0] <= self.market.now_ns:
-            _, channel, sessions, frame = self._late.popleft()
-            for session in sessions:
-                if channel in session.subscriptions:
-                    session.out.append(frame)
-
-
-def _crosses(before_ns: int, now_ns: int, every_ns: int) -> bool:
-    return now_ns // every_ns != before_ns // every_ns
+            self._audience.send(channel, msgspec.json.encode(row), self.market.now_ns, sessions)

@@ -5,11 +5,10 @@ venue's for BTC and ETH, a choice of ours for the others, and so is the rate of 
 """
 
 from datetime import UTC, datetime
-from math import floor, isnan
+from math import floor
 from typing import Any
 
 import numpy as np
-from msgspec import Struct
 from typing_extensions import override
 
 from volgauge.domain.units import NANOS_PER_SECOND
@@ -17,8 +16,9 @@ from volgauge.simulator import pricing
 from volgauge.simulator.board import F64, I64, Board
 from volgauge.simulator.listing import Terms
 from volgauge.simulator.market import Market
+from volgauge.simulator.numbers import decimal_text, number_text, size_text
 from volgauge.simulator.perpetual import perpetual_of
-from volgauge.simulator.quoting import QuoteBook, QuotingStyle
+from volgauge.simulator.quoting import Family, QuoteBook, QuotingStyle
 
 Row = dict[str, Any]
 QUOTE = "USDC"
@@ -28,7 +28,7 @@ FACTOR_DIGITS = 1_000
 """A discount factor is printed in thousandths, the rest cut off."""
 LAST_SECONDS = 60
 """Trading ends this long before the expiry."""
-_CONTRACTS = {
+CONTRACTS = {
     "BTC": ((1, 1), (1, 100)),
     "ETH": ((1, 10), (1, 10)),
     "SOL": ((1, 100), (1, 1)),
@@ -37,14 +37,6 @@ _CONTRACTS = {
 }
 """Coin to the tick of its premiums and the step of its sizes, both as fractions."""
 _NEWTON_STEPS = 6
-
-
-class Family(Struct, frozen=True):
-    """One option book of the venue."""
-
-    number: int
-    """Of the market's board."""
-    terms: Terms
 
 
 class DiscountedBook(QuoteBook):
@@ -71,45 +63,12 @@ class DiscountedBook(QuoteBook):
         return super()._intrinsic(slots) * self.factors()[self.board.expiry_of[slots]]
 
 
-def families_of(boards: tuple[Board, ...]) -> list[Family]:
-    """The books that the venue lists on the market's boards: all are paid in USDC."""
-    return [
-        Family(number, _terms(board.terms))
-        for number, board in enumerate(boards)
-        if board.terms.asset in _CONTRACTS
-    ]
-
-
-def _terms(terms: Terms) -> Terms:
-    tick, step = _CONTRACTS[terms.asset]
-    return Terms(
-        asset=terms.asset, coin=False, spot=terms.spot, vol=terms.vol, tick=tick,
-        future_tick=terms.future_tick, contract_size=1.0, min_amount=step,
-    )  # fmt: skip
-
-
 def option_name(board: Board, slot: int) -> str:
     """`BTC-20260828-67000-C`."""
     option = board.options[slot]
     day = datetime.fromtimestamp(option.expiry.expiry_ns // NANOS_PER_SECOND, UTC)
     right = "C" if option.is_call else "P"
     return f"{board.terms.asset}-{day:%Y%m%d}-{number_text(option.strike)}-{right}"
-
-
-def number_text(value: float) -> str:
-    """The shortest decimal without an exponent or a trailing point; "0" for none."""
-    if isnan(value):
-        return "0"
-    text = repr(float(value))
-    if "e" in text:
-        text = f"{value:.12f}".rstrip("0")
-    return text.removesuffix(".0").rstrip(".")
-
-
-def size_text(terms: Terms, lots: int) -> str:
-    """So many steps of size, in coins."""
-    numerator, denominator = terms.min_amount
-    return number_text(lots * numerator / denominator)
 
 
 def instrument_row(family: Family, board: Board, slot: int) -> Row:
@@ -155,7 +114,10 @@ def ticker_rows(book: DiscountedBook, slots: I64, now_ns: int, stamp: int) -> li
     mark, is_call = book.fair(slots), board.is_call[slots]
     intrinsic = np.maximum(np.where(is_call, -np.expm1(k), np.expm1(k)), 0.0)
     bid_vol, ask_vol = (
-        _solve(k, side[slots] / (factor * forward) - intrinsic, deviation) / np.sqrt(years)
+        pricing.solve_deviation(
+            k, side[slots] / (factor * forward) - intrinsic, deviation, _NEWTON_STEPS
+        )
+        / np.sqrt(years)
         for side in (book.bid, book.ask)
     )
     vol = deviation / np.sqrt(years)
@@ -170,17 +132,17 @@ def ticker_rows(book: DiscountedBook, slots: I64, now_ns: int, stamp: int) -> li
             "B": size_text(book.terms, int(book.bid_lots[slot])),
             "b": number_text(float(book.bid[slot])), "f": None,
             "option_pricing": {
-                "d": _decimals(delta[place], 5), "t": "0", "g": "0",
-                "v": _decimals(vega[place] / 100.0, 5), "i": _decimals(vol[place], 5),
-                "r": _decimals(years[place] * mark[place], 5),
+                "d": decimal_text(delta[place], 5), "t": "0", "g": "0",
+                "v": decimal_text(vega[place] / 100.0, 5), "i": decimal_text(vol[place], 5),
+                "r": decimal_text(years[place] * mark[place], 5),
                 "f": cut_to_tick(book.terms, float(forward[place])), "m": printed,
                 "df": printed_factor(float(factor[place])),
-                "bi": _decimals(bid_vol[place], 5), "ai": _decimals(ask_vol[place], 5),
+                "bi": decimal_text(bid_vol[place], 5), "ai": decimal_text(ask_vol[place], 5),
             },
             "I": index, "M": printed,
             "stats": {
                 "c": number_text(float(board.volume[slot])), "pr": "0", "n": 0,
-                "v": _decimals(float(board.volume[slot]) * board.index_price, 2),
+                "v": decimal_text(float(board.volume[slot]) * board.index_price, 2),
                 "oi": number_text(float(board.open_interest[slot])), "h": "0", "l": "0", "p": "0",
             },
             "minp": number_text(book.terms.tick_size), "maxp": index,
@@ -206,24 +168,3 @@ def cut_to_tick(terms: Terms, value: float) -> str:
     """What stands on the grid of prices below a value."""
     numerator, denominator = terms.tick
     return number_text(floor(value * denominator / numerator) * numerator / denominator)
-
-
-def _solve(k: F64, value: F64, start: F64) -> F64:
-    """Deviations of out-of-the-money prices in units of the forward; NaN where there is none.
-
-    Newton's steps from the mark's: enough for the digits that are printed, as quotes are near it.
-    """
-    deviation = start
-    for _ in range(_NEWTON_STEPS):
-        slope = pricing.normal_pdf(-k / deviation + 0.5 * deviation)
-        missing = value - pricing.out_of_the_money(k, deviation * deviation)
-        moved = deviation + missing / np.maximum(slope, 1e-12)
-        deviation = np.clip(moved, 0.5 * deviation, 2.0 * deviation)
-    return np.where(value > 0.0, deviation, np.nan)
-
-
-def _decimals(value: float, places: int) -> str:
-    """At most so many decimals; "0" for what is no number, as a bid's volatility without a bid."""
-    if isnan(value):
-        return "0"
-    return f"{value:.{places}f}".rstrip("0").rstrip(".") or "0"

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 
 from volgauge.simulator import derive
-from volgauge.simulator.derive import DiscountedBook, Family, Row
+from volgauge.simulator.derive import DiscountedBook, Row
+from volgauge.simulator.quoting import Family
 
 Params = Mapping[str, str]
 INCIDENTS = "public/get_live_incidents"

@@ -3,7 +3,6 @@
 Pushes leave `LATENCY_NS` after the state that they show, in order, by the market's clock.
 """
 
-from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -11,14 +10,18 @@ import numpy as np
 
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.simulator import derive
-from volgauge.simulator.board import I64, Notice, Step, milliseconds
+from volgauge.simulator.audience import Audience
+from volgauge.simulator.board import I64, Notice, Step, crosses, milliseconds
 from volgauge.simulator.derive import DiscountedBook, Row
 from volgauge.simulator.derive_rest import DeriveRest
 from volgauge.simulator.derive_session import DeriveSession
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market
-from volgauge.simulator.quoting import QuotingStyle
+from volgauge.simulator.names import Names
+from volgauge.simulator.numbers import number_text
+from volgauge.simulator.quoting import QuotingStyle, families_of
+from volgauge.simulator.window import Window
 
 LATENCY_NS = 9 * NANOS_PER_MILLI
 PACES_NS = {"100": 100 * NANOS_PER_MILLI, "1000": NANOS_PER_SECOND}
@@ -45,27 +48,26 @@ class DeriveVenue:
         self.faults = Faults()
         self.lies = Lies()
         self.in_maintenance = False
-        self.families = derive.families_of(market.boards)
+        self.families = families_of(market.boards, derive.CONTRACTS)
         self.books = [
             DiscountedBook(market, family.number, family.terms, style, [seed, 14, place])
             for place, family in enumerate(self.families)
         ]
-        self.names: list[list[str]] = [[] for _ in self.families]
+        boards = [book.board for book in self.books]
+        self._listed = Names(boards, lambda place, slot: derive.option_name(boards[place], slot))
+        self.names = self._listed.of
         """By family and slot."""
-        self.contracts: dict[str, tuple[int, int]] = {}
+        self.contracts = self._listed.contracts
         """Name to family and slot, of what is listed."""
-        self._sessions: set[DeriveSession] = set()
-        self._listeners: defaultdict[str, list[DeriveSession]] = defaultdict(list)
+        self._audience = Audience[str, DeriveSession](LATENCY_NS)
         self._changed: dict[str, list[set[int]]] = {
             interval: [set() for _ in self.families] for interval in PACES_NS
         }
         """Interval to the slots of each family that changed since its last push."""
-        self._late: deque[tuple[int, str, tuple[DeriveSession, ...], bytes]] = deque()
         self._spots: dict[str, float] = {}
-        self._asked: deque[int] = deque()
+        self._asked = Window(REQUESTS, WINDOW_NS)
         self._rest = DeriveRest(self)
-        for place, book in enumerate(self.books):
-            self._learn(place)
+        for book in self.books:
             book.requote(np.flatnonzero(book.board.alive), self.lies)
 
     @property
@@ -75,13 +77,7 @@ class DeriveVenue:
 
     def is_allowed(self) -> bool:
         """Count a request; all clients share loopback's address."""
-        now_ns = self.market.now_ns
-        while self._asked and now_ns - self._asked[0] >= WINDOW_NS:
-            self._asked.popleft()
-        if len(self._asked) >= REQUESTS:
-            return False
-        self._asked.append(now_ns)
-        return True
+        return self._asked.take(self.market.now_ns)
 
     def open(self, now_seconds: float, number: int) -> DeriveSession:
         """Begin a client's session."""
@@ -89,12 +85,12 @@ class DeriveVenue:
         session = DeriveSession(self)
         if self.in_maintenance:
             session.closing = (1001, "")
-        self._sessions.add(session)
+        self._audience.sessions.add(session)
         return session
 
     def forget(self, session: DeriveSession) -> None:
         """The client is gone."""
-        self._sessions.discard(session)
+        self._audience.sessions.discard(session)
 
     def answer(self, path: str, params: Mapping[str, str]) -> tuple[int, bytes]:
         """Status and body of a GET."""
@@ -102,11 +98,10 @@ class DeriveVenue:
 
     def tick(self, age_seconds: float) -> None:
         """Planned maintenance: told as an incident, then everybody is cut off."""
-        begin, length = self.faults.maintenance_after_seconds, self.faults.maintenance_seconds
-        self.in_maintenance = 0.0 < begin <= age_seconds < begin + length
-        if self.in_maintenance and age_seconds >= begin + MAINTENANCE_NOTICE_SECONDS:
-            for session in self._sessions:
-                session.closing = (1001, "")
+        self.in_maintenance = self.faults.in_maintenance(age_seconds)
+        told_seconds = self.faults.maintenance_after_seconds + MAINTENANCE_NOTICE_SECONDS
+        if self.in_maintenance and age_seconds >= told_seconds:
+            self._audience.hang_up(1001, "")
 
     def refusal(self, channel: str) -> str:
         """Why a channel cannot be subscribed, in the venue's words; "" when it can."""
@@ -129,7 +124,7 @@ class DeriveVenue:
 
     def subscribe(self, session: DeriveSession, channel: str) -> None:
         """Add a subscriber and send what the channel begins with."""
-        self._listeners[channel].append(session)
+        self._audience.add(session, channel)
         if channel.startswith(SPOTS):
             self._send_spot(channel.removeprefix(SPOTS), (session,))
             return
@@ -141,11 +136,7 @@ class DeriveVenue:
 
     def unsubscribe(self, session: DeriveSession, channel: str) -> None:
         """Remove a subscriber."""
-        listeners = self._listeners[channel]
-        if session in listeners:
-            listeners.remove(session)
-        if not listeners:
-            del self._listeners[channel]
+        self._audience.remove(session, channel)
 
     def advance(self, step: Step) -> None:
         """Quote what the market quotes, by our own lights, and push what is due."""
@@ -156,46 +147,32 @@ class DeriveVenue:
                 if book.board is batch.board:
                     slots = np.unique(np.array(batch.slots, np.int64))
                     self._requote(place, slots[book.board.alive[slots]])
-        if _crosses(before_ns, now_ns, REFRESH_NS):
+        if crosses(before_ns, now_ns, REFRESH_NS):
             for place, book in enumerate(self.books):
                 self._mark_changed(place, np.flatnonzero(book.board.alive))
         for interval, pace_ns in PACES_NS.items():
-            if _crosses(before_ns, now_ns, pace_ns):
+            if crosses(before_ns, now_ns, pace_ns):
                 self._send_tickers(interval)
-        if _crosses(before_ns, now_ns, SPOT_NS):
+        if crosses(before_ns, now_ns, SPOT_NS):
             self._send_spots()
-        self._release()
+        self._audience.deliver(self.market.now_ns)
 
     def ticker_rows(self, place: int, slots: Iterable[int]) -> list[tuple[str, Row]]:
         """Name and slim ticker of some options, of those that are alive."""
         book, names = self.books[place], self.names[place]
-        ahead = book.board.years(self.market.now_ns)[book.board.expiry_of] > 0.0
-        chosen = [slot for slot in slots if book.board.alive[slot] and ahead[slot]]
+        chosen = book.board.trading(slots, self.market.now_ns)
         if not chosen:
             return []
         chosen_now = np.array(chosen, np.int64)
         rows = derive.ticker_rows(book, chosen_now, self.market.now_ns, self.stamp)
         return [(names[slot], row) for slot, row in zip(chosen, rows, strict=True)]
 
-    def _learn(self, place: int) -> None:
-        """Names of what the board lists and we do not know yet."""
-        names, board = self.names[place], self.books[place].board
-        for slot in range(len(names), len(board.options)):
-            names.append(derive.option_name(board, slot))
-            if board.alive[slot]:
-                self.contracts[names[slot]] = (place, slot)
-
     def _list(self, notices: list[Notice]) -> None:
         """New and ended options: nobody is told, clients ask."""
-        for place, book in enumerate(self.books):
-            mine = [n for n in notices if n.board is book.board and n.kind == "option"]
+        for place, mine in enumerate(self._listed.follow(notices)):
             created = [notice.number for notice in mine if notice.created]
             if created:
-                self._learn(place)
                 self._requote(place, np.array(created, np.int64))
-            for notice in mine:
-                if notice.state == "settlement":
-                    self.contracts.pop(self.names[place][notice.number], None)
 
     def _requote(self, place: int, slots: I64) -> None:
         self.books[place].requote(slots, self.lies)
@@ -209,7 +186,7 @@ class DeriveVenue:
         for place, changed in enumerate(self._changed[interval]):
             names = self.names[place]
             channels = {slot: f"{TICKERS}{names[slot]}.{interval}" for slot in sorted(changed)}
-            wanted = [slot for slot, channel in channels.items() if channel in self._listeners]
+            wanted = [slot for slot, channel in channels.items() if channel in self._audience]
             for name, row in self.ticker_rows(place, wanted):
                 self._push_ticker(f"{TICKERS}{name}.{interval}", row)
             changed.clear()
@@ -223,7 +200,7 @@ class DeriveVenue:
 
     def _send_spot(self, coin: str, sessions: tuple[DeriveSession, ...] | None = None) -> None:
         family = next(family for family in self.families if family.terms.asset == coin)
-        price = derive.number_text(self.market.boards[family.number].index_price)
+        price = number_text(self.market.boards[family.number].index_price)
         feed = {
             "price": price, "confidence": "1", "price_prev_daily": price,
             "confidence_prev_daily": "1", "timestamp_prev_daily": self.stamp,
@@ -239,26 +216,13 @@ class DeriveVenue:
         self, channel: str, data: Row, sessions: tuple[DeriveSession, ...] | None = None
     ) -> None:
         """Queue one frame, for some or all who listen now."""
-        chosen = tuple(self._listeners.get(channel, ())) if sessions is None else sessions
+        chosen = self._audience.of(channel) if sessions is None else sessions
         if not chosen or self.lies.silent:
             return
         frame = {"method": "subscription", "params": {"channel": channel, "data": data}}
-        due_ns = self.market.now_ns + LATENCY_NS
-        self._late.append((due_ns, channel, chosen, msgspec.json.encode(frame)))
-
-    def _release(self) -> None:
-        """Hand over what has been on its way for long enough, to who still listens."""
-        while self._late and self._late[0][0] <= self.market.now_ns:
-            _, channel, sessions, frame = self._late.popleft()
-            for session in sessions:
-                if channel in session.subscriptions:
-                    session.out.append(frame)
+        self._audience.send(channel, msgspec.json.encode(frame), self.market.now_ns, chosen)
 
 
 def _option_of(channel: str) -> str:
     """What a ticker is about; strikes may have a decimal point."""
     return channel.removeprefix(TICKERS).rpartition(".")[0]
-
-
-def _crosses(before_ns: int, now_ns: int, every_ns: int) -> bool:
-    return now_ns // every_ns != before_ns // every_ns

@@ -68,6 +68,11 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
              self.binary)
         )  # fmt: skip
 
+    def in_maintenance(self, age_seconds: float) -> bool:
+        """The planned maintenance goes on at an age of the server."""
+        begin = self.maintenance_after_seconds
+        return 0.0 < begin <= age_seconds < begin + self.maintenance_seconds
+
     def refuses(self, channel: str) -> bool:
         """The same channels always: chosen by the name's checksum."""
         return self.refuse > 0.0 and zlib.crc32(channel.encode()) < self.refuse * 2**32

@@ -25,6 +25,7 @@ from volgauge.simulator.board import (
     Notice,
     QuoteBatch,
     Step,
+    crosses,
     round_to_ticks,
     tick_at,
 )
@@ -154,12 +155,12 @@ class Market:
         notices, fresh = self._roll(before)
         quotes = [self._requote(number, slots) for number, slots in fresh]
         for number in range(len(self.boards)):
-            if _passed(before, self.now_ns, FUTURES_EVERY_NS):
+            if crosses(before, self.now_ns, FUTURES_EVERY_NS):
                 self._move_forward(number)
                 self._quote_futures(number)
-            if _passed(before, self.now_ns, SWEEP_EVERY_NS):
+            if crosses(before, self.now_ns, SWEEP_EVERY_NS):
                 self._sweep(number)
-            if _passed(before, self.now_ns, VOL_INDEX_EVERY_NS):
+            if crosses(before, self.now_ns, VOL_INDEX_EVERY_NS):
                 self._update_vol_index(number)
         self._budget += (
             self.options.rate
@@ -416,7 +417,7 @@ class Market:
         # Minutes shifted by 13 s, so that the daily listing comes at 08:00:13.
         shift = self.options.roll_of_day_ns + LISTING_DELAY_NS
         shifted = (before - shift, self.now_ns - shift)
-        if _passed(*shifted, LISTING_CHECK_EVERY_NS):
+        if crosses(*shifted, LISTING_CHECK_EVERY_NS):
             for number, board in enumerate(self.boards):
                 known = set(board.living_expiries())
                 slots = self._list_missing(number, self.now_ns)
@@ -493,7 +494,3 @@ def _family(options: MarketOptions, number: int) -> SmileFamily:
 
 def _book_name(name: str) -> str:
     return name if name in TERMS or f"{name}_USDC" not in TERMS else f"{name}_USDC"
-
-
-def _passed(before: int, now_ns: int, every: int) -> bool:
-    return before // every != now_ns // every

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
-from volgauge.simulator import pricing
+from volgauge.simulator import numbers, pricing
 from volgauge.simulator.board import I64, Board
 from volgauge.simulator.listing import Terms
 from volgauge.simulator.perpetual import perpetual_of
@@ -87,13 +87,8 @@ def option_name(family: str, board: Board, slot: int) -> str:
 
 
 def number_text(value: float) -> str:
-    """The shortest decimal without an exponent or a trailing point; "" for NaN."""
-    if isnan(value):
-        return ""
-    text = repr(value)
-    if "e" in text:
-        text = f"{value:.12f}".rstrip("0")
-    return text.removesuffix(".0").rstrip(".")
+    """The shortest decimal; "" for NaN."""
+    return numbers.number_text(value, absent="")
 
 
 def instrument_row(family: Family, board: Board, slot: int) -> Row:
@@ -250,7 +245,4 @@ def summary_rows(
 
 
 def _decimals(value: float) -> str:
-    """Ten decimals at most; "" for what is no number, as a bid's volatility without a bid."""
-    if isnan(value):
-        return ""
-    return f"{value:.10f}".rstrip("0").rstrip(".") or "0"
+    return numbers.decimal_text(value, 10, absent="")

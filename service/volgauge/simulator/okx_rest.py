@@ -1,6 +1,5 @@
 """The simulated OKX over GET: listings, quotes, marks. Refusals carry a code in the body."""
 
-from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -12,6 +11,7 @@ from volgauge.simulator import okx
 from volgauge.simulator.market import Market
 from volgauge.simulator.okx import Family, Row
 from volgauge.simulator.quoting import QuoteBook
+from volgauge.simulator.window import Window
 
 Params = Mapping[str, str]
 WINDOW_NS = 2 * NANOS_PER_SECOND
@@ -63,7 +63,7 @@ class OkxRest:
 
     def __init__(self, venue: Host) -> None:
         self._venue = venue
-        self._asked: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._asked: dict[str, Window] = {}
         self._answers: dict[str, Callable[[Params], list[object]]] = {
             "public/instruments": self._instruments,
             _BANDS: self._bands,
@@ -94,12 +94,10 @@ class OkxRest:
     def _charge(self, path: str) -> None:
         if self._venue.in_maintenance:
             raise _Refusal(503, "50001", "Service temporarily unavailable. Try again later")
-        now_ns, asked = self._venue.market.now_ns, self._asked[path]
-        while asked and now_ns - asked[0] >= WINDOW_NS:
-            asked.popleft()
-        if len(asked) >= (FEW_REQUESTS if path == _BANDS else REQUESTS):
+        limit = FEW_REQUESTS if path == _BANDS else REQUESTS
+        asked = self._asked.setdefault(path, Window(limit, WINDOW_NS))
+        if not asked.take(self._venue.market.now_ns):
             raise _Refusal(429, "50011", "Too Many Requests")
-        asked.append(now_ns)
 
     def _places(self, params: Params) -> list[int]:
         """Families asked for by `instFamily` or `uly`; none where the type is not ours."""

@@ -1,11 +1,11 @@
 """One client's session with the simulated OKX; no socket and no clock inside."""
 
-from collections import deque
 from typing import Any, Protocol
 
 import msgspec
 
 from volgauge.simulator.faults import Faults
+from volgauge.simulator.window import Window
 
 MAX_REQUEST_BYTES = 65_536
 REQUESTS_PER_HOUR = 480
@@ -61,7 +61,7 @@ class OkxSession:
         """Newest message in either direction."""
         self._has_pushed = False
         self._is_told = False
-        self._requests: deque[float] = deque()
+        self._requests = Window(REQUESTS_PER_HOUR, HOUR_SECONDS)
 
     def push(self, frame: bytes) -> None:
         """Send market data."""
@@ -85,12 +85,9 @@ class OkxSession:
         if not op:
             self._refuse("60012", f"Invalid request: {_shown(frame)}")
             return
-        while self._requests and now_seconds - self._requests[0] >= HOUR_SECONDS:
-            self._requests.popleft()
-        if len(self._requests) >= REQUESTS_PER_HOUR:
+        if not self._requests.take(now_seconds):
             self._refuse("60014", "Requests too frequent")
             return
-        self._requests.append(now_seconds)
         for arg in args:
             self._one(op, arg)
 

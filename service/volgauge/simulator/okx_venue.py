@@ -4,7 +4,6 @@ Pushes leave `LATENCY_NS` after the state that they show, in order, by the marke
 """
 
 import random
-from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -13,10 +12,12 @@ from msgspec import Struct
 
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.simulator import okx
-from volgauge.simulator.board import Notice, Step, milliseconds
+from volgauge.simulator.audience import Audience
+from volgauge.simulator.board import Notice, Step, crosses, milliseconds
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market
+from volgauge.simulator.names import Names
 from volgauge.simulator.okx import Row
 from volgauge.simulator.okx_rest import OkxRest
 from volgauge.simulator.okx_session import OkxSession
@@ -63,27 +64,25 @@ class OkxVenue:
             QuoteBook(market, family.number, family.terms, style or QuotingStyle(), [seed, 11, n])
             for n, family in enumerate(self.families)
         ]
-        self.names: list[list[str]] = [[] for _ in self.families]
+        self._listed = Names([book.board for book in self.books], self._name_of)
+        self.names = self._listed.of
         """By family and slot."""
-        self.contracts: dict[str, tuple[int, int]] = {}
+        self.contracts = self._listed.contracts
         """Name to family and slot, of what is listed."""
         self._random = random.Random(f"okx {seed}")  # noqa: S311 - repeatable, not secret
-        self._sessions: set[OkxSession] = set()
-        self._listeners: defaultdict[Key, list[OkxSession]] = defaultdict(list)
+        self._audience = Audience[Key, OkxSession](LATENCY_NS)
         self._dirty: list[tuple[set[int], set[int], set[int]]] = [
             (set(), set(), set()) for _ in self.families
         ]
         """Slots that changed since the last push of tops, of slow channels, of summaries."""
         self._wanted: list[set[int]] = [set() for _ in self.families]
         """Slots that the market has quoted since we did."""
-        self._late: deque[tuple[int, Key, tuple[OkxSession, ...], bytes]] = deque()
         self._deep: dict[str, _Book] = {}
         self._indices: dict[str, float] = {}
         self._next_number = FIRST_NUMBER
         self._rest = OkxRest(self)
-        for place in range(len(self.families)):
-            self._learn(place)
-            self.books[place].requote(np.flatnonzero(self.books[place].board.alive), self.lies)
+        for book in self.books:
+            book.requote(np.flatnonzero(book.board.alive), self.lies)
 
     @property
     def stamp(self) -> str:
@@ -95,12 +94,12 @@ class OkxVenue:
         session = OkxSession(self, now_seconds, f"{number + 0xA4D3AE55:08x}")
         if self.in_maintenance:
             session.closing = (1001, "service upgrade")
-        self._sessions.add(session)
+        self._audience.sessions.add(session)
         return session
 
     def forget(self, session: OkxSession) -> None:
         """The client is gone."""
-        self._sessions.discard(session)
+        self._audience.sessions.discard(session)
 
     def answer(self, path: str, params: Mapping[str, str]) -> tuple[int, bytes]:
         """Status and body of a GET."""
@@ -108,15 +107,14 @@ class OkxVenue:
 
     def tick(self, age_seconds: float) -> None:
         """Planned maintenance: announced, then everybody is cut off, then it is over."""
-        begin, length = self.faults.maintenance_after_seconds, self.faults.maintenance_seconds
-        due = 0.0 < begin <= age_seconds < begin + length
+        due = self.faults.in_maintenance(age_seconds)
         if due != self.in_maintenance:
             self.in_maintenance = due
             self._push(("status", ""), [self.status_row()])
-            self._release(everything=True)
-        if due and age_seconds >= begin + MAINTENANCE_NOTICE_SECONDS:
-            for session in self._sessions:
-                session.closing = (1001, "service upgrade")
+            self._release(self.market.now_ns + LATENCY_NS)
+        told_seconds = self.faults.maintenance_after_seconds + MAINTENANCE_NOTICE_SECONDS
+        if due and age_seconds >= told_seconds:
+            self._audience.hang_up(1001, "service upgrade")
 
     def status_row(self) -> Row:
         """A row of `status`: the maintenance that goes on or went before."""
@@ -154,7 +152,7 @@ class OkxVenue:
 
     def subscribe(self, session: OkxSession, key: Key) -> None:
         """Add a subscriber and send what the channel begins with."""
-        self._listeners[key].append(session)
+        self._audience.add(session, key)
         channel, about = key
         rows: list[Row] = []
         match channel:
@@ -175,13 +173,8 @@ class OkxVenue:
 
     def unsubscribe(self, session: OkxSession, key: Key) -> None:
         """Remove a subscriber."""
-        listeners = self._listeners[key]
-        if session in listeners:
-            listeners.remove(session)
-        if not listeners:
-            del self._listeners[key]
-            if key[0] == "books":
-                self._deep.pop(key[1], None)
+        if self._audience.remove(session, key) and key[0] == "books":
+            self._deep.pop(key[1], None)
 
     def advance(self, step: Step) -> None:
         """Quote what the market quotes, by our own lights, and push what is due."""
@@ -191,17 +184,17 @@ class OkxVenue:
             for place, book in enumerate(self.books):
                 if book.board is batch.board:
                     self._wanted[place].update(batch.slots)
-        if _crosses(before_ns, now_ns, BBO_NS):
+        if crosses(before_ns, now_ns, BBO_NS):
             self._requote()
             self._send_tops(_FAST, ("bbo-tbt",))
-        if _crosses(before_ns, now_ns, TICKER_NS):
+        if crosses(before_ns, now_ns, TICKER_NS):
             self._send_tops(_SLOW, ("tickers", "books5", "books"))
             self._send_indices()
-        if _crosses(before_ns, now_ns, SUMMARY_NS):
+        if crosses(before_ns, now_ns, SUMMARY_NS):
             self._send_summaries()
-        if _crosses(before_ns, now_ns, NANOS_PER_SECOND):
+        if crosses(before_ns, now_ns, NANOS_PER_SECOND):
             self._keep_alive()
-        self._release()
+        self._release(self.market.now_ns)
 
     def index_row(self, index: str) -> Row:
         """A row of `index-tickers`."""
@@ -214,8 +207,7 @@ class OkxVenue:
     def summaries(self, place: int, slots: Iterable[int]) -> list[Row]:
         """Rows of `opt-summary` of some options that are alive."""
         book, family = self.books[place], self.families[place]
-        ahead = book.board.years(self.market.now_ns)[book.board.expiry_of] > 0.0
-        chosen = [slot for slot in slots if book.board.alive[slot] and ahead[slot]]
+        chosen = book.board.trading(slots, self.market.now_ns)
         if not chosen:
             return []
         names = [self.names[place][slot] for slot in chosen]
@@ -233,28 +225,17 @@ class OkxVenue:
             for dirty in self._dirty[place]:
                 dirty.update(changed)
 
-    def _learn(self, place: int) -> None:
-        """Names of what the board lists and we do not know yet."""
-        family, names = self.families[place], self.names[place]
-        board = self.books[place].board
-        for slot in range(len(names), len(board.options)):
-            names.append(okx.option_name(family.name, board, slot))
-            if board.alive[slot]:
-                self.contracts[names[slot]] = (place, slot)
+    def _name_of(self, place: int, slot: int) -> str:
+        return okx.option_name(self.families[place].name, self.books[place].board, slot)
 
     def _list(self, notices: list[Notice]) -> None:
         """New and ended options: pushed as rows of `instruments`."""
-        rows: list[Row] = []
-        for place, family in enumerate(self.families):
-            board = self.books[place].board
-            mine = [n for n in notices if n.board is board and n.kind == "option"]
-            if any(notice.created for notice in mine):
-                self._learn(place)
-            for notice in mine:
-                if notice.state == "settlement":
-                    self.contracts.pop(self.names[place][notice.number], None)
-                if notice.created or notice.state == "settlement":
-                    rows.append(okx.instrument_row(family, board, notice.number))
+        rows = [
+            okx.instrument_row(self.families[place], self.books[place].board, notice.number)
+            for place, mine in enumerate(self._listed.follow(notices))
+            for notice in mine
+            if notice.created or notice.state == "settlement"
+        ]
         if rows:
             self._push(("instruments", "OPTION"), rows)
 
@@ -291,7 +272,7 @@ class OkxVenue:
             for slot in sorted(dirties[pace]):
                 for channel in channels:
                     key = (channel, names[slot])
-                    if key not in self._listeners or not alive[slot]:
+                    if key not in self._audience or not alive[slot]:
                         continue
                     if channel == "books":
                         self._send_update(names[slot])
@@ -336,14 +317,14 @@ class OkxVenue:
             price = self._index_price(index)
             if self._indices.get(index) != price:
                 self._indices[index] = price
-                if ("index-tickers", index) in self._listeners:
+                if ("index-tickers", index) in self._audience:
                     self._push(("index-tickers", index), [self.index_row(index)])
 
     def _send_summaries(self) -> None:
         """The rows that changed since the last push."""
         for place, dirties in enumerate(self._dirty):
             key = ("opt-summary", self.families[place].name)
-            if key in self._listeners:
+            if key in self._audience:
                 rows = self.summaries(place, sorted(dirties[2]))
                 if rows:
                     self._push(key, rows)
@@ -363,18 +344,15 @@ class OkxVenue:
             name = {"opt-summary": "instFamily", "instruments": "instType"}.get(channel, "instId")
             arg[name] = about
         named = {"action": action} if action else {}
-        chosen = tuple(self._listeners.get(key, ())) if sessions is None else sessions
+        chosen = self._audience.of(key) if sessions is None else sessions
         if chosen and not self.lies.silent:
             frame = msgspec.json.encode({"arg": arg} | named | {"data": rows})
-            self._late.append((self.market.now_ns + LATENCY_NS, key, chosen, frame))
+            self._audience.send(key, frame, self.market.now_ns, chosen)
 
-    def _release(self, *, everything: bool = False) -> None:
-        """Hand over what has been on its way for long enough, to who still listens."""
-        while self._late and (everything or self._late[0][0] <= self.market.now_ns):
-            _, key, sessions, frame = self._late.popleft()
-            for session in sessions:
-                if key in session.subscriptions:
-                    session.push(frame)
+    def _release(self, now_ns: int) -> None:
+        """Hand over what arrives by an instant."""
+        for session, _, frame in self._audience.release(now_ns):
+            session.push(frame)
 
 
 def _book_row(
@@ -398,7 +376,3 @@ def _differences(old: dict[str, str], new: dict[str, str]) -> list[list[str]]:
     """Levels that came, changed or went (size 0)."""
     gone = [[price, "0", "0", "0"] for price in old if price not in new]
     return gone + [[price, size, "0", "1"] for price, size in new.items() if old.get(price) != size]
-
-
-def _crosses(before_ns: int, now_ns: int, every_ns: int) -> bool:
-    return now_ns // every_ns != before_ns // every_ns

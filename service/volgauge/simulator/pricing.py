@@ -213,6 +213,20 @@ def implied_variance(k: F64, price: F64, is_call: NDArray[np.bool_]) -> F64:
     return np.where(possible, solved, np.nan)
 
 
+def solve_deviation(k: F64, value: F64, start: F64, steps: int) -> F64:
+    """Deviations sqrt(w) of out-of-the-money prices in units of the forward, by Newton's steps.
+
+    A few do where the start is near, as a mark's is to a quote. NaN where the price is not above 0.
+    """
+    deviation = start
+    for _ in range(steps):
+        slope_of_price = normal_pdf(-k / deviation + 0.5 * deviation)
+        missing = value - out_of_the_money(k, deviation * deviation)
+        moved = deviation + missing / np.maximum(slope_of_price, 1e-12)
+        deviation = np.clip(moved, 0.5 * deviation, 2.0 * deviation)
+    return np.where(value > 0.0, deviation, np.nan)
+
+
 def strip_variance(strike: F64, call: F64, put: F64, forward: float, w: F64) -> float:
     """Total variance by the exchange's discrete rule, from noise-free normalised prices.
 

@@ -4,6 +4,8 @@ A `QuoteBook` holds one option book of such a venue, slot by slot beside the mar
 same contracts, the same truth, other quotes.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from msgspec import Struct
 
@@ -20,6 +22,37 @@ class QuotingStyle(Struct, frozen=True, kw_only=True):
     half_spread_ratio: float = 0.012
     mid_noise: float = 0.3
     max_lots: int = 500
+
+
+class Family(Struct, frozen=True):
+    """One option book of a venue."""
+
+    number: int
+    """Of the market's board."""
+    terms: Terms
+
+
+def families_of(
+    boards: Sequence[Board], contracts: Mapping[str, tuple[tuple[int, int], tuple[int, int]]]
+) -> list[Family]:
+    """The books of a venue whose options are of one coin each and paid in its quote currency.
+
+    Args:
+        boards: The market's.
+        contracts: Coin to the tick of its premiums and the step of its sizes, both as fractions;
+            the venue has options of these coins.
+    """
+    found = []
+    for number, board in enumerate(boards):
+        terms = board.terms
+        if terms.asset in contracts:
+            tick, step = contracts[terms.asset]
+            mine = Terms(
+                asset=terms.asset, coin=False, spot=terms.spot, vol=terms.vol, tick=tick,
+                future_tick=terms.future_tick, contract_size=1.0, min_amount=step,
+            )  # fmt: skip
+            found.append(Family(number, mine))
+    return found
 
 
 class QuoteBook:

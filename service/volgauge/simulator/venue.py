@@ -12,7 +12,7 @@ import numpy as np
 
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND
 from volgauge.simulator import deribit
-from volgauge.simulator.board import Board, Notice, QuoteBatch, Source, Step, milliseconds
+from volgauge.simulator.board import Board, Notice, QuoteBatch, Source, Step, crosses, milliseconds
 from volgauge.simulator.channels import FAST_MS, SLOW_MS, Channel, parse_channel
 from volgauge.simulator.deribit import AbsentSide, Contract, Levels, Row
 from volgauge.simulator.faults import Faults
@@ -139,11 +139,11 @@ class Venue:
         self._send_notices(step)
         for batch in step.quotes:
             self._send_quotes(batch)
-        if _crosses(before, step.now_ns, FAST_MS):
+        if crosses(before, step.now_ns, FAST_MS * NANOS_PER_MILLI):
             for board in self.source.boards:
                 self._send_futures(board)
                 self._send_timed(board, FAST_MS)
-        if _crosses(before, step.now_ns, SLOW_MS):
+        if crosses(before, step.now_ns, SLOW_MS * NANOS_PER_MILLI):
             for board in self.source.boards:
                 self._send_timed(board, SLOW_MS)
                 self._send_second(board)
@@ -442,8 +442,3 @@ def _differences(old: dict[float, float], new: Levels) -> list[list[object]]:
 
 def _remove(subscribers: list[Subscriber], subscriber: Subscriber) -> None:
     subscribers[:] = [other for other in subscribers if other is not subscriber]
-
-
-def _crosses(before: int, now_ns: int, interval_ms: int) -> bool:
-    every = interval_ms * NANOS_PER_MILLI
-    return before // every != now_ns // every

@@ -9,12 +9,13 @@ import pytest
 
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND, parse_instant
 from volgauge.simulator import pricing
-from volgauge.simulator.bybit import number_text, ticker_rows
+from volgauge.simulator.bybit import ticker_rows
 from volgauge.simulator.bybit_session import BybitSession
 from volgauge.simulator.bybit_venue import LATENCY_NS, BybitVenue
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market, MarketOptions
+from volgauge.simulator.numbers import number_text
 
 START_NS = parse_instant("2026-11-20T12:00:00Z")
 Row = dict[str, Any]
@@ -462,7 +463,7 @@ def test_maintenance_is_told_by_the_status_only() -> None:
         assert get(simulated, "v5/system/status")["result"]["list"][0]["state"] == expected
         refused = get(simulated, "v5/market/tickers", category="option", baseCoin="XRP")["retCode"]
         assert refused == (10016 if expected == "ongoing" else 0)
-    assert [s.closing for s in simulated._sessions] == [None]
+    assert [s.closing for s in simulated._audience.sessions] == [None]
     simulated.tick(2.5)
 
     assert session.closing == (1001, "")

@@ -10,12 +10,13 @@ import pytest
 
 from volgauge.domain.units import NANOS_PER_MILLI, NANOS_PER_SECOND, parse_instant
 from volgauge.simulator import pricing
-from volgauge.simulator.derive import RATE, cut_to_tick, number_text, printed_factor
+from volgauge.simulator.derive import RATE, cut_to_tick, printed_factor
 from volgauge.simulator.derive_session import DeriveSession
 from volgauge.simulator.derive_venue import LATENCY_NS, REQUESTS, DeriveVenue
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.lies import Lies
 from volgauge.simulator.market import Market, MarketOptions
+from volgauge.simulator.numbers import number_text
 
 START_NS = parse_instant("2026-11-20T12:00:00Z")
 Row = dict[str, Any]
