@@ -1,7 +1,7 @@
 """The Aevo adapter on real sockets against the simulated Aevo: every value is the market's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import isnan
 from typing import Any
@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from fakes.aevo_lab import make
-from fakes.deribit_lab import Sink
+from integration.shells import Shells, connected
 from volgauge.adapters.aevo.adapter import AevoAdapter
-from volgauge.adapters.base import State
-from volgauge.clock import SystemClock
+from volgauge.adapters.aevo.protocol import AevoProtocol
 from volgauge.domain.events import (
     Coverage,
     FeedDown,
@@ -24,99 +23,24 @@ from volgauge.domain.events import (
     InstrumentsListed,
     MarkQuote,
 )
-from volgauge.domain.instrument import Instrument, Premium
+from volgauge.domain.instrument import Premium
 from volgauge.simulator.aevo_venue import AevoVenue
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.lies import Lies
-from volgauge.simulator.server import Simulator, SimulatorOptions
-from volgauge.wire.catalog import run_catalog
-from volgauge.wire.feed import run_connection
+from volgauge.simulator.server import SimulatorOptions
 
-PATIENCE_SECONDS = 20.0
+SETTINGS: dict[str, Any] = {"assets": (), "catalog_refresh_seconds": 1.0}
+"""Of the adapter, where a test does not say otherwise."""
 
 
-class Running:
-    """An adapter whose shells run, and the venue it talks to."""
-
-    def __init__(self, simulator: Simulator, adapter: AevoAdapter, sink: Sink) -> None:
-        dialect = simulator.dialects["aevo"]
-        assert isinstance(dialect, AevoVenue)
-        self.venue = dialect
-        self.adapter = adapter
-        self.sink = sink
-        self.tasks: list[asyncio.Task[None]] = []
-        self.started_seconds = asyncio.get_running_loop().time()
-        (self.protocol,) = adapter.connections()
-
-    @asynccontextmanager
-    async def connected(self) -> AsyncIterator[None]:
-        """Run the shells of the adapter."""
-        clock = SystemClock()
-        self.tasks = [
-            asyncio.create_task(run_catalog(self.adapter, clock, lambda: None, jitter=lambda: 0.0)),
-            asyncio.create_task(
-                run_connection(self.protocol, clock, lambda: None, jitter=lambda: 0.1)
-            ),
-        ]
-        try:
-            yield
-        finally:
-            for task in self.tasks:
-                task.cancel()
-            await asyncio.wait(self.tasks)
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Wait for a condition, with a deadline."""
-        for _ in range(round(PATIENCE_SECONDS / 0.02)):
-            if condition():
-                return
-            for task in self.tasks:
-                if task.done():
-                    task.result()
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"not in time: {self.protocol.state} {self.protocol.counts}")
+class Running(Shells[AevoVenue, AevoAdapter]):
+    """The simulated venue, its adapter, and the shells between them."""
 
     @property
-    def listed(self) -> dict[str, tuple[int, Instrument]]:
-        """Options by name, with their slots."""
-        found: dict[str, tuple[int, Instrument]] = {}
-        for event in self.sink.events:
-            if isinstance(event, InstrumentsListed):
-                pairs = zip(event.instruments, event.slots, strict=True)
-                found |= {i.name: (slot, i) for i, slot in pairs}
-            elif isinstance(event, InstrumentsExpired):
-                gone = set(event.slots)
-                found = {n: pair for n, pair in found.items() if pair[0] not in gone}
-        return found
-
-    def is_covered(self) -> bool:
-        """The connection lives and has everything it asked for."""
-        told = self.sink.of(Coverage)
-        is_live = self.protocol.state is State.LIVE
-        return is_live and bool(told) and told[-1].requested == told[-1].accepted > 0
-
-    def tops(self) -> dict[int, tuple[float, ...]]:
-        """What the venue would say now of every option, by our slots."""
-        found = {}
-        for name, (slot, _) in self.listed.items():
-            place, at = self.venue.contracts[name]
-            book = self.venue.books[place]
-            numerator, denominator = book.terms.min_amount
-            sizes = [
-                lots[at] * numerator / denominator if lots[at] else np.nan
-                for lots in (book.bid_lots, book.ask_lots)
-            ]
-            found[slot] = (float(book.bid[at]), float(book.ask[at]), *map(float, sizes))
-        return found
-
-    def is_same(self) -> bool:
-        """We hold what the venue holds, to the last digit: prices, and sizes behind them."""
-        newest = {quote[0]: quote[1:5] for quote in self.sink.quotes}
-        tops = self.tops()
-        return set(tops) == set(newest) and all(
-            np.allclose(newest[slot], tops[slot], rtol=1e-14, atol=0.0, equal_nan=True)
-            for slot in tops
-        )
+    def protocol(self) -> AevoProtocol:
+        """Its one session."""
+        (protocol,) = self.adapter.connections()
+        return protocol
 
 
 @asynccontextmanager
@@ -130,22 +54,8 @@ async def running(
         currencies=("BTC", "ETH"), rate=400.0, seed=11, venues=("aevo",),
         roll_in_seconds=roll_in_seconds,
     )  # fmt: skip
-    async with Simulator(options) as simulator:
-        sink = Sink()
-        adapter = make(
-            sink,
-            **{
-                "ws_url": simulator.ws_url_of("aevo"),
-                "rest_url": simulator.rest_url_of("aevo"),
-                "assets": (),
-                "compression": False,
-                "catalog_refresh_seconds": 1.0,
-            }
-            | settings,
-        )
-        run = Running(simulator, adapter, sink)
-        async with run.connected():
-            yield run
+    async with connected(Running, make, options, **SETTINGS | settings) as run:
+        yield run
 
 
 async def test_aevo_listing_has_the_terms_of_the_market() -> None:

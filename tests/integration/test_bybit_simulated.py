@@ -1,7 +1,7 @@
 """The Bybit adapter on real sockets against the simulated Bybit: every value is the market's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import isnan
 from typing import Any
@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 
 from fakes.bybit_lab import make
-from fakes.deribit_lab import Sink
-from volgauge.adapters.base import State
+from integration.shells import Shells, connected
 from volgauge.adapters.bybit.adapter import BybitAdapter
 from volgauge.adapters.bybit.plan import BOOKS, CONNECTIONS
 from volgauge.book.depth import DepthBook
-from volgauge.clock import SystemClock
 from volgauge.domain.events import (
     BookDelta,
     BookSnapshot,
@@ -31,104 +29,24 @@ from volgauge.domain.events import (
     OpenInterest,
     VenueState,
 )
-from volgauge.domain.instrument import Instrument, Premium
+from volgauge.domain.instrument import Premium
 from volgauge.simulator.bybit_venue import BybitVenue
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.lies import Lies
-from volgauge.simulator.server import Simulator, SimulatorOptions
-from volgauge.wire.catalog import run_catalog
-from volgauge.wire.feed import run_connection
+from volgauge.simulator.server import SimulatorOptions
 
-PATIENCE_SECONDS = 20.0
 PRINTED = 1e-8
 """Last decimal of marks and forwards on this wire."""
 
+SETTINGS: dict[str, Any] = {"assets": (), "catalog_refresh_seconds": 0.5}
+"""Of the adapter, where a test does not say otherwise."""
 
-class Running:
-    """An adapter whose shells run, and the venue it talks to."""
 
-    def __init__(self, simulator: Simulator, adapter: BybitAdapter, sink: Sink) -> None:
-        dialect = simulator.dialects["bybit"]
-        assert isinstance(dialect, BybitVenue)
-        self.venue = dialect
-        self.adapter = adapter
-        self.sink = sink
-        self.tasks: list[asyncio.Task[None]] = []
-        self.started_seconds = asyncio.get_running_loop().time()
+class Running(Shells[BybitVenue, BybitAdapter]):
+    """The simulated venue, its adapter, and the shells between them."""
 
-    @asynccontextmanager
-    async def connected(self) -> AsyncIterator[None]:
-        """Run the shells of the adapter."""
-        clock = SystemClock()
-        catalog = run_catalog(self.adapter, clock, lambda: None, jitter=lambda: 0.0)
-        self.tasks = [asyncio.create_task(catalog)]
-        self.tasks += [
-            asyncio.create_task(run_connection(p, clock, lambda: None, jitter=lambda: 0.1))
-            for p in self.adapter.connections()
-        ]
-        try:
-            yield
-        finally:
-            for task in self.tasks:
-                task.cancel()
-            await asyncio.wait(self.tasks)
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Wait for a condition, with a deadline."""
-        for _ in range(round(PATIENCE_SECONDS / 0.02)):
-            if condition():
-                return
-            for task in self.tasks:
-                if task.done():
-                    task.result()
-            await asyncio.sleep(0.02)
-        sessions = [(p.connection, p.state, p.counts) for p in self.adapter.connections()]
-        raise AssertionError(f"not in time: {sessions}")
-
-    @property
-    def listed(self) -> dict[str, tuple[int, Instrument]]:
-        """Options by name, with their slots."""
-        found: dict[str, tuple[int, Instrument]] = {}
-        for event in self.sink.events:
-            if isinstance(event, InstrumentsListed):
-                pairs = zip(event.instruments, event.slots, strict=True)
-                found |= {i.name: (slot, i) for i, slot in pairs}
-            elif isinstance(event, InstrumentsExpired):
-                gone = set(event.slots)
-                found = {n: pair for n, pair in found.items() if pair[0] not in gone}
-        return found
-
-    @property
-    def newest(self) -> dict[int, tuple[float, ...]]:
-        """Bid, ask and sizes by slot."""
-        return {quote[0]: quote[1:5] for quote in self.sink.quotes}
-
-    def is_covered(self) -> bool:
-        """Every connection lives and has everything it asked for."""
-        told = {e.connection: e for e in self.sink.of(Coverage)}
-        is_live = all(p.state is State.LIVE for p in self.adapter.connections())
-        return (
-            is_live
-            and set(told) == set(CONNECTIONS)
-            and all(e.requested == e.accepted > 0 for e in told.values())
-        )
-
-    def tops(self) -> dict[int, tuple[float, ...]]:
-        """What the venue would say now of every option, by our slots."""
-        found = {}
-        for name, (slot, _) in self.listed.items():
-            place, at = self.venue.contracts[name]
-            book = self.venue.books[place]
-            numerator, denominator = book.terms.min_amount
-            sizes = [
-                lots[at] * numerator / denominator if lots[at] else np.nan
-                for lots in (book.bid_lots, book.ask_lots)
-            ]
-            found[slot] = (float(book.bid[at]), float(book.ask[at]), *map(float, sizes))
-        return found
-
-    def is_same(self, columns: int = 4) -> bool:
-        """We hold what the venue holds, to the last digit: prices, and sizes behind them."""
+    def is_same_of(self, columns: int) -> bool:
+        """The first columns are the venue's, to the last bit."""
         tops, newest = self.tops(), self.newest
         return set(tops) == set(newest) and all(
             np.array_equal(newest[slot][:columns], tops[slot][:columns], equal_nan=True)
@@ -137,27 +55,19 @@ class Running:
 
 
 @asynccontextmanager
-async def running(**settings: Any) -> AsyncIterator[Running]:  # noqa: ANN401 - any setting
+async def running(
+    *,
+    currencies: tuple[str, ...] = ("BTC", "SOL_USDC"),
+    roll_in_seconds: float | None = None,
+    **settings: Any,  # noqa: ANN401 - any setting
+) -> AsyncIterator[Running]:
     """A market with a slow pace, the venue on it, the adapter connected."""
     options = SimulatorOptions(
-        currencies=("BTC", "SOL_USDC"), rate=400.0, seed=11, venues=("bybit",)
-    )
-    async with Simulator(options) as simulator:
-        sink = Sink()
-        adapter = make(
-            sink,
-            **{
-                "ws_url": simulator.ws_url_of("bybit"),
-                "rest_url": simulator.rest_url_of("bybit"),
-                "assets": (),
-                "compression": False,
-                "catalog_refresh_seconds": 0.5,
-            }
-            | settings,
-        )
-        run = Running(simulator, adapter, sink)
-        async with run.connected():
-            yield run
+        currencies=currencies, rate=400.0, seed=11, venues=("bybit",),
+        roll_in_seconds=roll_in_seconds,
+    )  # fmt: skip
+    async with connected(Running, make, options, **SETTINGS | settings) as run:
+        yield run
 
 
 async def test_listing_has_the_terms_of_the_market() -> None:
@@ -189,7 +99,7 @@ async def test_quotes_are_the_venues() -> None:
     async with running() as run:
         await run.until(run.is_covered)
         run.venue.lies = Lies(frozen=True)
-        await run.until(run.is_same)
+        await run.until(lambda: run.is_same_of(4))
 
         assert sum(isnan(bid) for bid, *_ in run.tops().values()) > 0
         assert run.sink.of(FeedDown) == []
@@ -278,7 +188,7 @@ async def test_tickers_quote_where_books_are_broken() -> None:
         run.venue.faults = Faults(book_gap=0.5)
         await run.until(lambda: len(run.sink.of(Gap)) > 5)
         run.venue.lies = Lies(frozen=True)
-        await run.until(lambda: run.is_same(2))
+        await run.until(lambda: run.is_same_of(2))
 
 
 async def test_refused_topics_are_told_as_uncovered() -> None:
@@ -319,22 +229,11 @@ async def test_silent_venue_is_left_although_it_answers() -> None:
 
 async def test_options_roll() -> None:
     """At the hour the old ones go at once; the new ones come by polling."""
-    options = SimulatorOptions(
-        currencies=("SOL_USDC",), rate=200.0, seed=11, venues=("bybit",), roll_in_seconds=3.0
-    )
-    async with Simulator(options) as simulator:
-        sink = Sink()
-        adapter = make(
-            sink,
-            ws_url=simulator.ws_url_of("bybit"),
-            rest_url=simulator.rest_url_of("bybit"),
-            assets=(),
-            compression=False,
-        )
-        run = Running(simulator, adapter, sink)
-        async with run.connected():
-            await run.until(lambda: run.sink.of(InstrumentsExpired))
-            await run.until(lambda: set(run.listed) == set(run.venue.contracts))
+    async with running(
+        currencies=("SOL_USDC",), roll_in_seconds=3.0, catalog_refresh_seconds=60.0
+    ) as run:
+        await run.until(lambda: run.sink.of(InstrumentsExpired))
+        await run.until(lambda: set(run.listed) == set(run.venue.contracts))
 
         (expired,) = run.sink.of(InstrumentsExpired)
         first = run.sink.of(InstrumentsListed)[0]

@@ -1,7 +1,7 @@
 """The Delta adapter on real sockets against the simulated Delta: every value is the market's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,9 @@ import pytest
 
 from fakes.delta_lab import make
 from fakes.deribit_lab import Sink
-from volgauge.adapters.base import State
+from integration.shells import Replayed, Shells, connected
 from volgauge.adapters.delta.adapter import DeltaAdapter
 from volgauge.adapters.delta.plan import CONNECTIONS
-from volgauge.clock import SystemClock
 from volgauge.domain.events import (
     Coverage,
     FeedDown,
@@ -29,129 +28,27 @@ from volgauge.domain.events import (
     TradedVolume,
     VenueState,
 )
-from volgauge.domain.instrument import Asset, Instrument, Premium
+from volgauge.domain.instrument import Premium
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_HOUR, NANOS_PER_SECOND
 from volgauge.errors import VenueError
 from volgauge.simulator.delta_venue import DeltaVenue
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.lies import Lies
-from volgauge.simulator.server import Simulator, SimulatorOptions
-from volgauge.wire.catalog import run_catalog
-from volgauge.wire.feed import run_connection
+from volgauge.simulator.server import SimulatorOptions
 from volgauge.wire.recorder import Recorder
 from volgauge.wire.replay import replay
 
-PATIENCE_SECONDS = 30.0
+SETTINGS: dict[str, Any] = {"assets": (), "catalog_refresh_seconds": 1.0}
+"""Of the adapter, where a test does not say otherwise."""
 
 
-class Replayed:
-    """What a replay drives besides the adapters: nothing to compute here."""
-
-    def timer(self, now_ns: int) -> None:
-        """Time passed."""
-
-    def flush(self, now_ns: int, only: Asset | None = None) -> None:
-        """A burst was over."""
-
-
-class Running:
-    """An adapter whose shells run, and the venue it talks to."""
-
-    def __init__(self, simulator: Simulator, adapter: DeltaAdapter, sink: Sink) -> None:
-        dialect = simulator.dialects["delta"]
-        assert isinstance(dialect, DeltaVenue)
-        self.venue = dialect
-        self.adapter = adapter
-        self.sink = sink
-        self.recorder: Recorder | None = None
-        self.tasks: list[asyncio.Task[None]] = []
-        self.started_seconds = asyncio.get_running_loop().time()
-
-    @asynccontextmanager
-    async def connected(self) -> AsyncIterator[None]:
-        """Run the shells of the adapter."""
-        clock, recorder = SystemClock(), self.recorder
-        catalog = run_catalog(
-            self.adapter, clock, lambda: None, jitter=lambda: 0.0, recorder=recorder
-        )
-        self.tasks = [asyncio.create_task(catalog)]
-        self.tasks += [
-            asyncio.create_task(
-                run_connection(p, clock, lambda: None, jitter=lambda: 0.1, recorder=recorder)
-            )
-            for p in self.adapter.connections()
-        ]
-        try:
-            yield
-        finally:
-            for task in self.tasks:
-                task.cancel()
-            await asyncio.wait(self.tasks)
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Wait for a condition, with a deadline."""
-        for _ in range(round(PATIENCE_SECONDS / 0.02)):
-            if condition():
-                return
-            for task in self.tasks:
-                if task.done():
-                    task.result()
-            await asyncio.sleep(0.02)
-        sessions = [(p.connection, p.state, p.counts) for p in self.adapter.connections()]
-        raise AssertionError(f"not in time: {sessions}")
-
-    @property
-    def listed(self) -> dict[str, tuple[int, Instrument]]:
-        """Options by name, with their slots."""
-        found: dict[str, tuple[int, Instrument]] = {}
-        for event in self.sink.events:
-            if isinstance(event, InstrumentsListed):
-                pairs = zip(event.instruments, event.slots, strict=True)
-                found |= {i.name: (slot, i) for i, slot in pairs}
-            elif isinstance(event, InstrumentsExpired):
-                gone = set(event.slots)
-                found = {n: pair for n, pair in found.items() if pair[0] not in gone}
-        return found
-
-    @property
-    def newest(self) -> dict[int, tuple[float, ...]]:
-        """Bid, ask and sizes by slot."""
-        return {quote[0]: quote[1:5] for quote in self.sink.quotes}
-
-    def is_covered(self) -> bool:
-        """Every connection lives and has everything it asked for."""
-        told = {e.connection: e for e in self.sink.of(Coverage)}
-        is_live = all(p.state is State.LIVE for p in self.adapter.connections())
-        return (
-            is_live
-            and set(told) == set(CONNECTIONS)
-            and all(e.requested == e.accepted > 0 for e in told.values())
-        )
-
-    def tops(self) -> dict[int, tuple[float, ...]]:
-        """What the venue would say now of every option, by our slots; sizes in coins."""
-        found = {}
-        for name, (slot, _) in self.listed.items():
-            place, at = self.venue.contracts[name]
-            book = self.venue.books[place]
-            sizes = [
-                lots[at] * book.terms.contract_size if lots[at] else np.nan
-                for lots in (book.bid_lots, book.ask_lots)
-            ]
-            found[slot] = (float(book.bid[at]), float(book.ask[at]), *map(float, sizes))
-        return found
-
-    def is_same(self) -> bool:
-        """We hold what the venue holds, to the last digit: prices, and sizes behind them."""
-        tops, newest = self.tops(), self.newest
-        return set(tops) == set(newest) and all(
-            np.allclose(newest[slot], tops[slot], rtol=1e-14, atol=0.0, equal_nan=True)
-            for slot in tops
-        )
+class Running(Shells[DeltaVenue, DeltaAdapter]):
+    """The simulated venue, its adapter, and the shells between them."""
 
 
 @asynccontextmanager
 async def running(
+    *,
     roll_in_seconds: float | None = None,
     recorder: Recorder | None = None,
     **settings: Any,  # noqa: ANN401 - any setting
@@ -160,23 +57,14 @@ async def running(
     options = SimulatorOptions(
         currencies=("BTC",), rate=100.0, seed=11, venues=("delta",), roll_in_seconds=roll_in_seconds
     )
-    async with Simulator(options) as simulator:
-        sink = Sink()
-        adapter = make(
-            sink,
-            **{
-                "ws_url": simulator.ws_url_of("delta"),
-                "rest_url": simulator.rest_url_of("delta"),
-                "assets": (),
-                "compression": False,
-                "catalog_refresh_seconds": 1.0,
-            }
-            | settings,
-        )
-        run = Running(simulator, adapter, sink)
-        run.recorder = recorder
-        async with run.connected():
-            yield run
+    async with connected(
+        Running,
+        make,
+        options,
+        recorder,
+        **SETTINGS | settings,
+    ) as run:
+        yield run
 
 
 async def test_delta_listing_has_the_terms_of_the_market() -> None:

@@ -1,20 +1,19 @@
 """The Derive adapter on real sockets against the simulated Derive: every value is the market's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import floor, isnan
 from typing import Any
 
 import numpy as np
 import pytest
+from typing_extensions import override
 
-from fakes.deribit_lab import Sink
 from fakes.derive_lab import make
-from volgauge.adapters.base import State
+from integration.shells import Shells, connected
 from volgauge.adapters.derive.adapter import DeriveAdapter
 from volgauge.adapters.derive.plan import CONNECTIONS
-from volgauge.clock import SystemClock
 from volgauge.domain.events import (
     Coverage,
     FeedDown,
@@ -27,134 +26,47 @@ from volgauge.domain.events import (
     OpenInterest,
     VenueState,
 )
-from volgauge.domain.instrument import Instrument, Premium
+from volgauge.domain.instrument import Premium
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.simulator.derive_venue import DeriveVenue
 from volgauge.simulator.faults import Faults
 from volgauge.simulator.lies import Lies
-from volgauge.simulator.server import Simulator, SimulatorOptions
-from volgauge.wire.catalog import run_catalog
-from volgauge.wire.feed import run_connection
+from volgauge.simulator.server import SimulatorOptions
 
-PATIENCE_SECONDS = 20.0
+SETTINGS: dict[str, Any] = {"assets": (), "catalog_refresh_seconds": 1.0}
+"""Of the adapter, where a test does not say otherwise."""
 
 
-class Running:
-    """An adapter whose shells run, and the venue it talks to."""
+class Running(Shells[DeriveVenue, DeriveAdapter]):
+    """The simulated venue, its adapter, and the shells between them."""
 
-    def __init__(self, simulator: Simulator, adapter: DeriveAdapter, sink: Sink) -> None:
-        dialect = simulator.dialects["derive"]
-        assert isinstance(dialect, DeriveVenue)
-        self.venue = dialect
-        self.adapter = adapter
-        self.sink = sink
-        self.tasks: list[asyncio.Task[None]] = []
-        self.started_seconds = asyncio.get_running_loop().time()
-
-    @asynccontextmanager
-    async def connected(self) -> AsyncIterator[None]:
-        """Run the shells of the adapter."""
-        clock = SystemClock()
-        catalog = run_catalog(self.adapter, clock, lambda: None, jitter=lambda: 0.0)
-        self.tasks = [asyncio.create_task(catalog)]
-        self.tasks += [
-            asyncio.create_task(run_connection(p, clock, lambda: None, jitter=lambda: 0.1))
-            for p in self.adapter.connections()
-        ]
-        try:
-            yield
-        finally:
-            for task in self.tasks:
-                task.cancel()
-            await asyncio.wait(self.tasks)
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Wait for a condition, with a deadline."""
-        for _ in range(round(PATIENCE_SECONDS / 0.02)):
-            if condition():
-                return
-            for task in self.tasks:
-                if task.done():
-                    task.result()
-            await asyncio.sleep(0.02)
-        sessions = [(p.connection, p.state, p.counts) for p in self.adapter.connections()]
-        raise AssertionError(f"not in time: {sessions}")
-
-    @property
-    def listed(self) -> dict[str, tuple[int, Instrument]]:
-        """Options by name, with their slots."""
-        found: dict[str, tuple[int, Instrument]] = {}
-        for event in self.sink.events:
-            if isinstance(event, InstrumentsListed):
-                pairs = zip(event.instruments, event.slots, strict=True)
-                found |= {i.name: (slot, i) for i, slot in pairs}
-            elif isinstance(event, InstrumentsExpired):
-                gone = set(event.slots)
-                found = {n: pair for n, pair in found.items() if pair[0] not in gone}
-        return found
-
-    @property
-    def newest(self) -> dict[int, tuple[float, ...]]:
-        """Bid, ask and sizes by slot."""
-        return {quote[0]: quote[1:5] for quote in self.sink.quotes}
-
-    def is_covered(self) -> bool:
-        """Every connection lives and has everything it asked for."""
-        told = {e.connection: e for e in self.sink.of(Coverage)}
-        is_live = all(p.state is State.LIVE for p in self.adapter.connections())
-        return (
-            is_live
-            and set(told) == set(CONNECTIONS)
-            and all(e.requested == e.accepted > 0 for e in told.values())
-        )
-
+    @override
     def tops(self) -> dict[int, tuple[float, ...]]:
-        """What the venue would say now of every option, undiscounted, by our slots."""
+        """The same, undiscounted."""
         found = {}
-        for name, (slot, _) in self.listed.items():
-            place, at = self.venue.contracts[name]
+        at_slot = {slot: self.venue.contracts[name] for name, (slot, _) in self.listed.items()}
+        for slot, (bid, ask, *sizes) in super().tops().items():
+            place, at = at_slot[slot]
             book = self.venue.books[place]
-            numerator, denominator = book.terms.min_amount
             factor = floor(book.factors()[book.board.expiry_of[at]] * 1_000) / 1_000 + 0.0005
-            sizes = [
-                lots[at] * numerator / denominator if lots[at] else np.nan
-                for lots in (book.bid_lots, book.ask_lots)
-            ]
-            prices = [float(side[at]) / factor for side in (book.bid, book.ask)]
-            found[slot] = (*prices, *map(float, sizes))
+            found[slot] = (bid / factor, ask / factor, *sizes)
         return found
-
-    def is_same(self) -> bool:
-        """We hold what the venue holds, to the last digit: prices, and sizes behind them."""
-        tops, newest = self.tops(), self.newest
-        return set(tops) == set(newest) and all(
-            np.allclose(newest[slot], tops[slot], rtol=1e-14, atol=0.0, equal_nan=True)
-            for slot in tops
-        )
 
 
 @asynccontextmanager
-async def running(**settings: Any) -> AsyncIterator[Running]:  # noqa: ANN401 - any setting
+async def running(
+    *,
+    currencies: tuple[str, ...] = ("BTC", "SOL_USDC"),
+    roll_in_seconds: float | None = None,
+    **settings: Any,  # noqa: ANN401 - any setting
+) -> AsyncIterator[Running]:
     """A market with a slow pace, the venue on it, the adapter connected."""
     options = SimulatorOptions(
-        currencies=("BTC", "SOL_USDC"), rate=400.0, seed=11, venues=("derive",)
-    )
-    async with Simulator(options) as simulator:
-        sink = Sink()
-        adapter = make(
-            sink,
-            **{
-                "ws_url": simulator.ws_url_of("derive"),
-                "rest_url": simulator.rest_url_of("derive"),
-                "assets": (),
-                "compression": False,
-                "catalog_refresh_seconds": 1.0,
-            }
-            | settings,
-        )
-        run = Running(simulator, adapter, sink)
-        async with run.connected():
-            yield run
+        currencies=currencies, rate=400.0, seed=11, venues=("derive",),
+        roll_in_seconds=roll_in_seconds,
+    )  # fmt: skip
+    async with connected(Running, make, options, **SETTINGS | settings) as run:
+        yield run
 
 
 async def test_derive_listing_has_the_terms_of_the_market() -> None:
@@ -289,22 +201,8 @@ async def test_silent_derive_is_left_although_it_answers() -> None:
 
 async def test_derive_options_go_in_their_last_minute() -> None:
     """They are not traded any more then; the next poll takes them off, and only them."""
-    options = SimulatorOptions(
-        currencies=("SOL_USDC",), rate=200.0, seed=11, venues=("derive",), roll_in_seconds=64.0
-    )
-    async with Simulator(options) as simulator:
-        sink = Sink()
-        adapter = make(
-            sink,
-            ws_url=simulator.ws_url_of("derive"),
-            rest_url=simulator.rest_url_of("derive"),
-            assets=(),
-            compression=False,
-            catalog_refresh_seconds=1.0,
-        )
-        run = Running(simulator, adapter, sink)
-        async with run.connected():
-            await run.until(lambda: run.sink.of(InstrumentsExpired))
+    async with running(currencies=("SOL_USDC",), roll_in_seconds=64.0) as run:
+        await run.until(lambda: run.sink.of(InstrumentsExpired))
 
         first = run.sink.of(InstrumentsListed)[0]
         nearest_ns = min(i.expiry_ns for i in first.instruments)

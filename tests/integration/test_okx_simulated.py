@@ -1,7 +1,7 @@
 """The OKX adapter on real sockets against the simulated OKX: every value is the market's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import isnan
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 
 from fakes.deribit_lab import Sink
 from fakes.okx_lab import make
+from integration.shells import PATIENCE_SECONDS, Replayed, Shells, connected
 from volgauge import kernels
 from volgauge.adapters.base import State
 from volgauge.adapters.okx.adapter import OkxAdapter
@@ -33,7 +34,7 @@ from volgauge.domain.events import (
     VenueState,
 )
 from volgauge.domain.index import IndexValue, Source
-from volgauge.domain.instrument import Asset, Instrument, Premium
+from volgauge.domain.instrument import Premium
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import VenueError
 from volgauge.pipeline import build_pipeline
@@ -47,66 +48,14 @@ from volgauge.wire.feed import run_connection
 from volgauge.wire.recorder import Recorder
 from volgauge.wire.replay import replay
 
-PATIENCE_SECONDS = 40.0
 
-
-class Running:
-    """An adapter whose shells run, and the venue it talks to."""
-
-    def __init__(self, simulator: Simulator, adapter: OkxAdapter, sink: Sink) -> None:
-        self.started_seconds = asyncio.get_running_loop().time()
-        dialect = simulator.dialects["okx"]
-        assert isinstance(dialect, OkxVenue)
-        self.venue = dialect
-        self.adapter = adapter
-        self.sink = sink
-        self.tasks: list[asyncio.Task[None]] = []
-
-    async def until(self, condition: Callable[[], object], every: float = 0.02) -> None:
-        """Wait for a condition, with a deadline."""
-        for _ in range(round(PATIENCE_SECONDS / every)):
-            if condition():
-                return
-            for task in self.tasks:
-                if task.done():
-                    task.result()
-            await asyncio.sleep(every)
-        counts = [dict(p.counts) for p in self.adapter.connections()]
-        states = [p.state for p in self.adapter.connections()]
-        raise AssertionError(f"not in time: {states} {counts}")
-
-    @property
-    def listed(self) -> dict[str, tuple[int, Instrument]]:
-        """Options by name, with their slots."""
-        found: dict[str, tuple[int, Instrument]] = {}
-        for event in self.sink.events:
-            if isinstance(event, InstrumentsListed):
-                pairs = zip(event.instruments, event.slots, strict=True)
-                found |= {i.name: (slot, i) for i, slot in pairs}
-            elif isinstance(event, InstrumentsExpired):
-                gone = set(event.slots)
-                found = {n: pair for n, pair in found.items() if pair[0] not in gone}
-        return found
-
-    @property
-    def newest(self) -> dict[int, tuple[float, ...]]:
-        """Bid, ask and sizes by slot."""
-        return {quote[0]: quote[1:5] for quote in self.sink.quotes}
+class Running(Shells[OkxVenue, OkxAdapter]):
+    """The simulated venue, its adapter, and the shells between them."""
 
     def covers(self) -> bool:
         """All three connections have everything they asked for."""
         told = {e.connection: e for e in self.sink.of(Coverage)}
         return len(told) == 3 and all(e.requested == e.accepted > 0 for e in told.values())
-
-
-class Replayed:
-    """What a replay drives besides the adapters: nothing to compute here."""
-
-    def timer(self, now_ns: int) -> None:
-        """Time passed."""
-
-    def flush(self, now_ns: int, only: Asset | None = None) -> None:
-        """A burst was over."""
 
 
 @asynccontextmanager
@@ -118,39 +67,11 @@ async def running(
 ) -> AsyncIterator[Running]:
     """A market with a slow pace, the venue on it, the adapter connected."""
     options = SimulatorOptions(
-        currencies=("BTC", "SOL_USDC"),
-        rate=400.0,
-        seed=11,
-        venues=("okx",),
+        currencies=("BTC", "SOL_USDC"), rate=400.0, seed=11, venues=("okx",),
         roll_in_seconds=roll_in_seconds,
-    )
-    async with Simulator(options) as simulator:
-        sink = Sink()
-        adapter = make(
-            sink,
-            ws_url=simulator.ws_url_of("okx"),
-            rest_url=simulator.rest_url_of("okx"),
-            compression=False,
-            **settings,
-        )
-        run = Running(simulator, adapter, sink)
-        clock = SystemClock()
-
-        def flush() -> None:
-            if recorder is not None:
-                recorder.flushed(clock.wall_ns())
-
-        run.tasks = [asyncio.create_task(run_catalog(adapter, clock, flush, recorder))]
-        run.tasks += [
-            asyncio.create_task(run_connection(p, clock, flush, recorder, jitter=lambda: 0.1))
-            for p in adapter.connections()
-        ]
-        try:
-            yield run
-        finally:
-            for task in run.tasks:
-                task.cancel()
-            await asyncio.wait(run.tasks)
+    )  # fmt: skip
+    async with connected(Running, make, options, recorder, **settings) as run:
+        yield run
 
 
 async def test_listing_has_the_terms_of_the_market() -> None:
