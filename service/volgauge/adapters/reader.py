@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.base import NEVER_NS
 from volgauge.errors import VenueError
 
 PIECE_ROWS = 64
