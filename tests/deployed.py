@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from volgauge.telemetry.analytics_families import ANALYTICS_FAMILIES
 from volgauge.telemetry.families import Family, Kind
-from volgauge.telemetry.metrics import FAMILIES, Metrics
+from volgauge.telemetry.metrics import Metrics
+from volgauge.telemetry.service_families import FAMILIES
 from volgauge.telemetry.serving import SERVING_FAMILIES
 
 ROOT = Path(__file__).parents[1]

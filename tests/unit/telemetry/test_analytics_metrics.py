@@ -30,7 +30,7 @@ from volgauge.domain.index import VenueValue
 from volgauge.domain.instrument import Asset, Venue
 from volgauge.telemetry.analytics import MAX_SUBJECTS, AnalyticsMetrics
 from volgauge.telemetry.analytics_families import ANALYTICS_FAMILIES
-from volgauge.telemetry.metrics import FAMILIES
+from volgauge.telemetry.service_families import FAMILIES
 
 PARTS = ("surface", "spillover")
 ASSETS = ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "BNB", "AVAX")

@@ -29,7 +29,8 @@ from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.index.evidence import EvidenceStats
 from volgauge.telemetry.families import Kind
 from volgauge.telemetry.latency import LagMeter, Stage
-from volgauge.telemetry.metrics import FAMILIES, MAX_REASONS, Metrics
+from volgauge.telemetry.metrics import MAX_REASONS, Metrics
+from volgauge.telemetry.service_families import FAMILIES
 
 BTC = Asset("BTC")
 DERIBIT = Venue("deribit")
