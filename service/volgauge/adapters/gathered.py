@@ -5,7 +5,7 @@ does the same.
 """
 
 from collections.abc import Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from volgauge.adapters.facts import tell_interest, tell_marks, tell_volume
 from volgauge.domain.events import EventSink
@@ -27,7 +27,8 @@ class Listed(Protocol):
 
 
 L = TypeVar("L", bound=Listed)
-T = TypeVar("T")
+_Told: TypeAlias = tuple[L, tuple[float, float] | None, float | None, float | None]
+"""An option, its mark, open interest and volume, each the newest that was told."""
 
 
 class Gathered(Generic[L]):
@@ -49,10 +50,8 @@ class Gathered(Generic[L]):
         self._options = options
         self._spacing_ns = spacing_ns
         self._due_ns = 0
-        self._marks: dict[int, tuple[L, tuple[float, float]]] = {}
+        self._told: dict[int, _Told[L]] = {}
         """By slot."""
-        self._interest: dict[int, tuple[L, float]] = {}
-        self._volumes: dict[int, tuple[L, float]] = {}
         self._newest_ns = 0
 
     def take(
@@ -75,38 +74,42 @@ class Gathered(Generic[L]):
             received_ns: Ours.
         """
         slot = option.slot
-        if mark is not None:
-            self._marks[slot] = (option, mark)
-        if interest is not None:
-            self._interest[slot] = (option, interest)
-        if volume is not None:
-            self._volumes[slot] = (option, volume)
+        if mark is None or interest is None or volume is None:
+            known = self._told.get(slot)
+            if known is not None and known[0] is option:
+                mark = known[1] if mark is None else mark
+                interest = known[2] if interest is None else interest
+                volume = known[3] if volume is None else volume
+        self._told[slot] = (option, mark, interest, volume)
         self._newest_ns = max(self._newest_ns, exchange_ns)
         if received_ns >= self._due_ns:
             self._hand_on(received_ns)
 
     def forget(self) -> None:
         """Drop what was gathered."""
-        self._marks.clear()
-        self._interest.clear()
-        self._volumes.clear()
+        self._told.clear()
         self._newest_ns = 0
 
     def _hand_on(self, received_ns: int) -> None:
         self._due_ns = received_ns + self._spacing_ns
-        if marks := self._of_listed(self._marks):
+        marks: dict[int, tuple[float, float]] = {}
+        interests: dict[int, float] = {}
+        volumes: dict[int, float] = {}
+        listed = self._options.get
+        for slot, (option, mark, interest, volume) in self._told.items():
+            # Since it was gathered an option may have gone, and its slot be another's.
+            if listed(option.instrument.name) is not option:
+                continue
+            if mark is not None:
+                marks[slot] = mark
+            if interest is not None:
+                interests[slot] = interest
+            if volume is not None:
+                volumes[slot] = volume
+        if marks:
             self._sink.event(tell_marks(self._venue, marks, self._newest_ns, received_ns))
-        if interest := self._of_listed(self._interest):
-            self._sink.event(tell_interest(self._venue, interest, received_ns))
-        if volumes := self._of_listed(self._volumes):
+        if interests:
+            self._sink.event(tell_interest(self._venue, interests, received_ns))
+        if volumes:
             self._sink.event(tell_volume(self._venue, volumes, received_ns))
         self.forget()
-
-    def _of_listed(self, gathered: Mapping[int, tuple[L, T]]) -> dict[int, T]:
-        """Since it was gathered an option may have gone, and its slot be another's."""
-        listed = self._options.get
-        return {
-            slot: value
-            for slot, (option, value) in gathered.items()
-            if listed(option.instrument.name) is option
-        }

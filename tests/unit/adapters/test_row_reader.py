@@ -126,3 +126,28 @@ def test_body_that_cannot_be_split_is_left_to_take() -> None:
     assert list(reading.rows.ahead(NAME, b"no listing", 0)) == []
     with pytest.raises(CatalogError, match=NAME):
         reading.rows.take(NAME, b"no listing", 0)
+
+
+def test_body_read_ahead_stands_until_a_row_means_something_else() -> None:
+    """Not one that was not read, and none beyond the time of its rows."""
+    reading, body = Reading(), body_of(3, -1)
+    before = reading.rows.stands(NAME, body, 0)
+    for _ in reading.rows.ahead(NAME, body, 0):
+        pass
+
+    assert not before
+    assert reading.rows.stands(NAME, body, ENDS_NS - 1)
+    assert not reading.rows.stands(NAME, body, ENDS_NS)
+    assert not reading.rows.stands(NAME, body_of(3), 0)
+
+
+def test_looking_at_a_body_leaves_it_read() -> None:
+    """It may be asked for again, until it is taken."""
+    reading, body = Reading(remembers=False), body_of(1, 2)
+    for _ in reading.rows.ahead(NAME, body, 0):
+        pass
+    looked = reading.rows.look(NAME, body, 0)
+
+    assert reading.rows.stands(NAME, body, 0)
+    assert reading.rows.take(NAME, body, 0) == looked == ["row 1", "row 2"]
+    assert not reading.rows.stands(NAME, body, 0)

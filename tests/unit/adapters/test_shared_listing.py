@@ -109,3 +109,28 @@ def test_a_missing_body_and_a_bare_status_are_named_errors() -> None:
 def test_an_address_is_a_venues_own(url: str, *, expected: bool) -> None:
     """By scheme, host and port, nothing less."""
     assert is_host_of(url, "wss", frozenset({"a.example"})) is expected
+
+
+def test_comparison_tells_what_taking_it_does() -> None:
+    """Slots of what comes and goes, and of all that is listed then; nothing changes before."""
+    slots = Slots()
+    slots.update({o.name: o for o in (option(1.0), option(2.0), option(3.0))})
+    listed = {o.name: o for o in (option(2.0), option(4.0), option(5.0))}
+    compared = slots.compare(listed)
+    before = dict(slots.of)
+    changes = slots.take(compared)
+
+    assert before == {"100-1": 0, "100-2": 1, "100-3": 2}
+    assert (changes.expired, changes.slots) == ((0, 2), (0, 2))
+    assert slots.of == compared.of == {"100-2": 1, "100-4": 0, "100-5": 2}
+    assert slots.instruments == {1: option(2.0), 0: option(4.0), 2: option(5.0)}
+
+
+def test_comparison_with_another_listing_is_refused() -> None:
+    """What it says of slots is wrong by then."""
+    slots = Slots()
+    compared = slots.compare({"100-1": option(1.0)})
+    slots.adopt(option(7.0))
+
+    with pytest.raises(RuntimeError, match="version"):
+        slots.take(compared)

@@ -39,7 +39,8 @@ class Readings:
                 self.forward(expiry, pricing.forward, ticker.stamp, received_ns)
             price = ticker.mark_price / discount if ticker.mark_price else nan
             mark = (price, read_implied_vol(pricing.implied_vol))
-        if ticker.index_price:
+        is_due = received_ns - expiry.coin.index_ns >= INDEX_SPACING_NS
+        if is_due and ticker.index_price:
             self.index(expiry.coin, ticker.index_price, ticker.stamp, received_ns)
         stats = ticker.stats
         interest, volume = (None, None) if stats is None else (stats.open_interest, stats.volume)

@@ -26,7 +26,7 @@ Stamp = Annotated[int, Meta(ge=0, le=MAX_STAMP)]
 """Milliseconds, sent as text."""
 
 
-class Arg(Struct, frozen=True, order=True, omit_defaults=True, rename="camel"):
+class Arg(Struct, frozen=True, order=True, omit_defaults=True, rename="camel", cache_hash=True):
     """A channel and what it is about; the key of a subscription."""
 
     channel: str = ""
