@@ -58,12 +58,13 @@ class Running(Shells[BybitVenue, BybitAdapter]):
 async def running(
     *,
     currencies: tuple[str, ...] = ("BTC", "SOL_USDC"),
+    rate: float = 400.0,
     roll_in_seconds: float | None = None,
     **settings: Any,  # noqa: ANN401 - any setting
 ) -> AsyncIterator[Running]:
     """A market with a slow pace, the venue on it, the adapter connected."""
     options = SimulatorOptions(
-        currencies=currencies, rate=400.0, seed=11, venues=("bybit",),
+        currencies=currencies, rate=rate, seed=11, venues=("bybit",),
         roll_in_seconds=roll_in_seconds,
     )  # fmt: skip
     async with connected(Running, make, options, **SETTINGS | settings) as run:
@@ -230,7 +231,7 @@ async def test_silent_venue_is_left_although_it_answers() -> None:
 async def test_options_roll() -> None:
     """At the hour the old ones go at once; the new ones come by polling."""
     async with running(
-        currencies=("SOL_USDC",), roll_in_seconds=3.0, catalog_refresh_seconds=60.0
+        currencies=("SOL_USDC",), rate=200.0, roll_in_seconds=3.0, catalog_refresh_seconds=60.0
     ) as run:
         await run.until(lambda: run.sink.of(InstrumentsExpired))
         await run.until(lambda: set(run.listed) == set(run.venue.contracts))

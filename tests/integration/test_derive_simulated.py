@@ -57,12 +57,13 @@ class Running(Shells[DeriveVenue, DeriveAdapter]):
 async def running(
     *,
     currencies: tuple[str, ...] = ("BTC", "SOL_USDC"),
+    rate: float = 400.0,
     roll_in_seconds: float | None = None,
     **settings: Any,  # noqa: ANN401 - any setting
 ) -> AsyncIterator[Running]:
     """A market with a slow pace, the venue on it, the adapter connected."""
     options = SimulatorOptions(
-        currencies=currencies, rate=400.0, seed=11, venues=("derive",),
+        currencies=currencies, rate=rate, seed=11, venues=("derive",),
         roll_in_seconds=roll_in_seconds,
     )  # fmt: skip
     async with connected(Running, make, options, **SETTINGS | settings) as run:
@@ -201,7 +202,7 @@ async def test_silent_derive_is_left_although_it_answers() -> None:
 
 async def test_derive_options_go_in_their_last_minute() -> None:
     """They are not traded any more then; the next poll takes them off, and only them."""
-    async with running(currencies=("SOL_USDC",), roll_in_seconds=64.0) as run:
+    async with running(currencies=("SOL_USDC",), rate=200.0, roll_in_seconds=64.0) as run:
         await run.until(lambda: run.sink.of(InstrumentsExpired))
 
         first = run.sink.of(InstrumentsListed)[0]
