@@ -1,6 +1,7 @@
 """A recorded session replays as the same program; a foreign one replays without a crash."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -167,6 +168,27 @@ def test_recording_cut_short_replays_up_to_the_cut(session: Session, tmp_path: P
 
     assert code == 0
     assert len(output.splitlines()) > 50
+
+
+def test_recording_that_tells_no_asset_of_a_flush_replays(
+    session: Session, replayed: bytes, tmp_path: Path
+) -> None:
+    """Older ones say only when: all that was touched is computed then, and here that is BTC."""
+    folder = tmp_path / "older"
+    shutil.copytree(session.folder, folder)
+    shutil.rmtree(folder / "_control" / "control")
+    told = 0
+    control = []
+    for at_ns, payload in recorded_lines(session.folder / "_control" / "control"):
+        line = json.loads(payload)
+        told += line.pop("asset", "") == "BTC"
+        control.append((at_ns, json.dumps(line).encode()))
+    write_recording(folder, {("_control", "control"): control})
+    code, output = result_of("replay", str(folder), environment=SETTINGS)
+
+    assert told
+    assert code == 0
+    assert output == replayed
 
 
 def test_foreign_recording_gives_typed_values_without_a_number(
