@@ -7,9 +7,9 @@ Four units of work, all on frames that the simulator's dialects make of one seed
     end to end   five venues and four assets at 20,000 frames a second
     roll         the same through 08:00 UTC, when hundreds of options expire and are listed at once
 
-The last two have no sockets: two cores carry the service or five venues that speak, not both. The
-frames are made first, seconds at a time, and a process of its own takes them when they are due, as
-the shells would hand them over (`venue_player.py`). What a socket costs is in `bench_e2e`.
+The last two have no sockets (those are in `bench_sockets` and `bench_e2e`), so each latency is from
+when a frame was due. The frames are made first, seconds at a time, and a process of its own takes
+them when they are due, as the shells would hand them over (`venue_player.py`).
 """
 
 import gc
