@@ -41,7 +41,7 @@ STEP_NS = 5 * NANOS_PER_MILLI
 """Of the simulated market."""
 TIMER_NS = 100 * NANOS_PER_MILLI
 BURST = 64
-"""Inputs taken at most before a recompute, for each connection; `wire/feed.py` takes up to 1,024."""
+"""Inputs taken at most before a recompute, a connection; `wire/feed.py` takes up to 1,024."""
 EVIDENCE_BYTES = 8_000_000
 """Small, so that it is full before memory is measured."""
 HEADLINE_DAYS = 30.0
