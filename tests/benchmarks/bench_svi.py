@@ -23,7 +23,7 @@ import numpy as np
 from msgspec import Struct
 from scipy.optimize import least_squares
 
-from volgauge.kernels import svi
+from volgauge.kernels import shape, svi
 from volgauge.kernels._jit import F64
 from volgauge.offline.accuracy.numerics import implied_deviation
 from volgauge.offline.accuracy.worlds import Mixture
@@ -35,13 +35,15 @@ SMILES = 12
 STRIKES = 50
 SW = 0.17
 LEAST_WARM = 50.0
-LEAST_COLD = 40.0
-"""200 was asked for; scipy needs one start on these smiles, and 4 to 5 ms for it."""
+LEAST_COLD = 200.0
+"""scipy needs one start on these smiles, and 4 to 5 ms for it."""
 LARGEST_COST = 1.001
 MIXTURES = 24
 LEAST_HARD = 100.0
-"""All mixtures, scipy's faster way over ours; ours must come as near on average as scipy does."""
-LARGEST_EXCESS = 1.05
+"""All mixtures, scipy's faster way over ours; ours must come as near, and as often, as scipy."""
+LARGEST_EXCESS = 1.01
+LEAST_NEAR = 90.0
+"""Percent of the mixtures on which we come within 0.1 % of the best that anybody found."""
 STARTS = tuple((m, s) for s in (1.0, 0.4, 2.5) for m in (0.0, -0.5, 0.5))
 Jacobian = Literal["2-point"] | Callable[[F64, "Smile", F64], F64]
 SEED = 11
@@ -79,7 +81,7 @@ def make_smiles() -> list[Smile]:
                 noisy,
                 later,
                 1.0 / unit,
-                np.zeros(svi.lanes_size(STRIKES)),
+                np.zeros(shape.scratch_size(STRIKES)),
                 np.zeros(STRIKES),
                 SW,
             )
@@ -102,7 +104,7 @@ def make_mixtures() -> list[Smile]:
         w = implied_deviation(k, world.price(k)) ** 2
         unit = 0.03 * w * (1.0 + np.abs(k) / sw)
         noisy = w * (1.0 + generator.normal(0.0, 0.01, strikes))
-        lanes, weight = np.zeros(svi.lanes_size(strikes)), np.zeros(strikes)
+        lanes, weight = np.zeros(shape.scratch_size(strikes)), np.zeros(strikes)
         made.append(Smile(k, noisy, noisy, 1.0 / unit, lanes, weight, sw))
     return made
 
@@ -166,12 +168,17 @@ def _add_mixtures(report: Report, options: Options) -> None:
         costs[name] = [_soft(p, x) for p, x in zip(found, smiles, strict=True)]
     several = [min(_scipy_cost(x, start) for start in STARTS) for x in smiles]
     best = np.min([several, *costs.values()], axis=0)
-    for name, reached in costs.items():
-        near = float(np.mean(np.array(reached) <= LARGEST_COST * best))
-        report.add(f"mixtures, {name}: within 0.1 %", 100.0 * near, "%", "of the best found")
+    near = {
+        name: 100.0 * float(np.mean(np.array(reached) <= LARGEST_COST * best))
+        for name, reached in costs.items()
+    }
+    for name in costs:
+        report.add(f"mixtures, {name}: within 0.1 %", near[name], "%", "of the best found")
         report.add(
             f"mixtures, {name}: time", 1e6 * times[name] / len(smiles), "us a smile", "CPU, mean"
         )
+    least = max(LEAST_NEAR, *(near[name] for name in ways))
+    report.gate("mixtures, ours: within 0.1 %", near["ours"], "at least", least, hard=True)
     excess = float(np.max(np.array(ours) / best))
     report.gate("mixtures: our cost / the best", excess, "at most", LARGEST_EXCESS, hard=True)
     faster = min(spent for name, spent in times.items() if name != "ours")
@@ -192,7 +199,9 @@ def _over(smiles: list[Smile], call: Callable[[int], object]) -> Callable[[], in
 
 
 def _search(x: Smile) -> tuple[float, float]:
-    return svi.search(x.k, x.w, x.inverse_unit, 0, len(x.k), x.sw, x.lanes, svi.ROUNDS, NO_PRIOR)
+    return shape.search(
+        x.k, x.w, x.inverse_unit, 0, len(x.k), x.sw, x.lanes, shape.STARTS, NO_PRIOR
+    )
 
 
 def _solve(x: Smile, w: F64, m: float, s: float) -> tuple[float, float, float]:
@@ -231,8 +240,8 @@ def _scipy_from(x: Smile, w: F64, start: F64, jacobian: Jacobian = "2-point") ->
         start,
         jac=jacobian,
         bounds=(
-            [-1.0, 0.0, -0.999999, -6.0 * sw, svi.LEAST_S * sw],
-            [1.0, 2.0, 0.999999, 6.0 * sw, svi.MOST_S * sw],
+            [-1.0, 0.0, -0.999999, -6.0 * sw, shape.LEAST_S * sw],
+            [1.0, 2.0, 0.999999, 6.0 * sw, shape.MOST_S * sw],
         ),
         loss="soft_l1",
         x_scale=[sw**2, sw, 1.0, sw, sw],

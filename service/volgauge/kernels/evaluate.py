@@ -65,8 +65,8 @@ from volgauge.kernels.replication import (
     strip_cboe,
     strip_dvol,
 )
+from volgauge.kernels.shape import scratch_size
 from volgauge.kernels.smile import SMILE_ROWS
-from volgauge.kernels.svi import lanes_size
 
 NANOS_PER_MINUTE = 60_000_000_000
 MINUTES_PER_YEAR = 525_600.0
@@ -239,7 +239,7 @@ def evaluate_expiries(
         work: (WORK_ROWS, longest ladder) scratch.
         memory: (expiries, MEMORY_COLUMNS), NaN before the first search; written by a search.
         smile: (SMILE_ROWS, longest ladder) scratch.
-        lanes: (lanes_size(longest ladder),) scratch.
+        lanes: (scratch_size(longest ladder),) scratch.
         nodes: (NODE_ROWS, NODE_COUNT) scratch.
         values: (METHODS, expiries, VALUE_COLUMNS), NaN not computable.
         facts: (METHODS, expiries, FACT_COLUMNS).
@@ -317,7 +317,7 @@ def warm_up() -> None:
         np.zeros((WORK_ROWS, 1)),
         np.zeros((0, MEMORY_COLUMNS)),
         np.zeros((SMILE_ROWS, 1)),
-        np.zeros(lanes_size(1)),
+        np.zeros(scratch_size(1)),
         np.zeros((NODE_ROWS, NODE_COUNT)),
         np.zeros((METHODS, 0, VALUE_COLUMNS)),
         np.zeros((METHODS, 0, FACT_COLUMNS), np.int64),

@@ -76,6 +76,7 @@ from volgauge.kernels.layout import (
 )
 from volgauge.kernels.replication import LOWER, UPPER
 from volgauge.kernels.screen import MONEYNESS, OTM_ASK, OTM_BID, OTM_MID
+from volgauge.kernels.shape import PRIOR, ROUGH_PRIOR, ROUGH_STARTS, STARTS, search
 from volgauge.kernels.sides import find_sides, join_sides
 from volgauge.kernels.smile import (
     ETA,
@@ -110,7 +111,7 @@ from volgauge.kernels.smile import (
     solve_vols,
 )
 from volgauge.kernels.special import log
-from volgauge.kernels.svi import PRIOR, ROUGH_PRIOR, ROUGH_ROUNDS, ROUNDS, SOLVE_PASSES, search
+from volgauge.kernels.svi import SOLVE_PASSES
 
 FEWEST_STRIKES = 7
 FEWEST_A_SIDE = 3
@@ -265,14 +266,14 @@ def find_shape(
     low, high = 0, count
     if count > FEWEST_AFTER_EDGE:
         m, s = search(
-            smile[K], smile[W], smile[INVERSE_UNIT], 1, count - 1, sw, lanes, ROUGH_ROUNDS,
+            smile[K], smile[W], smile[INVERSE_UNIT], 1, count - 1, sw, lanes, ROUGH_STARTS,
             ROUGH_PRIOR,
         )  # fmt: skip
         place_on(smile, count, m, s)
         a, d, c = fit(smile, INVERSE_UNIT, 1, count - 1, s, EDGE_PASSES)
         low = 1 if is_off(smile, 0, 1, sw, a, d, c) else 0
         high = count - 1 if is_off(smile, count - 1, count - 2, sw, a, d, c) else count
-    m, s = search(smile[K], smile[W], smile[INVERSE_UNIT], low, high, sw, lanes, ROUNDS, PRIOR)
+    m, s = search(smile[K], smile[W], smile[INVERSE_UNIT], low, high, sw, lanes, STARTS, PRIOR)
     if low > 0 or high < count:
         # The rough curve only raises a doubt: the exact one without the strike decides.
         place_on(smile, count, m, s)
@@ -284,7 +285,7 @@ def find_shape(
             high = count
         if high - low > doubted:
             m, s = search(
-                smile[K], smile[W], smile[INVERSE_UNIT], low, high, sw, lanes, ROUNDS, PRIOR
+                smile[K], smile[W], smile[INVERSE_UNIT], low, high, sw, lanes, STARTS, PRIOR
             )
     if not old_s > 0.0:
         return m, s, high - low
@@ -344,7 +345,7 @@ def estimate(
         ladder: (strikes, LADDER_COLUMNS), the expiry's rows; verdicts and residuals are written.
         work: After `accept_legs`.
         smile: (SMILE_ROWS, >= strikes) scratch.
-        lanes: Scratch of `svi.search`.
+        lanes: Scratch of `shape.search`.
         nodes: (NODE_ROWS, NODE_COUNT) scratch.
         memory: (MEMORY_COLUMNS,) of the expiry: read, and renewed by a search.
         frozen: Take `memory` as it is: a value is verified.

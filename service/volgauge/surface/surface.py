@@ -20,8 +20,8 @@ from volgauge.kernels._jit import F64, I64
 from volgauge.kernels.evaluate import evaluate_expiries
 from volgauge.kernels.integral import NODE_COUNT, NODE_ROWS
 from volgauge.kernels.replication import WORK_ROWS
+from volgauge.kernels.shape import scratch_size
 from volgauge.kernels.smile import SMILE_ROWS
-from volgauge.kernels.svi import lanes_size
 
 _pack_basis = Struct("<?d").pack
 METHOD_ROW = {Method.NATIVE: col.NATIVE, Method.DVOL: col.DVOL, Method.CBOE: col.CBOE}
@@ -85,7 +85,7 @@ class Surface:
         """(expiries, MEMORY_COLUMNS) float64: what NATIVE remembers; part of the evidence."""
         self._work: F64 = np.zeros((WORK_ROWS, 1))
         self._smile: F64 = np.zeros((SMILE_ROWS, 1))
-        self._lanes: F64 = np.zeros(lanes_size(1))
+        self._lanes: F64 = np.zeros(scratch_size(1))
         self._nodes: F64 = np.zeros((NODE_ROWS, NODE_COUNT))
 
     @property
@@ -344,7 +344,7 @@ class Surface:
         longest = max((int(p[col.LAST] - p[col.FIRST]) for p in self._plan), default=0)
         self._work = np.zeros((WORK_ROWS, max(longest, 1)))
         self._smile = np.zeros((SMILE_ROWS, max(longest, 1)))
-        self._lanes = np.zeros(lanes_size(max(longest, 1)))
+        self._lanes = np.zeros(scratch_size(max(longest, 1)))
         self._stale_layout = False
         self._generation = -1
         self._terms.clear()

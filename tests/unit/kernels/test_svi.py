@@ -1,10 +1,10 @@
-"""The quasi-explicit SVI fit against scipy and against curves whose parameters are known."""
+"""The linear part of the SVI fit against numpy and scipy."""
 
 import math
 
 import numpy as np
 import pytest
-from scipy.optimize import least_squares, minimize
+from scipy.optimize import minimize
 
 from volgauge.kernels import svi
 from volgauge.kernels._jit import F64
@@ -16,12 +16,6 @@ def raw(p: tuple[float, ...], k: F64) -> F64:
     """Gatheral's formula."""
     a, b, rho, m, s = p
     return a + b * (rho * (k - m) + np.sqrt((k - m) ** 2 + s**2))
-
-
-def found_shape(k: F64, w: F64, unit: F64, prior: float = 0.0) -> tuple[float, float]:
-    """Search from nothing."""
-    lanes = np.zeros(svi.lanes_size(len(k)))
-    return svi.search(k, w, 1.0 / unit, 0, len(k), SW, lanes, svi.ROUNDS, prior)
 
 
 def solved(k: F64, w: F64, unit: F64, m: float, s: float, passes: int) -> tuple[float, ...]:
@@ -53,40 +47,6 @@ def noisy(seed: int) -> tuple[F64, F64, F64]:
     w = raw(p, k)
     unit = 0.03 * w * (1.0 + np.abs(k) / SW)
     return k, w + generator.normal(0.0, 1.0 / 3.0, 25) * unit, unit
-
-
-def test_a_curve_without_errors_is_found_again() -> None:
-    """Every parameter of a noise-free smile comes out."""
-    k = np.linspace(-2.5, 2.5, 31) * SW
-    p = (0.5 * SW**2, 0.5 * SW, -0.35, 0.1 * SW, 0.9 * SW)
-    w = raw(p, k)
-    m, s = found_shape(k, w, np.full(31, 1e-3 * SW**2))
-    a, d, c = solved(k, w, np.full(31, 1e-3 * SW**2), m, s, svi.SOLVE_PASSES)
-    assert (a, c / s, d / c, m, s) == pytest.approx(p, rel=2e-3, abs=2e-3 * SW)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_search_is_as_good_as_scipy_from_many_starts(seed: int) -> None:
-    """The cost is within 0.1 % of the best that scipy finds from nine starts."""
-    k, w, unit = noisy(seed)
-    best = math.inf
-    for m0 in (-0.5, 0.0, 0.5):
-        for s0 in (0.4, 1.0, 2.5):
-            found = least_squares(
-                lambda p: (raw(tuple(p), k) - w) / unit,
-                [0.5 * SW**2, 0.5 * SW, 0.0, m0 * SW, s0 * SW],
-                bounds=(
-                    [-1.0, 0.0, -0.999, -3 * SW, svi.LEAST_S * SW],
-                    [1.0, 2.0, 0.999, 3 * SW, svi.MOST_S * SW],
-                ),
-                loss="soft_l1",
-                x_scale=[SW**2, SW, 1.0, SW, SW],
-                xtol=1e-12,
-                ftol=1e-12,
-            )
-            best = min(best, 2.0 * found.cost)
-    m, s = found_shape(k, w, unit)
-    assert cost(k, w, unit, m, s) <= 1.001 * best
 
 
 def test_one_pass_is_least_squares() -> None:
@@ -148,25 +108,3 @@ def test_a_tilt_that_no_smile_has_ends_on_the_bound(tilt: float) -> None:
     # The curve may not dip below 0 either; a may then be larger than the plain optimum's.
     if a > -math.sqrt(max(c * c - d * d, 0.0)):
         assert plain(np.array([a, d, c])) <= best.fun * (1.0 + 1e-6)
-
-
-def test_a_strike_of_weight_zero_does_not_count() -> None:
-    """The same bits with a wild strike of weight 0 as without its influence."""
-    k, w, unit = noisy(1)
-    inverse = 1.0 / unit
-    inverse[7] = 0.0
-    wild = w.copy()
-    wild[7] = 9.0
-    lanes = np.zeros(svi.lanes_size(25))
-    args = (0, 25, SW, lanes, svi.ROUNDS, 0.0)
-    assert svi.search(k, wild, inverse, *args) == svi.search(k, w, inverse, *args)
-
-
-def test_the_shape_stays_inside_its_bounds() -> None:
-    """Pure noise does not lead to a kink between two strikes."""
-    generator = np.random.default_rng(5)
-    k = np.linspace(-2.0, 2.0, 12) * SW
-    w = SW**2 * (1.0 + 0.2 * generator.standard_normal(12))
-    _, s = found_shape(k, w, np.full(12, 0.001))
-    assert svi.LEAST_S * SW <= s * (1.0 + 1e-9)
-    assert s <= svi.MOST_S * SW * (1.0 + 1e-9)
