@@ -28,7 +28,7 @@ from volgauge.offline.accuracy.boards import (
 )
 from volgauge.offline.accuracy.numerics import otm_price
 from volgauge.offline.accuracy.ours import Estimate, estimate
-from volgauge.offline.accuracy.report import Gate, Relation, Report, Table
+from volgauge.offline.accuracy.report import Gate, Report, Table
 from volgauge.offline.accuracy.rivals import CORRIDOR_RIVALS, FULL_RIVALS
 from volgauge.offline.accuracy.worlds import FORWARD, WORLDS, World, truth_of
 
@@ -73,13 +73,6 @@ STRIKE_P95 = {"dense": 0.02, "sparse": 0.07}
 STRIKE_MAX = {"dense": 0.07, "sparse": 0.16}
 OWN_CURVE_P95 = 0.01
 OWN_CURVE_MAX = 0.02
-KNOWN_MISSES = {
-    "strike listed dense: p95": 0.025,
-    "strike listed sparse: p95": 0.09,
-}
-"""Gates whose limit we do not reach, with the limit that does hold. It is the noise of one mid, of
-which the corridor holds 17 (dense) or 10: without any residual, by the curve alone, the dense
-figure is 0.0204, so that no weight between curve and quotes reaches 0.02."""
 COVERAGE_LIMIT = 0.95
 SPREAD_LIMITS = (0.5, 1.0)
 
@@ -199,9 +192,9 @@ def attacks(effort: Effort) -> Report:
             mean, most = (MILD_MEAN, MILD_MAX) if attack.is_mild else (ATTACK_MEAN, ATTACK_MAX)
             label = f"attack {grid} {attack.name}"
             report.gates += [
-                _gate(f"{label}: mean", mean_shift(value), "at most", mean[grid]),
-                _gate(f"{label}: max", max_shift(value), "at most", most[grid]),
-                _gate(f"{label}: full, max", max_shift(full), "at most", FULL_SHIFT_LIMIT),
+                Gate(f"{label}: mean", mean_shift(value), "at most", mean[grid]),
+                Gate(f"{label}: max", max_shift(value), "at most", most[grid]),
+                Gate(f"{label}: full, max", max_shift(full), "at most", FULL_SHIFT_LIMIT),
             ]
     report.tables.append(
         Table(
@@ -264,7 +257,7 @@ def listings(effort: Effort) -> Report:
                 over_u = float(np.maximum(over_u, abs(shift) / min(whole.u, thinner.u)))
         rows.append((grid, len(shifts), p95(shifts), max_shift(shifts), over_u, p95(inside)))
         report.gates += [
-            _gate(f"strike listed {grid}: p95", p95(shifts), "at most", STRIKE_P95[grid]),
+            Gate(f"strike listed {grid}: p95", p95(shifts), "at most", STRIKE_P95[grid]),
             Gate(f"strike listed {grid}: max", max_shift(shifts), "at most", STRIKE_MAX[grid]),
             Gate(f"strike listed {grid}: max / u", over_u, "at most", 1.0),
         ]
@@ -299,7 +292,7 @@ def own_curve(effort: Effort) -> Report:
             title="A strike is added on the estimator's own curve: |shift| of `value`",
             columns=("grid", "cases", "p95", "max"),
             rows=tuple(rows),
-            note="fit plus linearly interpolated residual, half-spread interpolated, not rounded",
+            note="fit plus residual line of the estimator, half-spread interpolated, not rounded",
         )
     )
     return report
@@ -312,16 +305,16 @@ def with_own_strikes(board: Board, found: Estimate) -> Iterable[Board]:
     k = np.log(board.strike / found.forward)
     leg = np.where(k < 0.0, PUT, CALL)
     columns = np.arange(len(k))
-    mid = board.mid[leg, columns]
     half = 0.5 * (board.ask - board.bid)[leg, columns]
-    fit = smile_price(found, k)
+    residual = np.array(found.residual)
+    known = ~np.isnan(residual)
     low, high = found.corridor
     for left, right in pairwise(places):
         if k[left] < low or k[right] > high:
             continue
         at = 0.5 * (k[left] + k[right])
-        residual = 0.5 * (mid[left] - fit[left] + mid[right] - fit[right])
-        price = float(smile_price(found, np.array([at]))[0]) + residual
+        beside = float(np.interp(at, k[known], residual[known]))
+        price = float(smile_price(found, np.array([at]))[0]) + beside
         spread = 0.5 * (half[left] + half[right])
         parity = 1.0 - np.exp(at)
         call, put = (price + parity, price) if at < 0.0 else (price, price - parity)
@@ -426,11 +419,6 @@ def _accuracy_gates(
         Gate(f"full {label}: |bias|", abs(bias(full)), "at most", full_limit),
         Gate(f"tails {label}: miss of the truth", _outside(low, high), "at most", BRACKET_LIMIT),
     ]
-
-
-def _gate(name: str, figure: float, relation: Relation, limit: float) -> Gate:
-    """A gate that may be known to miss."""
-    return Gate(name, figure, relation, limit, KNOWN_MISSES.get(name))
 
 
 def _outside(low: float, high: float) -> float:

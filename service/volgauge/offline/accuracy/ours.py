@@ -46,6 +46,8 @@ class Estimate(Struct, frozen=True, kw_only=True):
     """a, b, rho, m, s of the fit behind `value`."""
     used: tuple[float, ...]
     """Strikes whose out-of-the-money quote entered."""
+    residual: tuple[float, ...]
+    """What each strike of the board adds to the price of the fit, units of F; NaN nothing."""
     corridor: tuple[float, float]
     """Log-moneyness of its ends."""
 
@@ -108,10 +110,13 @@ def estimate(board: Board, future: float = nan) -> Estimate:
             and (option.kind is OptionKind.PUT) == (option.strike < forward)
         )
     )
-    return _read(values, facts, used, board.years)
+    residual = tuple(surface.ladder[:, col.RESIDUAL].tolist())
+    return _read(values, facts, used, residual, board.years)
 
 
-def _read(values: F64, facts: I64, used: tuple[float, ...], years: float) -> Estimate:
+def _read(
+    values: F64, facts: I64, used: tuple[float, ...], residual: tuple[float, ...], years: float
+) -> Estimate:
 
     def points(column: int) -> float:
         variance = float(values[column])
@@ -149,5 +154,6 @@ def _read(values: F64, facts: I64, used: tuple[float, ...], years: float) -> Est
             float(values[col.SVI_S]),
         ),
         used=used,
+        residual=residual,
         corridor=(float(values[col.CORRIDOR_LOW]), float(values[col.CORRIDOR_HIGH])),
     )
