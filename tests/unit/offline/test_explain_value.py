@@ -197,12 +197,13 @@ def test_one_changed_quote_is_named() -> None:
 
 
 def test_a_changed_quote_in_the_money_is_named() -> None:
-    """It moves the price of its strike (rule 8), perhaps the forward; nothing else has a part."""
+    """It moves the price of its strike (rule 8), by less than what would move the forward."""
     lab = Lab(tenors_days=(30.0,))
     before = lab.bundle(lab.run(10)[-1])
     sink = lab.engine.sink(VENUE)
     level = level_of(before)
-    part = max((p for p in level.strikes if p.kind is OptionKind.PUT), key=lambda p: p.strike)
+    puts = sorted((p for p in level.strikes if p.kind is OptionKind.PUT), key=lambda p: p.strike)
+    part = puts[-4]
     slot = next(
         slot
         for book in sink.books.values()
@@ -212,14 +213,13 @@ def test_a_changed_quote_in_the_money_is_named() -> None:
     )
     bid, ask, bid_size, ask_size, exchange_ns, _ = sink.table.read(slot)
     now_ns = lab.market.now_ns + 1
-    sink.quote(slot, bid + 0.0005, ask + 0.0005, bid_size, ask_size, exchange_ns, now_ns)
+    sink.quote(slot, bid + 1e-6, ask + 1e-6, bid_size, ask_size, exchange_ns, now_ns)
     move = move_of(lab.bundle(lab.compute(now_ns)[-1]), before)
     quotes = [cause for cause in move.causes if cause.cause == "quote"]
 
     assert [(part.strike, OptionKind.CALL)] == [(q.strike, q.option) for q in quotes]
-    assert {cause for cause, points in move.totals.items() if points} <= {"quote", "forward", "fit"}
     assert sum(move.totals.values()) == pytest.approx(move.difference, abs=EXACT)
-    assert quotes[0].points != 0.0
+    assert quotes[0].points > 0.0
 
 
 def test_forward_that_moves_along_a_standing_smile_is_the_cause() -> None:

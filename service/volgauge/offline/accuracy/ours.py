@@ -1,6 +1,6 @@
 """Our estimator on one board, through the surface and the kernels that the service runs."""
 
-from math import hypot, inf, nan, sqrt
+from math import hypot, inf, isnan, log, nan, sqrt
 
 from msgspec import Struct
 
@@ -46,8 +46,8 @@ class Estimate(Struct, frozen=True, kw_only=True):
     """a, b, rho, m, s of the fit behind `value`."""
     used: tuple[float, ...]
     """Strikes whose out-of-the-money quote entered."""
-    residual: tuple[float, ...]
-    """What each strike of the board adds to the price of the fit, units of F; NaN nothing."""
+    beside: tuple[tuple[float, float], ...]
+    """What quotes add to the price of the fit: log-moneyness and units of F, ascending."""
     corridor: tuple[float, float]
     """Log-moneyness of its ends."""
 
@@ -110,12 +110,17 @@ def estimate(board: Board, future: float = nan) -> Estimate:
             and (option.kind is OptionKind.PUT) == (option.strike < forward)
         )
     )
-    residual = tuple(surface.ladder[:, col.RESIDUAL].tolist())
-    return _read(values, facts, used, residual, board.years)
+    rows = surface.ladder[:, (col.STRIKE, col.RESIDUAL)].tolist()
+    beside = tuple((log(strike / forward), add) for strike, add in rows if not isnan(add))
+    return _read(values, facts, used, beside, board.years)
 
 
 def _read(
-    values: F64, facts: I64, used: tuple[float, ...], residual: tuple[float, ...], years: float
+    values: F64,
+    facts: I64,
+    used: tuple[float, ...],
+    beside: tuple[tuple[float, float], ...],
+    years: float,
 ) -> Estimate:
 
     def points(column: int) -> float:
@@ -154,6 +159,6 @@ def _read(
             float(values[col.SVI_S]),
         ),
         used=used,
-        residual=residual,
+        beside=beside,
         corridor=(float(values[col.CORRIDOR_LOW]), float(values[col.CORRIDOR_HIGH])),
     )
