@@ -88,6 +88,7 @@ from volgauge.kernels.smile import (
     INVERSE_UNIT_FULL,
     LINE_K,
     LINE_RESIDUAL,
+    MID,
     MOST_EDGES,
     MOST_ETA_BARS,
     PLACE,
@@ -147,6 +148,7 @@ def gather(work: F64, count: int, smile: F64) -> int:
             continue
         smile[M, taken] = work[MONEYNESS, i]
         smile[PRICE, taken] = work[OTM_MID, i]
+        smile[MID, taken] = 0.5 * (work[OTM_ASK, i] + work[OTM_BID, i])
         smile[HALF, taken] = 0.5 * (work[OTM_ASK, i] - work[OTM_BID, i])
         smile[PLACE, taken] = i
         taken += 1

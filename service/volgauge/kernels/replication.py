@@ -66,6 +66,7 @@ from volgauge.kernels.screen import (
     has_conflict,
     worst_strike,
 )
+from volgauge.kernels.strike_price import strike_price
 from volgauge.kernels.summation import add
 
 # Rows of the work array beyond those of parity.py and screen.py.
@@ -141,8 +142,10 @@ def accept_legs(
             quotes[put, FORWARD_REF] = forward
         if m < 1.0:
             leg, slot, mid, half = PUT, put, work[PUT_MID, i] * scale, work[PUT_HALF, i] * scale
+            other_mid, other_half = work[CALL_MID, i] * scale, work[CALL_HALF, i] * scale
         else:
             leg, slot, mid, half = CALL, call, work[CALL_MID, i] * scale, work[CALL_HALF, i] * scale
+            other_mid, other_half = work[PUT_MID, i] * scale, work[PUT_HALF, i] * scale
         if slot >= 0 and 0.0 < quotes[slot, ASK] < math.inf:
             work[CAP, i] = quotes[slot, ASK] * scale
         if slot < 0:
@@ -174,7 +177,8 @@ def accept_legs(
                     continue
                 if due_ns == 0 or ripe_ns < due_ns:
                     due_ns = ripe_ns
-        work[OTM_MID, i] = mid
+        # A forward that is not that of the pairs would move calls and puts apart.
+        work[OTM_MID, i] = strike_price(m, mid, half, other_mid, other_half) if own else mid
         work[OTM_BID, i] = mid - half
         work[OTM_ASK, i] = mid + half
 

@@ -24,43 +24,46 @@ K = 0
 M = 1
 """exp(k) = K/F."""
 PRICE = 2
-HALF = 3
-PLACE = 4
+"""Of the strike: both its legs (rule 8)."""
+MID = 3
+"""Of the out-of-the-money leg alone."""
+HALF = 4
+PLACE = 5
 """Row of the ladder."""
-S = 5
-W = 6
-VEGA = 7
-ETA = 8
-ETA_BAR = 9
-ETA_USED = 10
-INVERSE_UNIT = 11
-INVERSE_UNIT_FULL = 12
-FIRST_NEAR = 13
+S = 6
+W = 7
+VEGA = 8
+ETA = 9
+ETA_BAR = 10
+ETA_USED = 11
+INVERSE_UNIT = 12
+INVERSE_UNIT_FULL = 13
+FIRST_NEAR = 14
 """First of the five strikes that are nearest to a strike, itself among them."""
-Y = 14
-Z = 15
-WEIGHT = 16
-FIT_S = 17
-FIT_PRICE = 18
-ERROR = 19
+Y = 15
+Z = 16
+WEIGHT = 17
+FIT_S = 18
+FIT_PRICE = 19
+ERROR = 20
 """(price - fit) / vega."""
-RESIDUAL = 20
+RESIDUAL = 21
 """What the strike adds to the fit, in price."""
-NEAR_ERROR = 21
+NEAR_ERROR = 22
 """Median of the neighbours' errors."""
-SIDE_PLACE = 22
+SIDE_PLACE = 23
 """From here on one column a strike of which only one side is a price: row of the ladder."""
-SIDE_K = 23
-SIDE_S = 24
-SIDE_PRICE = 25
+SIDE_K = 24
+SIDE_S = 25
+SIDE_PRICE = 26
 """By the curve."""
-SIDE_RESIDUAL = 26
-LINE_K = 27
+SIDE_RESIDUAL = 27
+LINE_K = 28
 """From here on one column a point of the residual's line, strikes with one side among them; K, M
 and the residual in the order of the first rows, so that `smile[LINE_K:]` can stand for `smile`."""
-LINE_M = 28
-LINE_RESIDUAL = 29
-SMILE_ROWS = 30
+LINE_M = 29
+LINE_RESIDUAL = 30
+SMILE_ROWS = 31
 
 NEAR = 4
 FEWEST = NEAR + 1
@@ -78,6 +81,10 @@ EDGE_ETAS = 3.0
 OUTLIER_HALVES = 3.0
 MOST_ETA_BARS = 2.0
 CLIP_HALVES = 1.5
+NOISE_SHARE = 0.25
+"""Of what quotes say beside the curve, while that is within a half-spread: most of it is the noise
+of mids, which the integral takes alike from every strike, where the curve weighs them. What is said
+beyond is believed, so that exact quotes are."""
 MOST_TRUST_WIDE = 0.5
 """A quote that is trusted less is asked which of its sides agrees with the neighbours."""
 
@@ -147,7 +154,7 @@ def solve_vols(smile: F64, count: int) -> int:
         if not (smile[S, j] > 0.0 and smile[VEGA, j] > 0.0):
             continue
         if kept < j:
-            for row in (K, M, PRICE, HALF, PLACE, S, VEGA):
+            for row in (K, M, PRICE, MID, HALF, PLACE, S, VEGA):
                 smile[row, kept] = smile[row, j]
         smile[W, kept] = smile[S, kept] * smile[S, kept]
         smile[ETA, kept] = smile[HALF, kept] / smile[VEGA, kept]
@@ -226,7 +233,8 @@ def compare(smile: F64, count: int, a: float, d: float, c: float) -> None:
 def mark_outliers(smile: F64, count: int, sw: float) -> int:
     """Rule 10b: mark by PLACE = -1 - PLACE; returns how many.
 
-    The worst go first, and never so many that fewer than 7 strikes stay.
+    The out-of-the-money quote is judged by its own mid: its partner must not speak for it. The
+    worst go first, and never so many that fewer than 7 strikes stay.
     """
     least = LEAST_ETA * sw
     marked = 0
@@ -236,7 +244,7 @@ def mark_outliers(smile: F64, count: int, sw: float) -> int:
         for j in range(count):
             if smile[PLACE, j] < 0.0:
                 continue
-            error = smile[ERROR, j]
+            error = (smile[MID, j] - smile[FIT_PRICE, j]) / smile[VEGA, j]
             near = smile[NEAR_ERROR, j]
             off = min(abs(error), abs(error - near))
             limit = max(min(smile[ETA_USED, j], MOST_ETA_BARS * smile[ETA_BAR, j]), least)
@@ -255,13 +263,20 @@ def agreement(distance: float, half: float) -> float:
     return min(max(2.0 - abs(distance) / half, 0.0), 1.0)
 
 
+@inlined
+def believed(error: float, half: float) -> float:
+    """What is left of an error of the curve when the noise of quotes is taken off."""
+    return error - NOISE_SHARE * min(max(error, -half), half)
+
+
 @part
 def leave_residuals(smile: F64, count: int, sw: float) -> None:
     """Rule 11: fill RESIDUAL, in price, from ERROR.
 
-    The neighbours' error is believed, the strike's own deviation from it by its spread and within
-    1.5 half-spreads. Where a spread is so wide that the mid says little, one of its sides may still
-    stand where it stood: a usual half-spread off the line between the neighbours.
+    The neighbours' error counts, the strike's own deviation from it by its spread and within 1.5
+    half-spreads; a quarter of what lies within a half-spread is put down to noise. Where a spread
+    is so wide that the mid says little, one of its sides may still stand where it stood: a usual
+    half-spread off the line between the neighbours.
     """
     least = LEAST_ETA * sw
     trust = smile[WEIGHT]
@@ -272,9 +287,11 @@ def leave_residuals(smile: F64, count: int, sw: float) -> None:
         ratio = MOST_ETA_BARS * eta_bar / smile[ETA, j]
         trust[j] = min(1.0, ratio * ratio)
         widest = min(widest, trust[j])
-        clip = CLIP_HALVES * max(min(smile[ETA_USED, j], MOST_ETA_BARS * eta_bar), least)
+        half = min(max(smile[ETA, j], LEAST_ETA_SHARE * eta_bar), MOST_ETA_BARS * eta_bar)
+        clip = CLIP_HALVES * max(half, least)
         own = trust[j] * (smile[ERROR, j] - near)
-        smile[RESIDUAL, j] = smile[VEGA, j] * (near + min(max(own, -clip), clip))
+        said = near + min(max(own, -clip), clip)
+        smile[RESIDUAL, j] = smile[VEGA, j] * believed(said, half)
     if widest >= MOST_TRUST_WIDE:
         return
     for j in range(1, count - 1):
@@ -284,10 +301,9 @@ def leave_residuals(smile: F64, count: int, sw: float) -> None:
         share = (smile[K, j] - smile[K, j - 1]) / (smile[K, j + 1] - smile[K, j - 1])
         line = (1.0 - share) * smile[RESIDUAL, j - 1] + share * smile[RESIDUAL, j + 1]
         half = (1.0 - share) * smile[HALF, j - 1] + share * smile[HALF, j + 1]
-        above = smile[PRICE, j] - smile[FIT_PRICE, j] - line
+        above = smile[MID, j] - smile[FIT_PRICE, j] - line
         off = smile[HALF, j] - half
         by_bid, by_ask = above - off, above + off
         distance = by_bid if abs(by_bid) <= abs(by_ask) else by_ask
         weight = (1.0 - trust[j] / MOST_TRUST_WIDE) * agreement(distance, 0.5 * half)
-        near = smile[VEGA, j] * smile[NEAR_ERROR, j]
-        smile[RESIDUAL, j] += weight * (line + distance - near)
+        smile[RESIDUAL, j] += weight * (line + distance - smile[RESIDUAL, j])

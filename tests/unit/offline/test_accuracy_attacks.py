@@ -5,7 +5,8 @@ import pytest
 
 from volgauge.offline.accuracy import attacks
 from volgauge.offline.accuracy.attacks import ATTACKS, Attack
-from volgauge.offline.accuracy.boards import PUT, Board, make_board
+from volgauge.offline.accuracy.boards import CALL, PUT, Board, make_board
+from volgauge.offline.accuracy.rivals import parity_forward
 from volgauge.offline.accuracy.worlds import WORLDS
 
 BOARD = make_board(WORLDS[1], "dense", seed=2)
@@ -49,6 +50,12 @@ def test_the_board_itself_stays(attack: Attack) -> None:
         ("put ask to 1.6 mid", 1),
         ("put +4 half-spreads", 1),
         ("venue mark spike", 0),
+        ("ITM call onto its ask", 1),
+        ("ITM put onto its ask", 1),
+        ("ITM call x1.5", 1),
+        ("ITM put x1.5", 1),
+        ("ITM call crossed", 1),
+        ("ITM put at zero bid", 1),
     ],
 )
 def test_how_many_strikes_are_touched(name: str, count: int) -> None:
@@ -97,3 +104,32 @@ def test_the_widened_ask_is_legal() -> None:
 
     assert changed.ask[PUT, place] == pytest.approx(1.6 * BOARD.mid[PUT, place])
     assert changed.ask[PUT, place] <= 3.0 * changed.bid[PUT, place]
+
+
+@pytest.mark.parametrize("attack", [a for a in ATTACKS if a.name.startswith("ITM")], ids=by_name)
+def test_in_the_money_the_leg_next_to_the_forward_is_touched(attack: Attack) -> None:
+    """The call below or the put above; the other leg of the strike stays."""
+    changed = attack.change(BOARD)
+    (strike,) = touched(changed)
+    forward = parity_forward(BOARD)
+    place = int(np.flatnonzero(BOARD.strike == strike)[0])
+    other = PUT if strike < forward else CALL
+
+    assert (
+        abs(strike - forward)
+        == np.abs(BOARD.strike - forward)[(BOARD.strike < forward) == (strike < forward)].min()
+    )
+    assert (changed.bid[other, place], changed.ask[other, place]) == (
+        BOARD.bid[other, place],
+        BOARD.ask[other, place],
+    )
+
+
+def test_the_narrowed_quote_stands_at_its_own_ask() -> None:
+    """One tick wide, and legal."""
+    changed = attacks.narrow_onto_ask(CALL)(BOARD)
+    (strike,) = touched(changed)
+    place = int(np.flatnonzero(BOARD.strike == strike)[0])
+
+    assert changed.ask[CALL, place] == BOARD.ask[CALL, place]
+    assert changed.ask[CALL, place] - changed.bid[CALL, place] == pytest.approx(0.0005)

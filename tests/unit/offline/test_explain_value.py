@@ -196,6 +196,32 @@ def test_one_changed_quote_is_named() -> None:
     assert move.difference == pytest.approx(quotes[0].points, rel=0.02)
 
 
+def test_a_changed_quote_in_the_money_is_named() -> None:
+    """It moves the price of its strike (rule 8), by less than what would move the forward."""
+    lab = Lab(tenors_days=(30.0,))
+    before = lab.bundle(lab.run(10)[-1])
+    sink = lab.engine.sink(VENUE)
+    level = level_of(before)
+    puts = sorted((p for p in level.strikes if p.kind is OptionKind.PUT), key=lambda p: p.strike)
+    part = puts[-4]
+    slot = next(
+        slot
+        for book in sink.books.values()
+        for slot, option in book.slots.items()
+        if (option.strike, option.kind) == (part.strike, OptionKind.CALL)
+        and option.expiry_ns == expiry_of(before, part.expiry)
+    )
+    bid, ask, bid_size, ask_size, exchange_ns, _ = sink.table.read(slot)
+    now_ns = lab.market.now_ns + 1
+    sink.quote(slot, bid + 1e-6, ask + 1e-6, bid_size, ask_size, exchange_ns, now_ns)
+    move = move_of(lab.bundle(lab.compute(now_ns)[-1]), before)
+    quotes = [cause for cause in move.causes if cause.cause == "quote"]
+
+    assert [(part.strike, OptionKind.CALL)] == [(q.strike, q.option) for q in quotes]
+    assert sum(move.totals.values()) == pytest.approx(move.difference, abs=EXACT)
+    assert quotes[0].points > 0.0
+
+
 def test_forward_that_moves_along_a_standing_smile_is_the_cause() -> None:
     """Volatility a function of the strike alone: quotes have next to no part of the move."""
     world = World()

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 
 from volgauge.kernels._jit import F64
-from volgauge.offline.accuracy.boards import COIN_TICKS, PUT, Board
+from volgauge.offline.accuracy.boards import CALL, COIN_TICKS, PUT, Board
 from volgauge.offline.accuracy.rivals import parity_forward
 
 POSTED = (0.0002, 0.0006)
@@ -102,6 +102,48 @@ def spike_marks(board: Board) -> Board:
     return board.changed(mark=3.0 * board.mark)
 
 
+def narrow_onto_ask(leg: int) -> Callable[[Board], Board]:
+    """The in-the-money quote next to the forward becomes a tick wide, at its own ask."""
+
+    def change(board: Board) -> Board:
+        place = next_to_forward(board, leg)
+        ask = board.ask[leg, place]
+        bid = board.bid.copy()
+        bid[leg, place] = round(ask - float(_ticks(board, np.array([ask]))[0]), 5)
+        return board.changed(bid=bid)
+
+    return change
+
+
+def raise_in_the_money(leg: int) -> Callable[[Board], Board]:
+    """Both sides of the in-the-money quote next to the forward half as high again."""
+
+    def change(board: Board) -> Board:
+        place = next_to_forward(board, leg)
+        bid, ask = board.bid.copy(), board.ask.copy()
+        for side in (bid, ask):
+            tick = float(_ticks(board, np.array([side[leg, place]]))[0])
+            side[leg, place] = round(round(1.5 * side[leg, place] / tick) * tick, 5)
+        return board.changed(bid=bid, ask=ask)
+
+    return change
+
+
+def cross_in_the_money(board: Board) -> Board:
+    """Bid and ask of the in-the-money call next to the forward change places."""
+    place = next_to_forward(board, CALL)
+    bid, ask = board.bid.copy(), board.ask.copy()
+    bid[CALL, place], ask[CALL, place] = board.ask[CALL, place], board.bid[CALL, place]
+    return board.changed(bid=bid, ask=ask)
+
+
+def empty_in_the_money_bid(board: Board) -> Board:
+    """The bid of the in-the-money put next to the forward is zero."""
+    bid = board.bid.copy()
+    bid[PUT, next_to_forward(board, PUT)] = 0.0
+    return board.changed(bid=bid)
+
+
 ATTACKS = (
     Attack("zero-bid puts posted", post_on_empty_puts),
     Attack("far put x6", raise_far_put),
@@ -113,7 +155,21 @@ ATTACKS = (
     Attack("put ask to 1.6 mid", widen_one_ask, is_mild=True),
     Attack("put +4 half-spreads", lift_one_put, is_mild=True),
     Attack("venue mark spike", spike_marks),
+    Attack("ITM call onto its ask", narrow_onto_ask(CALL)),
+    Attack("ITM put onto its ask", narrow_onto_ask(PUT)),
+    Attack("ITM call x1.5", raise_in_the_money(CALL)),
+    Attack("ITM put x1.5", raise_in_the_money(PUT)),
+    Attack("ITM call crossed", cross_in_the_money),
+    Attack("ITM put at zero bid", empty_in_the_money_bid),
 )
+
+
+def next_to_forward(board: Board, leg: int) -> int:
+    """Place of the in-the-money option nearest to the forward whose strike is quoted twice."""
+    distance = board.strike - parity_forward(board)
+    inside = distance > 0.0 if leg == PUT else distance < 0.0
+    quoted = ~np.isnan(board.mid).any(axis=0)
+    return int(np.argmin(np.where(inside & quoted, np.abs(distance), np.inf)))
 
 
 def nearest_strike(board: Board, ratio: float) -> int:

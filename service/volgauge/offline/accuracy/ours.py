@@ -1,6 +1,6 @@
 """Our estimator on one board, through the surface and the kernels that the service runs."""
 
-from math import hypot, inf, nan, sqrt
+from math import hypot, inf, isnan, log, nan, sqrt
 
 from msgspec import Struct
 
@@ -46,6 +46,8 @@ class Estimate(Struct, frozen=True, kw_only=True):
     """a, b, rho, m, s of the fit behind `value`."""
     used: tuple[float, ...]
     """Strikes whose out-of-the-money quote entered."""
+    beside: tuple[tuple[float, float], ...]
+    """What quotes add to the price of the fit: log-moneyness and units of F, ascending."""
     corridor: tuple[float, float]
     """Log-moneyness of its ends."""
 
@@ -108,10 +110,18 @@ def estimate(board: Board, future: float = nan) -> Estimate:
             and (option.kind is OptionKind.PUT) == (option.strike < forward)
         )
     )
-    return _read(values, facts, used, board.years)
+    rows = surface.ladder[:, (col.STRIKE, col.RESIDUAL)].tolist()
+    beside = tuple((log(strike / forward), add) for strike, add in rows if not isnan(add))
+    return _read(values, facts, used, beside, board.years)
 
 
-def _read(values: F64, facts: I64, used: tuple[float, ...], years: float) -> Estimate:
+def _read(
+    values: F64,
+    facts: I64,
+    used: tuple[float, ...],
+    beside: tuple[tuple[float, float], ...],
+    years: float,
+) -> Estimate:
 
     def points(column: int) -> float:
         variance = float(values[column])
@@ -149,5 +159,6 @@ def _read(values: F64, facts: I64, used: tuple[float, ...], years: float) -> Est
             float(values[col.SVI_S]),
         ),
         used=used,
+        beside=beside,
         corridor=(float(values[col.CORRIDOR_LOW]), float(values[col.CORRIDOR_HIGH])),
     )
