@@ -38,8 +38,8 @@ MOST_M = 6.0
 """Bound of |m| in units of sw."""
 MOST_STEPS = 30
 """Of a start; four to six are usual."""
-TOLERANCE = 1e-6
-"""A step that promises less than this part of the cost is not taken."""
+TOLERANCE = 1e-7
+"""A step that promises less than this part of half the cost is not taken."""
 LEAST_GAIN = 1e-12
 """The same where the cost is 0: rounding."""
 
@@ -51,8 +51,9 @@ GRID_M = (-1.5, -1.5, -1.5, -1.5, -0.5, -0.5, -0.5, -0.5, 0.5, 0.5, 0.5, 0.5, 1.
 """In units of sw."""
 GRID_S = (0.35, 1.0, 2.8, 8.0, 0.35, 1.0, 2.8, 8.0, 0.35, 1.0, 2.8, 8.0, 0.35, 1.0, 2.8, 8.0)
 """In units of sw."""
-DIFFERENCE = 0.03
-"""Step of the differences, in m / s and ln s."""
+DIFFERENCE, FINE_DIFFERENCE = 0.03, 0.003
+"""Steps of the differences, in m / s and ln s: the first looks past small kinks, the second, once
+the first promises nothing more, ends at the bottom, wherever a search has come from."""
 AROUND_M = (0.0, -1.0, 1.0, 0.0, 0.0, -1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 AROUND_S = (0.0, 0.0, 0.0, -1.0, 1.0, -1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 STIFF = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.1, 0.25, 0.0, 0.05)
@@ -167,6 +168,7 @@ def _descend(
     best_d = d = x[_D * LANES + lane]
     best_c = c = x[_C * LANES + lane]
     is_bound, is_back = True, False
+    step = DIFFERENCE
     for _ in range(MOST_STEPS):
         cost, level = _measure(x, count, m, exp(-log_s), a, d, c, 1.0 if is_bound else 0.0)
         unusual = _unusual(m, log_s, sw, log_sw, prior)
@@ -180,13 +182,17 @@ def _descend(
             m, log_s, a, d, c = best_m, best_log, best_a, best_d, best_c
             is_bound = is_back = True
             continue
-        _place_around(x, m, log_s)
+        _place_around(x, m, log_s, step)
         _reduce(x, count, sw, log_sw, prior)
-        _place_ahead(x, m, log_s, sw, log_sw)
+        _place_ahead(x, m, log_s, sw, log_sw, step)
         _reduce(x, count, sw, log_sw, prior)
         lane = _lowest(x)
         if not level + unusual - x[_COST * LANES + lane] > TOLERANCE * best + LEAST_GAIN:
-            break
+            if step == FINE_DIFFERENCE:
+                break
+            step = FINE_DIFFERENCE
+            is_back = True
+            continue
         m, log_s = x[_M * LANES + lane], x[_LOG_S * LANES + lane]
         a, d, c = x[_A * LANES + lane], x[_D * LANES + lane], x[_C * LANES + lane]
         is_bound = False
@@ -255,23 +261,23 @@ def _measure(
 
 
 @part
-def _place_around(x: F64, m: float, log_s: float) -> None:
+def _place_around(x: F64, m: float, log_s: float, step: float) -> None:
     """Fill the lanes with a shape and six around it."""
-    step = DIFFERENCE * exp(log_s)
+    step_m = step * exp(log_s)
     for i in range(LANES):
-        at = log_s + AROUND_S[i] * DIFFERENCE
+        at = log_s + AROUND_S[i] * step
         x[_LOG_S * LANES + i] = at
         x[_INVERSE_S * LANES + i] = exp(-at)
-        x[_M * LANES + i] = m + AROUND_M[i] * step
+        x[_M * LANES + i] = m + AROUND_M[i] * step_m
 
 
 @part
-def _place_ahead(x: F64, m: float, log_s: float, sw: float, log_sw: float) -> None:
+def _place_ahead(x: F64, m: float, log_s: float, sw: float, log_sw: float, step: float) -> None:
     """Fill the lanes with shapes along Newton's direction, from the costs around the last one."""
     at = _COST * LANES
     centre, left, right = x[at], x[at + 1], x[at + 2]
     below, above, down, up = x[at + 3], x[at + 4], x[at + 5], x[at + 6]
-    once, twice = 0.5 / DIFFERENCE, 1.0 / (DIFFERENCE * DIFFERENCE)
+    once, twice = 0.5 / step, 1.0 / (step * step)
     gm, gs = (right - left) * once, (above - below) * once
     mm, ss = (right + left - 2.0 * centre) * twice, (above + below - 2.0 * centre) * twice
     ms = 0.5 * (up + down - left - right - below - above + 2.0 * centre) * twice

@@ -43,7 +43,7 @@ def cost(smile: Smile, m: float, s: float, prior: float = 0.0) -> float:
 
 
 def scipy_cost(smile: Smile, starts: tuple[tuple[float, float], ...], prior: float = 0.0) -> float:
-    """The least that scipy's general solver reaches from several starts."""
+    """The least that scipy's general solver reaches from several starts, within the constraints."""
     k, w, unit, sw = smile
     share = math.sqrt(prior)
 
@@ -80,7 +80,10 @@ def scipy_cost(smile: Smile, starts: tuple[tuple[float, float], ...], prior: flo
             loss=loss,
             x_scale=[sw**2, sw, 1.0, sw, sw],
         )
-        best = min(best, 2.0 * found.cost)
+        a, b, rho, _, s_found = found.x
+        # scipy knows bounds of single parameters only: a curve that the index may not draw.
+        if b * (1.0 + abs(rho)) <= 2.0 and a + b * s_found * math.sqrt(1.0 - rho**2) >= 0.0:
+            best = min(best, 2.0 * found.cost)
     return best
 
 
