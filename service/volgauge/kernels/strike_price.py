@@ -36,7 +36,7 @@ def strike_price(m: float, mid: float, half: float, other_mid: float, other_half
         other_half: Its half-spread > 0.
 
     Returns:
-        Units of the forward, within half of `half` of `mid`.
+        Units of the forward; `mid` +- `half` / 2 at most.
     """
     apart = (other_mid - (1.0 - m) if m < 1.0 else other_mid + (1.0 - m)) - mid
     sum_of_halves = half + other_half

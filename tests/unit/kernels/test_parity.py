@@ -109,6 +109,20 @@ def test_weights_are_the_inverse_squares_of_the_spreads(find: Run) -> None:
     assert forward == pytest.approx(61_000.0 / (1.0 - difference), rel=1e-15)
 
 
+def test_who_narrows_a_quote_in_the_money_does_not_make_the_forward(find: Run) -> None:
+    """Of three pairs with one spread out of the money the middle one stays the median."""
+    ladder, work = arrays(half=2e-4)
+    places = [STRIKES.tolist().index(strike) for strike in (61_000.0, 62_000.0, 63_000.0)]
+    work[:, [i for i in range(len(STRIKES)) if i not in places]] = nan
+    work[CALL_MID, places] += (-1e-4, 0.0, 1e-4)
+    work[CALL_HALF, places[0]] = 1e-6
+
+    forward, pairs, _ = find(ladder, work, COIN)
+
+    assert pairs == 3
+    assert forward == pytest.approx(FORWARD, rel=1e-12)
+
+
 @pytest.mark.parametrize("bad", [nan, inf])
 def test_bad_mids_are_no_pairs(find: Run, bad: float) -> None:
     """A NaN or infinite mid is as if the pair were not there."""

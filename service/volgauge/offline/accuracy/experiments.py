@@ -28,7 +28,7 @@ from volgauge.offline.accuracy.boards import (
 )
 from volgauge.offline.accuracy.numerics import otm_price
 from volgauge.offline.accuracy.ours import Estimate, estimate
-from volgauge.offline.accuracy.report import Gate, Relation, Report, Table
+from volgauge.offline.accuracy.report import Gate, Report, Table
 from volgauge.offline.accuracy.rivals import CORRIDOR_RIVALS, FULL_RIVALS
 from volgauge.offline.accuracy.worlds import FORWARD, WORLDS, World, truth_of
 
@@ -73,12 +73,6 @@ STRIKE_P95 = {"dense": 0.02, "sparse": 0.07}
 STRIKE_MAX = {"dense": 0.07, "sparse": 0.16}
 OWN_CURVE_P95 = 0.01
 OWN_CURVE_MAX = 0.02
-KNOWN_MISSES = {
-    "attack dense ITM call onto its ask: mean": 0.03,
-    "attack sparse ITM call onto its ask: mean": 0.065,
-}
-"""Gates whose limit we do not reach, with the limit that does hold. Half of it is the forward, whose
-pair gains weight with the narrower spread (rule 6), half the price of the strike (rule 8)."""
 COVERAGE_LIMIT = 0.95
 SPREAD_LIMITS = (0.5, 1.0)
 
@@ -198,7 +192,7 @@ def attacks(effort: Effort) -> Report:
             mean, most = (MILD_MEAN, MILD_MAX) if attack.is_mild else (ATTACK_MEAN, ATTACK_MAX)
             label = f"attack {grid} {attack.name}"
             report.gates += [
-                _gate(f"{label}: mean", mean_shift(value), "at most", mean[grid]),
+                Gate(f"{label}: mean", mean_shift(value), "at most", mean[grid]),
                 Gate(f"{label}: max", max_shift(value), "at most", most[grid]),
                 Gate(f"{label}: full, max", max_shift(full), "at most", FULL_SHIFT_LIMIT),
             ]
@@ -424,11 +418,6 @@ def _accuracy_gates(
         Gate(f"full {label}: |bias|", abs(bias(full)), "at most", full_limit),
         Gate(f"tails {label}: miss of the truth", _outside(low, high), "at most", BRACKET_LIMIT),
     ]
-
-
-def _gate(name: str, figure: float, relation: Relation, limit: float) -> Gate:
-    """A gate that may be known to miss."""
-    return Gate(name, figure, relation, limit, KNOWN_MISSES.get(name))
 
 
 def _outside(low: float, high: float) -> float:
