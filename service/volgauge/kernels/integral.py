@@ -18,7 +18,7 @@ import numpy as np
 
 from volgauge.kernels._jit import F64, inlined, part
 from volgauge.kernels.screen import CAP, MONEYNESS
-from volgauge.kernels.smile import HALF, PRICE, K, M
+from volgauge.kernels.smile import HALF, PLACE, PRICE, K, M
 from volgauge.kernels.special import exp, otm_prices
 from volgauge.kernels.svi import svi_variance
 
@@ -44,7 +44,9 @@ NODE_E = 4
 NODE_TOTALS = 5
 """W(1), W(0), W(-1) and the second to fourth moment, in the first six columns; then
 the same of a wing by the curve, and flat."""
-NODE_ROWS = 6
+NODE_TERM = 6
+"""What a node adds to a sum: worked out in a loop that vectorises, then added up in order."""
+NODE_ROWS = 7
 NODE_COUNT = 2 * max(SIDE_NODES, WING_NODES)
 """Columns of the scratch."""
 
@@ -290,7 +292,6 @@ def add_residuals(smile: F64, row: int, count: int, totals: F64) -> None:
 @part
 def tail_free(nodes: F64, start: int, stop: int, b: float, rho: float, m: float, s: float) -> float:
     """Int w phi(z) dz over a run of nodes that hold the curve's NODE_S."""
-    total = 0.0
     for i in range(start, stop):
         k, root = nodes[NODE_K, i], nodes[NODE_S, i]
         x = k - m
@@ -298,7 +299,10 @@ def tail_free(nodes: F64, start: int, stop: int, b: float, rho: float, m: float,
         slope = b * (rho + x / math.sqrt(x * x + s * s))
         z = k / root + 0.5 * root
         dz = 1.0 / root + slope * (0.25 / root - 0.5 * k / (w * root))
-        total += nodes[NODE_WEIGHT, i] * w * dz * exp(-0.5 * z * z)
+        nodes[NODE_TERM, i] = nodes[NODE_WEIGHT, i] * w * dz * exp(-0.5 * z * z)
+    total = 0.0
+    for i in range(start, stop):
+        total += nodes[NODE_TERM, i]
     return total * 0.3989422804014327
 
 
@@ -322,8 +326,8 @@ def has_negative_density(
 
 @part
 def cap_wing(
-    nodes: F64, start: int, stop: int, work: F64, ladder_count: int, m_edge: float,
-    ask_edge: float, side: float,
+    nodes: F64, start: int, stop: int, work: F64, ladder_count: int, place: int, ask_edge: float,
+    side: float,
 ) -> None:  # fmt: skip
     """Keep NODE_PRICE of a wing's nodes below the asks of the strikes beyond the edge.
 
@@ -331,40 +335,43 @@ def cap_wing(
     cannot rise and a put's falls at least as K.
 
     Args:
-        nodes: Columns start <= i < stop, k away from the money in either order.
+        nodes: Columns start <= i < stop, k ascending.
         start: See `nodes`.
         stop: See `nodes`.
         work: CAP and MONEYNESS rows of the ladder; CAP NaN: no ask.
         ladder_count: Strikes of the ladder.
-        m_edge: K/F of the outermost strike in the smile.
+        place: Of the outermost strike in the smile, in the ladder.
         ask_edge: Its ask, in units of the forward.
         side: -1 puts, 1 calls.
     """
-    for i in range(start, stop):
+    step = 1 if side > 0.0 else -1
+    row = place + step
+    inner_m, inner_ask = work[MONEYNESS, place], ask_edge
+    for number in range(stop - start):
+        # Outwards: strikes that one node has behind it, the next one has, too.
+        i = start + number if side > 0.0 else stop - 1 - number
         m = 1.0 / nodes[NODE_E, i]
-        inner_m, inner_ask = m_edge, ask_edge
-        outer_m = outer_ask = math.nan
-        for step in range(ladder_count):
-            row = step if side > 0.0 else ladder_count - 1 - step
+        while 0 <= row < ladder_count:
             strike, ask = work[MONEYNESS, row], work[CAP, row]
-            if math.isnan(ask) or (strike - m_edge) * side <= 0.0:
-                continue
-            if (strike - m) * side >= 0.0:
-                outer_m, outer_ask = strike, ask
-                break
-            inner_m, inner_ask = strike, ask
-        if math.isnan(outer_m):
-            cap = inner_ask if side > 0.0 else inner_ask * m / inner_m
-        else:
+            if not math.isnan(ask):
+                if (strike - m) * side >= 0.0:
+                    break
+                inner_m, inner_ask = strike, ask
+            row += step
+        if 0 <= row < ladder_count:
+            outer_m, outer_ask = work[MONEYNESS, row], work[CAP, row]
             cap = inner_ask + (outer_ask - inner_ask) * (m - inner_m) / (outer_m - inner_m)
+        else:
+            cap = inner_ask if side > 0.0 else inner_ask * m / inner_m
         nodes[NODE_PRICE, i] = min(nodes[NODE_PRICE, i], cap)
 
 
 @part
-def has_caps(work: F64, ladder_count: int, m_edge: float, side: float) -> bool:
-    """Whether an unused strike beyond the edge has an ask."""
-    for row in range(ladder_count):
-        if (work[MONEYNESS, row] - m_edge) * side > 0.0 and not math.isnan(work[CAP, row]):
+def has_caps(work: F64, ladder_count: int, place: int, side: float) -> bool:
+    """Whether an unused strike beyond the edge has an ask; arguments as in `cap_wing`."""
+    first, last = (place + 1, ladder_count) if side > 0.0 else (0, place)
+    for row in range(first, last):
+        if not math.isnan(work[CAP, row]):
             return True
     return False
 
@@ -380,7 +387,7 @@ def wing(
         (flat, curve, plain, check): W(1) at the edge's volatility, by the curve, by the curve
         without caps, and the same in the tail-free form.
     """
-    k_edge, m_edge = smile[K, edge], smile[M, edge]
+    k_edge, place = smile[K, edge], int(smile[PLACE, edge])
     s_edge = math.sqrt(svi_variance(a, b, rho, m, s, k_edge))
     # A curve that ends before the edge does not exist: both ends are beyond it.
     far = reach(a, b, rho, m, s, side, TAIL_DEVIATIONS, 0.0, 1e-3)
@@ -400,9 +407,10 @@ def wing(
     )  # fmt: skip
     plain = weighted_sum(nodes, 0, curve_stop)
     check = tail_free(nodes, 0, curve_stop, b, rho, m, s)
-    if has_caps(work, ladder_count, m_edge, side):
+    if has_caps(work, ladder_count, place, side):
         ask_edge = smile[PRICE, edge] + smile[HALF, edge]
-        cap_wing(nodes, 0, stop, work, ladder_count, m_edge, ask_edge, side)
+        cap_wing(nodes, 0, curve_stop, work, ladder_count, place, ask_edge, side)
+        cap_wing(nodes, curve_stop, stop, work, ladder_count, place, ask_edge, side)
     curves, flats = nodes[NODE_TOTALS, 6:12], nodes[NODE_TOTALS, 12:18]
     for i in range(6):
         curves[i] = flats[i] = 0.0

@@ -114,24 +114,27 @@ def find_neighbours(smile: F64, count: int) -> None:
 
 
 @inlined
-def neighbours_median(values: F64, first: int, j: int) -> float:
-    """Median over the five from `first` on but j itself."""
-    a = values[first + (1 if first >= j else 0)]
-    b = values[first + 1 + (1 if first + 1 >= j else 0)]
-    c = values[first + 2 + (1 if first + 2 >= j else 0)]
-    d = values[first + 3 + (1 if first + 3 >= j else 0)]
-    return middle_of_four(a, b, c, d)
+def neighbour(first: int, number: int, j: int) -> int:
+    """Place of one of the four of the five from `first` on that are not j; `number` 0 to 3."""
+    place = first + number
+    return place + 1 if place >= j else place
 
 
 @part
 def measure(smile: F64, count: int, sw: float) -> None:
     """Fill ETA_BAR, ETA_USED and both units of the fit from K, S and ETA."""
     find_neighbours(smile, count)
-    eta = smile[ETA]
     least = LEAST_ETA * sw
     for j in range(count):
-        eta_bar = neighbours_median(eta, int(smile[FIRST_NEAR, j]), j)
-        used = max(eta[j], LEAST_ETA_SHARE * eta_bar, least)
+        # By scalars: an array that is handed on, even to inlined code, is counted up and down.
+        near = int(smile[FIRST_NEAR, j])
+        eta_bar = middle_of_four(
+            smile[ETA, neighbour(near, 0, j)],
+            smile[ETA, neighbour(near, 1, j)],
+            smile[ETA, neighbour(near, 2, j)],
+            smile[ETA, neighbour(near, 3, j)],
+        )
+        used = max(smile[ETA, j], LEAST_ETA_SHARE * eta_bar, least)
         smile[ETA_BAR, j] = eta_bar
         smile[ETA_USED, j] = used
         inverse = 1.0 / (2.0 * smile[S, j] * used)
@@ -224,9 +227,14 @@ def compare(smile: F64, count: int, a: float, d: float, c: float) -> None:
     otm_prices(smile[K], smile[FIT_S], smile[FIT_PRICE], count)
     for j in range(count):
         smile[ERROR, j] = (smile[PRICE, j] - smile[FIT_PRICE, j]) / smile[VEGA, j]
-    error = smile[ERROR]
     for j in range(count):
-        smile[NEAR_ERROR, j] = neighbours_median(error, int(smile[FIRST_NEAR, j]), j)
+        near = int(smile[FIRST_NEAR, j])
+        smile[NEAR_ERROR, j] = middle_of_four(
+            smile[ERROR, neighbour(near, 0, j)],
+            smile[ERROR, neighbour(near, 1, j)],
+            smile[ERROR, neighbour(near, 2, j)],
+            smile[ERROR, neighbour(near, 3, j)],
+        )
 
 
 @part
