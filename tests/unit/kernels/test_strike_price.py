@@ -31,20 +31,21 @@ def price(request: pytest.FixtureRequest) -> Price:
     return strike_price if request.param == "compiled" else twin(strike_price)
 
 
-def out_of_the_money(surface: Surface, row: int) -> float:
+def out_of_the_money(surface: Surface, strike: float) -> float:
     """What the estimator took for the price of a strike."""
-    (place,) = (surface.ladder[:, col.STRIKE] == row).nonzero()[0]
+    (place,) = (surface.ladder[:, col.STRIKE] == strike).nonzero()[0]
     return float(surface._work[OTM_MID, place])
 
 
-def test_equal_spreads_meet_in_the_middle(price: Price) -> None:
-    """Two mids of one quality, less than a spread apart: their mean."""
-    assert price(M, MID, HALF, CALL + 0.0003, HALF) == pytest.approx(MID + 0.00015, abs=1e-15)
+def test_of_equal_spreads_the_other_leg_has_a_quarter(price: Price) -> None:
+    """Two mids of one quality, less than a spread apart: half of the way to their mean."""
+    assert price(M, MID, HALF, CALL + 0.0003, HALF) == pytest.approx(MID + 0.000075, abs=1e-15)
 
 
 def test_weights_are_the_inverse_squares_of_the_spreads(price: Price) -> None:
-    """Half-spreads 3 and 1: a tenth of the way, as the mean with weights 1/9 and 1 lies."""
-    expected = (MID / 1.0 + (MID + 0.0002) / 9.0) / (1.0 + 1.0 / 9.0)
+    """Half-spreads 3 and 1: half of the way to the mean with weights 1/9 and 1."""
+    mean = (MID / 1.0 + (MID + 0.0002) / 9.0) / (1.0 + 1.0 / 9.0)
+    expected = 0.5 * (MID + mean)
     assert price(M, MID, HALF, CALL + 0.0002, 3.0 * HALF) == pytest.approx(expected, abs=1e-15)
 
 
@@ -52,20 +53,20 @@ def test_a_call_takes_what_its_put_says(price: Price) -> None:
     """Above the forward the put is the dearer one, by m - 1."""
     m = 1.0 / M
     put = MID + m - 1.0
-    assert price(m, MID, HALF, put - 0.0002, HALF) == pytest.approx(MID - 0.0001, abs=1e-15)
+    assert price(m, MID, HALF, put - 0.0002, HALF) == pytest.approx(MID - 0.00005, abs=1e-15)
 
 
 def test_who_narrows_the_other_quote_gains_no_weight(price: Price) -> None:
     """Narrower than its partner it counts as its partner does."""
     narrow = price(M, MID, HALF, CALL + 0.0002, 1e-6)
-    assert narrow == pytest.approx(MID + 0.0001, abs=2e-7)
+    assert narrow == pytest.approx(MID + 0.00005, abs=2e-7)
 
 
 @pytest.mark.parametrize(("apart", "share"), [(1.0, 1.0), (1.5, 0.5), (2.0, 0.0), (900.0, 0.0)])
 def test_quotes_that_contradict_each_other_part(price: Price, apart: float, share: float) -> None:
     """The say falls from half of the distance on at which intervals part, and is gone there."""
     found = price(M, MID, HALF, CALL + apart * HALF, HALF)
-    assert found == pytest.approx(MID + 0.5 * share * apart * HALF, abs=1e-15)
+    assert found == pytest.approx(MID + 0.25 * share * apart * HALF, abs=1e-15)
 
 
 @pytest.mark.parametrize(("mid", "half"), [(nan, nan), (nan, HALF), (CALL, nan), (inf, HALF)])
@@ -76,7 +77,7 @@ def test_a_leg_that_is_not_there_says_nothing(price: Price, mid: float, half: fl
 
 def test_no_price_leaves_the_bounds(price: Price) -> None:
     """A put worth nearly its strike stays where it is rather than beyond what it can be worth."""
-    assert price(M, M - 0.01, 0.05, M - 0.01 + 0.04 + 1.0 - M, 0.05) == M - 0.01
+    assert price(M, M - 0.005, 0.05, M - 0.005 + 0.04 + 1.0 - M, 0.05) == M - 0.005
 
 
 def quoted(strike: float, kind: OptionKind, shift: float, half: float = 1e-4) -> list[ChainQuote]:
@@ -89,11 +90,11 @@ def quoted(strike: float, kind: OptionKind, shift: float, half: float = 1e-4) ->
 
 @pytest.mark.parametrize(("strike", "other"), [(BELOW, OptionKind.CALL), (ABOVE, OptionKind.PUT)])
 def test_the_estimator_takes_both_legs(strike: float, other: OptionKind) -> None:
-    """An in-the-money mid that is off by 1e-4 moves the price of its strike by half of that."""
+    """An in-the-money mid that is off by 1e-4 moves the price of its strike by a quarter of it."""
     before = out_of_the_money(evaluate(chain(half=1e-4)), strike)
     after = out_of_the_money(evaluate(quoted(strike, other, 1e-4)), strike)
 
-    assert after - before == pytest.approx(0.5e-4, abs=1e-9)
+    assert after - before == pytest.approx(0.25e-4, abs=1e-9)
 
 
 def test_the_spread_stays_that_of_the_leg_out_of_the_money() -> None:
