@@ -1,11 +1,11 @@
-"""The service's inner loop over several venues at the pace of the clock, for `bench_venues`.
+"""The service's inner loop over several venues at the pace of its CPU time, for `bench_venues`.
 
 A process of its own, so that its memory and its core are those of the adapters, the engine and the
 encoder alone. Steered by JSON lines on standard input, answering on standard output:
 
     -> {"do": "warm", "file": FILE}     what entered the adapters so far, as fast as it goes
     <- {"assets": 4, "books": 20}
-    -> {"do": "play", "file": FILE}     the next seconds, each input when it is due
+    -> {"do": "play", "file": FILE}     the next seconds, each input when it is due by CPU time
     <- {"frames": ..., "latencies_ns": FILE, "merged": ..., ...}
 
 The loop does what `app.py` does between two sockets: it takes every input that is due, then
@@ -41,7 +41,7 @@ STEP_NS = 5 * NANOS_PER_MILLI
 """Of the simulated market."""
 TIMER_NS = 100 * NANOS_PER_MILLI
 BURST = 64
-"""Inputs taken at most before a recompute, a connection; `wire/feed.py` takes up to 1,024."""
+"""Inputs of a connection taken at most before a recompute, as the shells of `wire/feed.py` do."""
 EVIDENCE_BYTES = 8_000_000
 """Small, so that it is full before memory is measured."""
 HEADLINE_DAYS = 30.0
@@ -145,7 +145,8 @@ class Player:
         due = spread(operations)
         self.records = self.merged = self.bytes = 0
         before = refused(self.adapters)
-        clock = time.perf_counter_ns
+        # What others take of this core is not ours; and while nothing is due no time passes.
+        clock = time.thread_time_ns
         busy_ns = 0
         offset_ns = operations[0].at_ns - STEP_NS - clock()
         burst = BURST * len(self.protocols)
@@ -160,13 +161,21 @@ class Player:
             if pieces is not None and next(pieces, self) is self:
                 pieces = None
             if due[place] > now_ns:
-                # Awake: a sleep would end late by more than what is measured.
+                if pieces is None:
+                    offset_ns += due[place] - now_ns
                 continue
             first = place
             while place < count and due[place] <= now_ns and place - first < burst:
+                if operations[place].kind == "catalog" and pieces is not None:
+                    # The shell lets a listing count when all of it was read.
+                    deque(pieces, maxlen=0)
+                    pieces = None
                 # At the instant of our twin: what it asked for and when is what was answered.
                 self.take(operations[place])
                 place += 1
+                if operations[place - 1].kind == "catalog":
+                    # A turn of its own.
+                    break
             self.newest_ns = max(now_ns, self.newest_ns, operations[place - 1].at_ns)
             self.flush(self.newest_ns)
             flushes += 1
