@@ -370,7 +370,7 @@ def cap_wing(
 def has_caps(work: F64, ladder_count: int, place: int, side: float) -> bool:
     """Whether an unused strike beyond the edge has an ask; arguments as in `cap_wing`."""
     first, last = (place + 1, ladder_count) if side > 0.0 else (0, place)
-    for row in range(first, last):
+    for row in range(first, last):  # noqa: SIM110 - numba takes no generators
         if not math.isnan(work[CAP, row]):
             return True
     return False
