@@ -16,6 +16,7 @@ B1 = NDArray[np.bool_]
 
 CORRIDOR_DELTA = 0.05
 WINDOW = 1.5
+LEAST_OTHER = 2.0
 STRADDLE = np.sqrt(0.5 * np.pi)
 LARGEST_STEPS = 20
 CONVERGED = 1e-9
@@ -89,9 +90,12 @@ def parity(chain: Chain, bid: F64, ask: F64) -> tuple[F64, I64]:
     taken = np.where((window.sum(axis=1) >= 3)[:, None], window, three & good)
 
     width = half[0] + half[1]
+    # The dearer leg is in the money, and counts no narrower than twice the other one.
+    own, other = np.where(difference > 0.0, half[::-1], half)
+    counted = own + np.maximum(LEAST_OTHER * own, other)
     order = np.argsort(np.where(taken, implied, np.inf), axis=1, kind="stable")
     ordered = np.take_along_axis(implied, order, axis=1)
-    weight = np.take_along_axis(np.where(taken, 1.0 / (width * width), 0.0), order, axis=1)
+    weight = np.take_along_axis(np.where(taken, 1.0 / (counted * counted), 0.0), order, axis=1)
     reached = np.cumsum(weight, axis=1)
     middle = 0.5 * reached[:, -1:]
     at = np.argmax(reached >= middle, axis=1)[:, None]

@@ -189,7 +189,7 @@ def place_on(smile: F64, count: int, m: float, s: float) -> None:
         smile[Z, j] = math.sqrt(y * y + 1.0)
 
 
-@part
+@inlined
 def fit(
     smile: F64, unit_row: int, first: int, last: int, s: float, passes: int
 ) -> tuple[float, float, float]:
@@ -199,7 +199,7 @@ def fit(
     )
 
 
-@part
+@inlined
 def cost_of(smile: F64, first: int, last: int, a: float, d: float, c: float) -> float:
     """Soft-L1 cost of a tapered curve over the strikes first <= j < last."""
     return soft_cost(smile[Y], smile[Z], smile[W], smile[INVERSE_UNIT], first, last, a, d, c)

@@ -343,7 +343,7 @@ def _otm_price_rows(k: F64, s: F64, out: F64, first: int, end: int) -> None:
         out[i] = _otm_price(k[i], s[i])
 
 
-@part
+@inlined
 def otm_prices(k: F64, s: F64, out: F64, count: int) -> None:
     """Normalised out-of-the-money Black prices, the first `count` options of a row.
 
