@@ -154,7 +154,7 @@ class ReadsAhead(Protocol):
     """
 
     def read_ahead(self, bodies: Mapping[str, bytes], now_ns: int) -> Iterator[None]:
-        """Read bodies ahead, a piece (less than a millisecond) at each step; nothing changes.
+        """Read bodies ahead, a piece at each step (milliseconds at most); nothing changes.
 
         `on_catalog` with the same objects does the same without it, only not as fast. So a
         recording holds nothing of it.

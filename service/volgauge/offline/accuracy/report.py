@@ -28,21 +28,13 @@ class Gate(Struct, frozen=True):
     relation: Relation
     limit: float
     """What was asked for."""
-    allowed: float | None = None
-    """A wider limit for a figure that is known to miss the one asked for: it must not get worse."""
-
-    @property
-    def met(self) -> bool:
-        """What was asked for is there; never for NaN."""
-        return self._holds(self.limit)
 
     @property
     def passed(self) -> bool:
-        """No worse than known."""
-        return self.met or (self.allowed is not None and self._holds(self.allowed))
-
-    def _holds(self, limit: float) -> bool:
-        return self.figure <= limit if self.relation == "at most" else self.figure >= limit
+        """What was asked for is there; never for NaN."""
+        if self.relation == "at most":
+            return self.figure <= self.limit
+        return self.figure >= self.limit
 
 
 class Report(Struct, kw_only=True):
@@ -67,10 +59,7 @@ class Report(Struct, kw_only=True):
 
 def as_json(report: Report) -> bytes:
     """One JSON object; NaN becomes null."""
-    gates = [
-        {**msgspec.to_builtins(gate), "met": gate.met, "passed": gate.passed}
-        for gate in report.gates
-    ]
+    gates = [{**msgspec.to_builtins(gate), "passed": gate.passed} for gate in report.gates]
     tree = {
         "passed": report.passed,
         "gates": gates,
@@ -86,23 +75,15 @@ def as_text(report: Report) -> str:
     if report.gates:
         width = max(len(gate.name) for gate in report.gates)
         lines = [
-            f"{_verdict(gate)}  {gate.name:<{width}}  "
+            f"{'ok  ' if gate.passed else 'FAIL'}  {gate.name:<{width}}  "
             f"{_cell(gate.figure):>9}  {gate.relation} {gate.limit:g}"
-            f"{'' if gate.allowed is None else f' (known to miss; {gate.allowed:g} holds)'}"
             for gate in report.gates
         ]
         failed = sum(not gate.passed for gate in report.gates)
-        missed = sum(gate.passed and not gate.met for gate in report.gates)
-        lines.append(f"{len(report.gates)} gates, {failed} failed, {missed} known misses")
+        lines.append(f"{len(report.gates)} gates, {failed} failed")
         blocks.append("\n".join(lines))
     blocks.extend(f"skipped: {line}" for line in report.skipped)
     return "\n\n".join(blocks) + "\n"
-
-
-def _verdict(gate: Gate) -> str:
-    if gate.met:
-        return "ok  "
-    return "MISS" if gate.passed else "FAIL"
 
 
 def _table(table: Table) -> str:
