@@ -40,6 +40,11 @@ MOST_STEPS = 30
 """Of a start; four to six are usual."""
 TOLERANCE = 1e-7
 """A step that promises less than this part of half the cost is not taken."""
+TIE = 1e-9
+"""Lanes whose costs are relatively so near are equal: near the end all are, and prices in another
+currency unit, which round otherwise, must not choose another one."""
+_MOST_COST = 1e300
+"""Finite, so that a part of it can be taken off."""
 LEAST_GAIN = 1e-12
 """The same where the cost is 0: rounding."""
 
@@ -115,7 +120,7 @@ def search(
     log_sw = log(sw)
     for i in range(LANES):
         x[_CLOSED * LANES + i] = 0.0
-    best = math.inf
+    best = _MOST_COST
     best_m, best_log = 0.0, log_sw
     for _ in range(starts):
         _load(x, k, w, inverse_unit, first, count)
@@ -133,7 +138,7 @@ def search(
                 # Neighbours lie in the same valley.
                 x[_CLOSED * LANES + i] = math.inf
         cost, m, log_s = _descend(x, count, sw, log_sw, prior, chosen)
-        if cost < best:
+        if cost < best - TIE * best:
             best, best_m, best_log = cost, m, log_s
     return best_m, exp(best_log)
 
@@ -187,8 +192,13 @@ def _descend(
         _place_ahead(x, m, log_s, sw, log_sw, step)
         _reduce(x, count, sw, log_sw, prior)
         lane = _lowest(x)
-        if not level + unusual - x[_COST * LANES + lane] > TOLERANCE * best + LEAST_GAIN:
+        gain = level + unusual - x[_COST * LANES + lane]
+        if not gain > TOLERANCE * best + LEAST_GAIN:
             if step == FINE_DIFFERENCE:
+                # Worth nothing by itself, but with it the end hangs on the quotes, not on where
+                # the search came from: Newton's error is squared once more.
+                if gain > 0.0:
+                    best_m, best_log = x[_M * LANES + lane], x[_LOG_S * LANES + lane]
                 break
             step = FINE_DIFFERENCE
             is_back = True
@@ -208,11 +218,11 @@ def _unusual(m: float, log_s: float, sw: float, log_sw: float, prior: float) -> 
 
 @part
 def _lowest(x: F64) -> int:
-    """The first lane of the least cost."""
-    least = math.inf
+    """The first lane of the least cost: what is less by rounding alone does not count as less."""
+    least = _MOST_COST
     chosen = 0
     for i in range(LANES):
-        if x[_COST * LANES + i] < least:
+        if x[_COST * LANES + i] < least - TIE * abs(least):
             least, chosen = x[_COST * LANES + i], i
     return chosen
 

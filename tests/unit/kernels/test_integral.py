@@ -148,10 +148,10 @@ def capped(side: float, asks: list[tuple[float, float]]) -> float:
     k = np.array([-0.3, -0.1, 0.1, 0.3])
     smile = strikes(k, np.zeros(4))
     smile[sm.PRICE] = [price(x, variance(p, x)) for x in k]
-    work = np.full((CAP + 1, max(len(asks), 1)), np.nan)
-    work[MONEYNESS] = 1.0
-    for column, (m, ask) in enumerate(sorted(asks)):
-        work[MONEYNESS, column], work[CAP, column] = m, ask
+    ladder = sorted([*asks, *((math.exp(x), math.nan) for x in k)])
+    work = np.full((CAP + 1, len(ladder)), np.nan)
+    work[MONEYNESS], work[CAP] = zip(*ladder, strict=True)
+    smile[sm.PLACE, : len(k)] = np.searchsorted(work[MONEYNESS], np.exp(k))
     scratch = nodes()
     edge = 0 if side < 0.0 else 3
     return float(
