@@ -274,7 +274,8 @@ def test_locked_index_is_told_and_forgotten() -> None:
 
 def test_maintenance_of_the_venue_is_waited_out() -> None:
     """Announced, closed, refused over REST and websocket; then it serves again by itself."""
-    faults = ("--fault", "maintenance_after=5", "--fault", "maintenance_seconds=2")
+    # Late enough that a service on a busy machine has a value before it.
+    faults = ("--fault", "maintenance_after=12", "--fault", "maintenance_seconds=2")
     with ExitStack() as stack:
         simulator = stack.enter_context(venue(flags=faults))
         service = stack.enter_context(
@@ -282,7 +283,7 @@ def test_maintenance_of_the_venue_is_waited_out() -> None:
         )
         client = stack.enter_context(closing(raw(redis_of(service))))
         wait_for_value(service, client)
-        down = eventually(lambda: is_status(latest(client), "STALE", "HALTED"), "STALE")
+        down = eventually(lambda: is_status(latest(client), "STALE", "HALTED"), "STALE", 40.0)
         wait_for_value(service, client, after_ns=int(down["computed_ns"]))
         records = [record for _, record in stream(client)]
 
