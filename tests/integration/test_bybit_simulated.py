@@ -155,29 +155,45 @@ async def test_depth_follows_the_venue_over_gaps_and_restarts() -> None:
         run.venue.faults = Faults()
         run.venue.restart_books()
         run.venue.lies = Lies(frozen=True)
-        await run.until(lambda: are_books_same(run))
+        told = Told()
+        await run.until(lambda: are_books_same(run, told))
 
         assert {gap.reason for gap in run.sink.of(Gap)} == {"sequence"}
         assert run.sink.of(FeedDown) == []
 
 
-def are_books_same(run: Running) -> bool:
+class Told:
+    """The books as the events tell them, read on from where the last look ended."""
+
+    def __init__(self) -> None:
+        self.books = DepthBook()
+        self.broken: set[int] = set()
+        self._read = 0
+
+    def read(self, run: Running) -> None:
+        """Take the events that came since."""
+        events = run.sink.events
+        for event in events[self._read :]:
+            if isinstance(event, BookSnapshot | BookDelta):
+                self.books.apply(event)
+                self.broken.discard(event.slot)
+            elif isinstance(event, Gap):
+                for slot in event.slots:
+                    self.books.forget(slot)
+                    self.broken.add(slot)
+        self._read = len(events)
+
+
+def are_books_same(run: Running, told: Told) -> bool:
     """The books as told are those of the venue, level by level."""
-    books, broken = DepthBook(), set()
-    for event in run.sink.events:
-        if isinstance(event, BookSnapshot | BookDelta):
-            books.apply(event)
-            broken.discard(event.slot)
-        elif isinstance(event, Gap):
-            for slot in event.slots:
-                books.forget(slot)
-                broken.add(slot)
+    told.read(run)
+    books, broken = told.books, told.broken
     for name, (slot, _) in run.listed.items():
         held = run.venue._held.get(BOOKS + name)
         if held is None or slot in broken:
             continue
-        for told, real in zip(books.levels(slot), (held.bids, held.asks), strict=True):
-            if dict(told) != {float(price): float(size) for price, size in real.items()}:
+        for side, real in zip(books.levels(slot), (held.bids, held.asks), strict=True):
+            if dict(side) != {float(price): float(size) for price, size in real.items()}:
                 return False
     return len(run.venue._held) > len(broken)
 
