@@ -11,11 +11,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from volgauge.adapters import base
+from volgauge.adapters.base import NEVER_NS
 from volgauge.domain.events import EventSink, InstrumentsExpired, InstrumentsListed
 from volgauge.domain.instrument import Instrument, OptionKind, Venue
 
-NEVER_NS = base.NEVER_NS
 RIGHTS = {kind: kind.value for kind in OptionKind}
 """A look-up is a fifth of what an enumeration takes to tell its value."""
 

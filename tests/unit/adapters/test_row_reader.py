@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.base import NEVER_NS
 from volgauge.adapters.reader import PIECE_ROWS, RowReader
 from volgauge.domain.instrument import Venue
 from volgauge.errors import CatalogError

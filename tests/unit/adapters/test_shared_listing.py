@@ -3,8 +3,9 @@
 import pytest
 
 from volgauge.adapters.addresses import is_host_of
+from volgauge.adapters.base import NEVER_NS
 from volgauge.adapters.catalog import check_not_lost, refused_by_status, require_body
-from volgauge.adapters.listing import NEVER_NS, Slots, chain_order
+from volgauge.adapters.listing import Slots, chain_order
 from volgauge.domain.instrument import Asset, Instrument, OptionKind, Premium, Venue
 from volgauge.errors import CatalogError, RateLimited, VenueUnavailable
 

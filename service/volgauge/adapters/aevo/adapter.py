@@ -16,12 +16,12 @@ from volgauge.adapters.aevo.endpoints import (
     WS_URL,
 )
 from volgauge.adapters.aevo.listing import ExpiryKey, Listing
-from volgauge.adapters.aevo.messages import UNREADABLE
 from volgauge.adapters.aevo.normalize import read_basis, read_name, read_row, to_error
 from volgauge.adapters.aevo.protocol import AevoProtocol
-from volgauge.adapters.base import RestRequest
+from volgauge.adapters.base import NEVER_NS, RestRequest
 from volgauge.adapters.catalog import check_not_lost, refused_by_status, require_body
-from volgauge.adapters.listing import NEVER_NS, tell_changes
+from volgauge.adapters.listing import tell_changes
+from volgauge.adapters.payload import UNREADABLE
 from volgauge.adapters.reader import RowReader
 from volgauge.domain.events import EventSink
 from volgauge.domain.instrument import Instrument

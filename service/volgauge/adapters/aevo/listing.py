@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from math import nan
 
 from volgauge.adapters.aevo.normalize import read_name
-from volgauge.adapters.listing import NEVER_NS, Changes, Slots
+from volgauge.adapters.base import NEVER_NS
+from volgauge.adapters.listing import Changes, Slots
 from volgauge.domain.instrument import Asset, Instrument
 
 ExpiryKey = tuple[Asset, str, int]

@@ -23,12 +23,9 @@ side without an order, so any member of a side may be missing.
 
 from typing import Annotated
 
-from msgspec import DecodeError, Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from volgauge.adapters.aevo.endpoints import MAX_NUMBER, MAX_STAMP
-
-UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises: wrong JSON or schema, text that is no UTF-8, bottomless nesting."""
 
 Number = Annotated[float, Meta(ge=0.0, le=MAX_NUMBER)]
 Stamp = Annotated[int, Meta(ge=0, le=MAX_STAMP)]

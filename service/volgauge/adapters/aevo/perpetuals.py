@@ -9,10 +9,9 @@ import msgspec
 
 from volgauge.adapters.aevo import messages
 from volgauge.adapters.aevo.endpoints import FUNDING_HOURS, PERPETUAL_CURRENCY, VENUE
-from volgauge.adapters.aevo.messages import UNREADABLE
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.facts import read_number, tell_perpetual
-from volgauge.adapters.payload import read_rows
+from volgauge.adapters.payload import UNREADABLE, read_rows
 from volgauge.domain.events import PerpetualState
 from volgauge.domain.instrument import Asset
 

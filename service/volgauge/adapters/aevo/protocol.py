@@ -21,15 +21,13 @@ from volgauge.adapters.aevo.endpoints import (
     VENUE,
 )
 from volgauge.adapters.aevo.listing import Listing
-from volgauge.adapters.aevo.messages import UNREADABLE
 from volgauge.adapters.aevo.normalize import to_error
 from volgauge.adapters.aevo.plan import BOOKS, INDICES, TICKERS, Plan, books_of, cut_request
 from volgauge.adapters.aevo.pushes import Hooks, Pushes
-from volgauge.adapters.base import State
-from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.base import NEVER_NS, State
 from volgauge.adapters.outbox import Outbox
 from volgauge.adapters.pacing import Pacer
-from volgauge.adapters.payload import decode
+from volgauge.adapters.payload import UNREADABLE, decode
 from volgauge.adapters.requests import Open, Requests
 from volgauge.adapters.silence import Silence
 from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage

@@ -16,7 +16,7 @@ from msgspec import Struct
 from volgauge.adapters.aevo import messages
 from volgauge.adapters.aevo.endpoints import LAG_NS, MAX_AHEAD_NS, MAX_EARLY, VENUE
 from volgauge.adapters.aevo.listing import Listing, Option
-from volgauge.adapters.aevo.messages import UNREADABLE, Text
+from volgauge.adapters.aevo.messages import Text
 from volgauge.adapters.aevo.normalize import (
     read_implied_vol,
     read_name,
@@ -27,7 +27,7 @@ from volgauge.adapters.aevo.plan import BOOKS, INDICES, TICKERS
 from volgauge.adapters.aevo.references import References
 from volgauge.adapters.facts import tell_marks
 from volgauge.adapters.listing import tell_adopted
-from volgauge.adapters.payload import decode
+from volgauge.adapters.payload import UNREADABLE, decode
 from volgauge.domain.events import EventSink
 from volgauge.domain.instrument import Asset
 

@@ -7,7 +7,7 @@ from math import isnan
 import msgspec
 from msgspec import Struct
 
-from volgauge.adapters.base import RestRequest, State
+from volgauge.adapters.base import NEVER_NS, RestRequest, State
 from volgauge.adapters.binance import messages, perpetuals
 from volgauge.adapters.binance.endpoints import (
     COALESCE_NS,
@@ -21,7 +21,6 @@ from volgauge.adapters.binance.endpoints import (
     WS_URL,
 )
 from volgauge.adapters.binance.listing import Listing, Option
-from volgauge.adapters.binance.messages import UNREADABLE
 from volgauge.adapters.binance.normalize import (
     QUOTE,
     is_rate,
@@ -36,7 +35,8 @@ from volgauge.adapters.binance.pushes import Hooks, read_mark
 from volgauge.adapters.catalog import check_not_lost, require_body
 from volgauge.adapters.draft import Drafts
 from volgauge.adapters.facts import Column, push_columns
-from volgauge.adapters.listing import NEVER_NS, Comparison, tell_changes
+from volgauge.adapters.listing import Comparison, tell_changes
+from volgauge.adapters.payload import UNREADABLE
 from volgauge.adapters.reader import RowReader
 from volgauge.adapters.role import Role
 from volgauge.domain.events import EventSink, MarkQuote

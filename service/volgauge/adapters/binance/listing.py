@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from math import nan
 
+from volgauge.adapters.base import NEVER_NS
 from volgauge.adapters.binance.endpoints import GROWTH_NS
 from volgauge.adapters.binance.normalize import growth_factor, read_name, underlying_of
-from volgauge.adapters.listing import NEVER_NS, NO_CHANGES, Changes, Comparison, Slots
+from volgauge.adapters.listing import NO_CHANGES, Changes, Comparison, Slots
 from volgauge.domain.instrument import Asset, Instrument
 
 

@@ -19,13 +19,10 @@ into numbers (msgspec's lax mode); what does not fit is read again, row by row, 
 
 from typing import Annotated
 
-from msgspec import DecodeError, Meta, Raw, Struct, field
+from msgspec import Meta, Raw, Struct, field
 
 from volgauge.adapters.binance.endpoints import MAX_STAMP
 from volgauge.adapters.facts import Text
-
-UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises: wrong JSON or schema, text that is no UTF-8, bottomless nesting."""
 
 Stamp = Annotated[int, Meta(ge=0, le=MAX_STAMP)]
 """Milliseconds."""

@@ -23,7 +23,8 @@ from volgauge.adapters.binance.endpoints import (
     UNAVAILABLE,
     VENUE,
 )
-from volgauge.adapters.binance.messages import UNREADABLE, InstrumentRow, Refusal
+from volgauge.adapters.binance.messages import InstrumentRow, Refusal
+from volgauge.adapters.payload import UNREADABLE
 from volgauge.domain.instrument import Asset, Instrument, OptionKind, Premium
 from volgauge.domain.units import (
     NANOS_PER_DAY,

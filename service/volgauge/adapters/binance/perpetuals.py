@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from volgauge.adapters.base import RestRequest
+from volgauge.adapters.base import NEVER_NS, RestRequest
 from volgauge.adapters.binance import messages
 from volgauge.adapters.binance.endpoints import (
     FUNDING_HOURS,
@@ -19,10 +19,8 @@ from volgauge.adapters.binance.endpoints import (
     REST_URL,
     VENUE,
 )
-from volgauge.adapters.binance.messages import UNREADABLE
 from volgauge.adapters.facts import is_amount, read_number, tell_perpetual
-from volgauge.adapters.listing import NEVER_NS
-from volgauge.adapters.payload import read_rows
+from volgauge.adapters.payload import UNREADABLE, read_rows
 from volgauge.adapters.reader import RowReader
 from volgauge.domain.events import PerpetualState
 from volgauge.domain.instrument import Asset, Instrument

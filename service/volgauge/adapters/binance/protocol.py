@@ -6,7 +6,7 @@ from collections import Counter
 import msgspec
 from msgspec import Struct
 
-from volgauge.adapters.base import State
+from volgauge.adapters.base import NEVER_NS, State
 from volgauge.adapters.binance import messages
 from volgauge.adapters.binance.endpoints import (
     LAG_MILLIS,
@@ -20,13 +20,11 @@ from volgauge.adapters.binance.endpoints import (
     VENUE,
 )
 from volgauge.adapters.binance.listing import Listing, Option
-from volgauge.adapters.binance.messages import UNREADABLE
 from volgauge.adapters.binance.plan import CHAIN, INDICES, MARKET, SYMBOLS, Plan
 from volgauge.adapters.binance.pushes import Hooks, Pushes
 from volgauge.adapters.binance.subscriptions import SUBSCRIBE, UNSUBSCRIBE, take_request
-from volgauge.adapters.listing import NEVER_NS
 from volgauge.adapters.outbox import Outbox
-from volgauge.adapters.payload import decode
+from volgauge.adapters.payload import UNREADABLE, decode
 from volgauge.adapters.requests import Requests
 from volgauge.adapters.role import Role
 from volgauge.adapters.silence import Silence

@@ -16,7 +16,6 @@ from msgspec import Struct
 from volgauge.adapters.binance import messages
 from volgauge.adapters.binance.endpoints import LAG_MILLIS, VENUE
 from volgauge.adapters.binance.listing import Expiry, Listing, Option
-from volgauge.adapters.binance.messages import UNREADABLE
 from volgauge.adapters.binance.normalize import (
     growth_factor,
     is_price,
@@ -26,7 +25,7 @@ from volgauge.adapters.binance.normalize import (
     read_side,
 )
 from volgauge.adapters.listing import tell_adopted
-from volgauge.adapters.payload import decode
+from volgauge.adapters.payload import UNREADABLE, decode
 from volgauge.domain.events import (
     BookSnapshot,
     EventSink,

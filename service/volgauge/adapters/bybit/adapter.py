@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator, Mapping
 
 from msgspec import Struct
 
-from volgauge.adapters.base import RestRequest
+from volgauge.adapters.base import NEVER_NS, RestRequest
 from volgauge.adapters.bybit import messages, perpetuals
 from volgauge.adapters.bybit.catalog import Catalog
 from volgauge.adapters.bybit.endpoints import (
@@ -30,7 +30,7 @@ from volgauge.adapters.bybit.pushes import Hooks
 from volgauge.adapters.catalog import check_not_lost
 from volgauge.adapters.draft import Drafts
 from volgauge.adapters.facts import Column, push_columns
-from volgauge.adapters.listing import NEVER_NS, Comparison, tell_changes
+from volgauge.adapters.listing import Comparison, tell_changes
 from volgauge.domain.events import EventSink, MarkQuote, VenueState
 from volgauge.domain.instrument import Instrument
 from volgauge.domain.units import NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SECOND

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from volgauge.adapters.base import RestRequest
+from volgauge.adapters.base import NEVER_NS, RestRequest
 from volgauge.adapters.bybit import messages, perpetuals
 from volgauge.adapters.bybit.endpoints import (
     ALL_COINS,
@@ -15,11 +15,10 @@ from volgauge.adapters.bybit.endpoints import (
     PAGE_ROWS,
     VENUE,
 )
-from volgauge.adapters.bybit.messages import UNREADABLE
 from volgauge.adapters.bybit.normalize import read_implied_vol, read_row, refused
 from volgauge.adapters.catalog import require_body
 from volgauge.adapters.facts import is_amount, read_number
-from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.payload import UNREADABLE
 from volgauge.adapters.reader import RowReader
 from volgauge.domain.instrument import Instrument
 from volgauge.domain.units import NANOS_PER_MILLI

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from volgauge.adapters.base import NEVER_NS
 from volgauge.adapters.bybit.ladder import Ladder
 from volgauge.adapters.bybit.messages import Push
 from volgauge.adapters.bybit.normalize import read_name
-from volgauge.adapters.listing import NEVER_NS, NO_CHANGES, Changes, Comparison, Slots
+from volgauge.adapters.listing import NO_CHANGES, Changes, Comparison, Slots
 from volgauge.domain.instrument import Asset, Instrument
 
 

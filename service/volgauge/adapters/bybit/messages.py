@@ -22,12 +22,9 @@ range, so that NaN, infinity, a sign or a word in their place is an error of the
 
 from typing import Annotated
 
-from msgspec import DecodeError, Meta, Raw, Struct, field
+from msgspec import Meta, Raw, Struct, field
 
 from volgauge.adapters.bybit.endpoints import MAX_NUMBER, MAX_STAMP
-
-UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises: wrong JSON or schema, text that is no UTF-8, bottomless nesting."""
 
 Number = Annotated[float, Meta(ge=0.0, le=MAX_NUMBER)]
 Stamp = Annotated[int, Meta(ge=0, le=MAX_STAMP)]

@@ -13,8 +13,8 @@ import msgspec
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.bybit import messages
 from volgauge.adapters.bybit.endpoints import PERPETUALS, VENUE
-from volgauge.adapters.bybit.messages import UNREADABLE
 from volgauge.adapters.facts import read_number, tell_perpetual
+from volgauge.adapters.payload import UNREADABLE
 from volgauge.domain.events import PerpetualState
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_MILLI

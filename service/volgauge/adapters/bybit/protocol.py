@@ -5,7 +5,7 @@ from math import nan
 
 import msgspec
 
-from volgauge.adapters.base import State
+from volgauge.adapters.base import NEVER_NS, State
 from volgauge.adapters.bybit import messages
 from volgauge.adapters.bybit.endpoints import (
     ALREADY_SUBSCRIBED,
@@ -19,13 +19,11 @@ from volgauge.adapters.bybit.endpoints import (
     VENUE,
 )
 from volgauge.adapters.bybit.listing import Listing, Option
-from volgauge.adapters.bybit.messages import UNREADABLE
 from volgauge.adapters.bybit.plan import BOOKS, TICKERS, Plan
 from volgauge.adapters.bybit.pushes import Hooks, Pushes, decode_push
 from volgauge.adapters.bybit.subscriptions import SUBSCRIBE, UNSUBSCRIBE, take_request
-from volgauge.adapters.listing import NEVER_NS
 from volgauge.adapters.outbox import Outbox
-from volgauge.adapters.payload import decode
+from volgauge.adapters.payload import UNREADABLE, decode
 from volgauge.adapters.requests import Open, Requests
 from volgauge.adapters.silence import Silence
 from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage

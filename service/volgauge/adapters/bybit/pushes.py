@@ -11,12 +11,11 @@ from volgauge.adapters.bybit import messages
 from volgauge.adapters.bybit.endpoints import MAX_STAMP, TOLD_NS, VENUE
 from volgauge.adapters.bybit.ladder import is_sound
 from volgauge.adapters.bybit.listing import Listing, Option
-from volgauge.adapters.bybit.messages import UNREADABLE
 from volgauge.adapters.bybit.normalize import read_side, read_text
 from volgauge.adapters.bybit.plan import BOOKS, TICKERS, Plan
 from volgauge.adapters.bybit.readings import Readings
 from volgauge.adapters.listing import tell_adopted
-from volgauge.adapters.payload import decode
+from volgauge.adapters.payload import UNREADABLE, decode
 from volgauge.book.sequence import Step
 from volgauge.domain.events import BookDelta, BookSnapshot, EventSink, Gap
 from volgauge.domain.units import NANOS_PER_MILLI

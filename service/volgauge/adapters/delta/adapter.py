@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from volgauge.adapters.base import RestRequest
+from volgauge.adapters.base import NEVER_NS, RestRequest
 from volgauge.adapters.catalog import check_not_lost
 from volgauge.adapters.delta import perpetuals, plan
 from volgauge.adapters.delta.catalog import Catalog
@@ -25,7 +25,7 @@ from volgauge.adapters.delta.normalize import (
 )
 from volgauge.adapters.delta.protocol import DeltaProtocol
 from volgauge.adapters.delta.pushes import Hooks
-from volgauge.adapters.listing import NEVER_NS, tell_changes
+from volgauge.adapters.listing import tell_changes
 from volgauge.adapters.pacing import Pacer
 from volgauge.domain.events import EventSink, VenueState
 from volgauge.domain.instrument import Asset, Instrument

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from volgauge.adapters.base import RestRequest
+from volgauge.adapters.base import NEVER_NS, RestRequest
 from volgauge.adapters.catalog import require_body
 from volgauge.adapters.delta import messages, perpetuals
 from volgauge.adapters.delta.endpoints import (
@@ -21,7 +21,6 @@ from volgauge.adapters.delta.endpoints import (
     UPCOMING,
     VENUE,
 )
-from volgauge.adapters.delta.messages import UNREADABLE
 from volgauge.adapters.delta.normalize import (
     Perpetual,
     read_instant,
@@ -29,7 +28,7 @@ from volgauge.adapters.delta.normalize import (
     read_row,
     refused,
 )
-from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.payload import UNREADABLE
 from volgauge.adapters.reader import RowReader
 from volgauge.domain.instrument import Instrument
 from volgauge.errors import CatalogError

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from volgauge.adapters.base import NEVER_NS
 from volgauge.adapters.delta.normalize import read_name
-from volgauge.adapters.listing import NEVER_NS, Changes, Slots
+from volgauge.adapters.listing import Changes, Slots
 from volgauge.domain.instrument import Asset, Instrument
 
 

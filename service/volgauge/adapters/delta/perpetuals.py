@@ -11,10 +11,9 @@ import msgspec
 from volgauge.adapters.base import RestRequest
 from volgauge.adapters.delta import messages
 from volgauge.adapters.delta.endpoints import PERPETUALS, VENUE
-from volgauge.adapters.delta.messages import UNREADABLE
 from volgauge.adapters.delta.normalize import Perpetual
 from volgauge.adapters.facts import read_number, tell_perpetual
-from volgauge.adapters.payload import read_rows
+from volgauge.adapters.payload import UNREADABLE, read_rows
 from volgauge.domain.events import PerpetualState
 from volgauge.domain.units import NANOS_PER_MICRO
 

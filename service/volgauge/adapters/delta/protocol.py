@@ -10,7 +10,7 @@ from collections import Counter
 
 import msgspec
 
-from volgauge.adapters.base import State
+from volgauge.adapters.base import NEVER_NS, State
 from volgauge.adapters.delta import messages
 from volgauge.adapters.delta.endpoints import (
     DROP_TIMEOUT_NS,
@@ -20,13 +20,11 @@ from volgauge.adapters.delta.endpoints import (
     VENUE,
 )
 from volgauge.adapters.delta.listing import Listing, Option
-from volgauge.adapters.delta.messages import UNREADABLE
 from volgauge.adapters.delta.plan import MARKET, Channel, Plan, cut_request
 from volgauge.adapters.delta.pushes import Hooks, Pushes
-from volgauge.adapters.listing import NEVER_NS
 from volgauge.adapters.outbox import Outbox
 from volgauge.adapters.pacing import Pacer
-from volgauge.adapters.payload import decode
+from volgauge.adapters.payload import UNREADABLE, decode
 from volgauge.adapters.silence import Silence
 from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage
 from volgauge.domain.events import EventSink, FeedDown, FeedUp

@@ -13,13 +13,12 @@ from volgauge.adapters.delta.listing import Listing, Option
 from volgauge.adapters.delta.messages import (
     TICKERS,
     TOPS,
-    UNREADABLE,
     Text,
 )
 from volgauge.adapters.delta.normalize import read_side, read_text
 from volgauge.adapters.delta.readings import Readings
 from volgauge.adapters.listing import tell_adopted
-from volgauge.adapters.payload import decode
+from volgauge.adapters.payload import UNREADABLE, decode
 from volgauge.domain.events import BookSnapshot, EventSink, Gap
 from volgauge.domain.units import NANOS_PER_MICRO
 

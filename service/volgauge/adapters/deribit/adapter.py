@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 import msgspec
 from msgspec import Struct
 
-from volgauge.adapters.base import RestRequest
+from volgauge.adapters.base import NEVER_NS, RestRequest
 from volgauge.adapters.catalog import check_not_lost, refused_by_status, require_body
 from volgauge.adapters.deribit import messages, perpetuals, plan
 from volgauge.adapters.deribit.endpoints import (
@@ -22,13 +22,13 @@ from volgauge.adapters.deribit.endpoints import (
     WS_URL,
 )
 from volgauge.adapters.deribit.listing import Listing
-from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.adapters.deribit.normalize import Contract, Future, read_row, to_error
 from volgauge.adapters.deribit.protocol import DeribitProtocol, Hooks
 from volgauge.adapters.draft import Drafts
 from volgauge.adapters.facts import Column, is_amount, push_columns
-from volgauge.adapters.listing import NEVER_NS, Comparison, tell_changes
+from volgauge.adapters.listing import Comparison, tell_changes
 from volgauge.adapters.pacing import Pacer
+from volgauge.adapters.payload import UNREADABLE
 from volgauge.adapters.reader import RowReader
 from volgauge.domain.events import EventSink
 from volgauge.domain.instrument import Asset, Instrument

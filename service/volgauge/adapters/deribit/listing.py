@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from volgauge.adapters.base import NEVER_NS
 from volgauge.adapters.deribit.normalize import Future, read_name
 from volgauge.adapters.listing import (
-    NEVER_NS,
     NO_CHANGES,
     RIGHTS,
     Changes,

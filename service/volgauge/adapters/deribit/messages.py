@@ -14,10 +14,7 @@ string for a number are errors of msgspec's, negative prices are errors of the t
 
 from typing import Annotated
 
-from msgspec import DecodeError, Meta, Raw, Struct
-
-UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises: wrong JSON or schema, text that is no UTF-8, bottomless nesting."""
+from msgspec import Meta, Raw, Struct
 
 Price = Annotated[float, Meta(ge=0.0)] | None
 """Premium unit; the venue has spelled an absent side null, 0, 0.0 and by leaving it out."""

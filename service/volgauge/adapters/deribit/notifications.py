@@ -10,9 +10,9 @@ import msgspec
 from volgauge.adapters.deribit import messages, normalize
 from volgauge.adapters.deribit.endpoints import MAX_STAMP, VENUE
 from volgauge.adapters.deribit.listing import Listing
-from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.adapters.facts import is_amount, tell_volume
 from volgauge.adapters.listing import tell_adopted
+from volgauge.adapters.payload import UNREADABLE
 from volgauge.book.sequence import BookSequence, Step
 from volgauge.domain.events import (
     BookDelta,

@@ -9,9 +9,8 @@ import msgspec
 
 from volgauge.adapters.deribit import messages
 from volgauge.adapters.deribit.endpoints import VENUE
-from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.adapters.facts import FUNDING_HOURS, tell_perpetual
-from volgauge.adapters.payload import read_rows
+from volgauge.adapters.payload import UNREADABLE, read_rows
 from volgauge.domain.events import PerpetualState
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_MILLI

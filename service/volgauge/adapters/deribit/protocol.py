@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from volgauge.adapters.base import State
+from volgauge.adapters.base import NEVER_NS, State
 from volgauge.adapters.deribit import messages, normalize
 from volgauge.adapters.deribit.endpoints import (
     CHANNEL_REFUSED,
@@ -20,14 +20,12 @@ from volgauge.adapters.deribit.endpoints import (
     VENUE,
 )
 from volgauge.adapters.deribit.listing import Listing
-from volgauge.adapters.deribit.messages import UNREADABLE
 from volgauge.adapters.deribit.normalize import to_error
 from volgauge.adapters.deribit.notifications import Notifications
 from volgauge.adapters.deribit.plan import MARKET, Plan, cut_request, instrument_of
-from volgauge.adapters.listing import NEVER_NS
 from volgauge.adapters.outbox import Outbox
 from volgauge.adapters.pacing import Pacer
-from volgauge.adapters.payload import decode
+from volgauge.adapters.payload import UNREADABLE, decode
 from volgauge.adapters.requests import Open, Requests
 from volgauge.adapters.silence import Silence
 from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage

@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator, Mapping
 
 from msgspec import Struct
 
-from volgauge.adapters.base import RestRequest
+from volgauge.adapters.base import NEVER_NS, RestRequest
 from volgauge.adapters.catalog import check_not_lost
 from volgauge.adapters.derive import perpetuals, plan
 from volgauge.adapters.derive.catalog import Catalog, refused
@@ -23,7 +23,7 @@ from volgauge.adapters.derive.endpoints import (
 from volgauge.adapters.derive.listing import Listing
 from volgauge.adapters.derive.protocol import DeriveProtocol
 from volgauge.adapters.draft import Drafts
-from volgauge.adapters.listing import NEVER_NS, Comparison, tell_changes
+from volgauge.adapters.listing import Comparison, tell_changes
 from volgauge.adapters.pacing import Pacer
 from volgauge.domain.events import EventSink, VenueState
 from volgauge.domain.instrument import Instrument

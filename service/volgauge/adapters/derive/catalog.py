@@ -6,14 +6,13 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
-from volgauge.adapters.base import RestRequest
+from volgauge.adapters.base import NEVER_NS, RestRequest
 from volgauge.adapters.catalog import refused_by_status, require_body
 from volgauge.adapters.derive import messages
 from volgauge.adapters.derive.endpoints import MAX_PAGES, PAGE_ROWS, SEVERE, VENUE
-from volgauge.adapters.derive.messages import UNREADABLE
 from volgauge.adapters.derive.normalize import read_row, read_seconds, to_error
 from volgauge.adapters.derive.perpetuals import PERPETUALS
-from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.payload import UNREADABLE
 from volgauge.adapters.reader import RowReader
 from volgauge.domain.instrument import Instrument
 from volgauge.domain.units import NANOS_PER_SECOND

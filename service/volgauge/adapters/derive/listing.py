@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from volgauge.adapters.base import NEVER_NS
 from volgauge.adapters.derive.normalize import read_name
-from volgauge.adapters.listing import NEVER_NS, NO_CHANGES, Changes, Comparison, Slots
+from volgauge.adapters.listing import NO_CHANGES, Changes, Comparison, Slots
 from volgauge.domain.instrument import Asset, Instrument
 
 

@@ -21,12 +21,9 @@ range. The venue's names of one letter are spelled out by `rename`.
 
 from typing import Annotated
 
-from msgspec import DecodeError, Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from volgauge.adapters.derive.endpoints import MAX_NUMBER, MAX_STAMP
-
-UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises: wrong JSON or schema, text that is no UTF-8, bottomless nesting."""
 
 Number = Annotated[float, Meta(ge=0.0, le=MAX_NUMBER)]
 Stamp = Annotated[int, Meta(ge=0, le=MAX_STAMP)]

@@ -10,7 +10,7 @@ from math import nan
 
 import msgspec
 
-from volgauge.adapters.base import State
+from volgauge.adapters.base import NEVER_NS, State
 from volgauge.adapters.derive import messages
 from volgauge.adapters.derive.endpoints import (
     ACCEPTED,
@@ -21,14 +21,12 @@ from volgauge.adapters.derive.endpoints import (
     VENUE,
 )
 from volgauge.adapters.derive.listing import Listing, Option
-from volgauge.adapters.derive.messages import UNREADABLE
 from volgauge.adapters.derive.normalize import to_error
 from volgauge.adapters.derive.plan import Plan, cut_request, instrument_of
 from volgauge.adapters.derive.pushes import Pushes
-from volgauge.adapters.listing import NEVER_NS
 from volgauge.adapters.outbox import Outbox
 from volgauge.adapters.pacing import Pacer
-from volgauge.adapters.payload import decode
+from volgauge.adapters.payload import UNREADABLE, decode
 from volgauge.adapters.requests import Open, Requests
 from volgauge.adapters.silence import Silence
 from volgauge.adapters.subscriptions import Batch, Subscriptions, tell_coverage

@@ -8,12 +8,12 @@ import msgspec
 from volgauge.adapters.derive import messages
 from volgauge.adapters.derive.endpoints import VENUE
 from volgauge.adapters.derive.listing import Listing, Option
-from volgauge.adapters.derive.messages import UNREADABLE, Text
+from volgauge.adapters.derive.messages import Text
 from volgauge.adapters.derive.normalize import read_discount, read_side, read_text
 from volgauge.adapters.derive.plan import SPOTS, TICKERS, instrument_of
 from volgauge.adapters.derive.readings import Readings
 from volgauge.adapters.listing import tell_adopted
-from volgauge.adapters.payload import decode
+from volgauge.adapters.payload import UNREADABLE, decode
 from volgauge.domain.events import EventSink
 from volgauge.domain.instrument import Asset
 from volgauge.domain.units import NANOS_PER_MILLI

@@ -6,11 +6,11 @@ from collections.abc import Generator, Iterator, Mapping
 import msgspec
 from msgspec import Struct
 
-from volgauge.adapters.base import RestRequest
+from volgauge.adapters.base import NEVER_NS, RestRequest
 from volgauge.adapters.catalog import check_not_lost, refused_by_status, require_body
 from volgauge.adapters.draft import Drafts
 from volgauge.adapters.facts import Column, push_columns
-from volgauge.adapters.listing import NEVER_NS, Comparison, tell_changes
+from volgauge.adapters.listing import Comparison, tell_changes
 from volgauge.adapters.okx import messages, perpetuals, plan
 from volgauge.adapters.okx.endpoints import (
     CATALOG_TYPE,
@@ -24,7 +24,6 @@ from volgauge.adapters.okx.endpoints import (
     WS_URL,
 )
 from volgauge.adapters.okx.listing import Listing
-from volgauge.adapters.okx.messages import UNREADABLE
 from volgauge.adapters.okx.normalize import (
     Ticks,
     family_of,
@@ -36,6 +35,7 @@ from volgauge.adapters.okx.normalize import (
 )
 from volgauge.adapters.okx.notifications import Maintenance
 from volgauge.adapters.okx.protocol import Hooks, OkxProtocol
+from volgauge.adapters.payload import UNREADABLE
 from volgauge.adapters.reader import RowReader
 from volgauge.adapters.role import Role
 from volgauge.domain.events import EventSink

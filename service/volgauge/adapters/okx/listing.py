@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from volgauge.adapters.base import NEVER_NS
 from volgauge.adapters.listing import (
-    NEVER_NS,
     NO_CHANGES,
     RIGHTS,
     Changes,

@@ -15,12 +15,9 @@ are the venue's in snake case.
 
 from typing import Annotated
 
-from msgspec import DecodeError, Meta, Raw, Struct, field
+from msgspec import Meta, Raw, Struct, field
 
 from volgauge.adapters.okx.endpoints import MAX_STAMP
-
-UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises: wrong JSON or schema, text that is no UTF-8, bottomless nesting."""
 
 Stamp = Annotated[int, Meta(ge=0, le=MAX_STAMP)]
 """Milliseconds, sent as text."""

@@ -17,8 +17,9 @@ from volgauge.adapters.okx.endpoints import (
     VENUE,
 )
 from volgauge.adapters.okx.listing import INDEX_CURRENCY, Listing
-from volgauge.adapters.okx.messages import UNREADABLE, Arg
+from volgauge.adapters.okx.messages import Arg
 from volgauge.adapters.okx.sequence import BookSequence, Step
+from volgauge.adapters.payload import UNREADABLE
 from volgauge.domain.events import (
     BookDelta,
     BookSnapshot,

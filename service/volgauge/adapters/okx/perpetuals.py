@@ -10,14 +10,12 @@ from typing import TypeVar
 
 import msgspec
 
-from volgauge.adapters.base import RestRequest
+from volgauge.adapters.base import NEVER_NS, RestRequest
 from volgauge.adapters.facts import is_amount, read_number, tell_perpetual
-from volgauge.adapters.listing import NEVER_NS
 from volgauge.adapters.okx import messages
 from volgauge.adapters.okx.endpoints import OK, SWAP_CURRENCIES, VENUE
-from volgauge.adapters.okx.messages import UNREADABLE
 from volgauge.adapters.okx.normalize import read_millis
-from volgauge.adapters.payload import read_rows
+from volgauge.adapters.payload import UNREADABLE, read_rows
 from volgauge.adapters.reader import RowReader
 from volgauge.domain.events import PerpetualState
 from volgauge.domain.instrument import Asset

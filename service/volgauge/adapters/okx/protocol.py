@@ -6,8 +6,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from volgauge.adapters.base import State
-from volgauge.adapters.listing import NEVER_NS
+from volgauge.adapters.base import NEVER_NS, State
 from volgauge.adapters.okx import messages, normalize
 from volgauge.adapters.okx.endpoints import (
     CHANNEL_REFUSED,
@@ -23,14 +22,14 @@ from volgauge.adapters.okx.endpoints import (
     VENUE,
 )
 from volgauge.adapters.okx.listing import Listing
-from volgauge.adapters.okx.messages import UNREADABLE, Arg
+from volgauge.adapters.okx.messages import Arg
 from volgauge.adapters.okx.normalize import to_error
 from volgauge.adapters.okx.notifications import Maintenance, Notifications
 from volgauge.adapters.okx.plan import MARKET, STATUS, Plan
 from volgauge.adapters.okx.subscriptions import SUBSCRIBE, UNSUBSCRIBE, Requests
 from volgauge.adapters.outbox import Outbox
 from volgauge.adapters.pacing import Pacer
-from volgauge.adapters.payload import decode
+from volgauge.adapters.payload import UNREADABLE, decode
 from volgauge.adapters.role import Role
 from volgauge.adapters.silence import Silence
 from volgauge.adapters.subscriptions import Subscriptions, tell_coverage
