@@ -39,14 +39,14 @@ MOST_M = 6.0
 MOST_STEPS = 30
 """Of a start; four to six are usual."""
 TOLERANCE = 1e-7
-"""A step that promises less than this part of half the cost is not taken."""
+"""A step that promises less than this part of half the cost is the last."""
+LEAST_GAIN = 1e-12
+"""The same where the cost is 0: rounding."""
 TIE = 1e-9
 """Lanes whose costs are relatively so near are equal: near the end all are, and prices in another
 currency unit, which round otherwise, must not choose another one."""
 _MOST_COST = 1e300
 """Finite, so that a part of it can be taken off."""
-LEAST_GAIN = 1e-12
-"""The same where the cost is 0: rounding."""
 
 LANES = 16
 """Two of the widest vector registers. Loops of 8 the compiler unrolls before it vectorises."""

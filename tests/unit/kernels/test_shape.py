@@ -7,21 +7,12 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
+from golden.smile_shapes import SW, Smile, evenly, raw
 from volgauge.kernels import shape, svi
 from volgauge.kernels._jit import F64
 
-SW = 0.2
 NEAR = 1.001
 SCIPY_STARTS = tuple((m, s) for m in (-0.5, 0.0, 0.5) for s in (0.4, 1.0, 2.5))
-
-Smile = tuple[F64, F64, F64, float]
-"""k, w, unit and sw."""
-
-
-def raw(p: tuple[float, ...], k: F64) -> F64:
-    """Gatheral's formula."""
-    a, b, rho, m, s = p
-    return a + b * (rho * (k - m) + np.sqrt((k - m) ** 2 + s**2))
 
 
 def found_shape(smile: Smile, prior: float = 0.0) -> tuple[float, float]:
@@ -105,21 +96,6 @@ def noisy(generator: np.random.Generator, strikes: int, share: float) -> Smile:
     return k, np.maximum(w + errors * unit, 0.2 * w), unit, sw
 
 
-def evenly(generator: np.random.Generator) -> Smile:
-    """25 strikes at even distances and errors of a third of the unit."""
-    k = np.linspace(-2.2, 2.0, 25) * SW
-    p = (
-        0.4 * SW**2,
-        generator.uniform(0.3, 0.6) * SW,
-        generator.uniform(-0.6, 0.3),
-        generator.uniform(-0.2, 0.2) * SW,
-        generator.uniform(0.6, 1.5) * SW,
-    )
-    w = raw(p, k)
-    unit = 0.03 * w * (1.0 + np.abs(k) / SW)
-    return k, w + generator.normal(0.0, 1.0 / 3.0, 25) * unit, unit, SW
-
-
 def test_a_curve_without_errors_is_found_again() -> None:
     """Every parameter of a noise-free smile comes out."""
     k = np.linspace(-2.5, 2.5, 31) * SW
@@ -137,7 +113,7 @@ def test_a_curve_without_errors_is_found_again() -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_search_is_as_good_as_scipy_from_nine_starts(seed: int) -> None:
     """The cost is within 0.1 % of the best that scipy finds."""
-    smile = evenly(np.random.default_rng(seed))
+    smile = evenly(seed)
 
     assert cost(smile, *found_shape(smile)) <= NEAR * scipy_cost(smile, SCIPY_STARTS)
 
@@ -162,7 +138,7 @@ def test_no_random_smile_is_fitted_better_by_scipy(
 
 def test_a_strike_of_weight_zero_does_not_count() -> None:
     """The same bits with a wild strike of weight 0 as without its influence."""
-    k, w, unit, sw = evenly(np.random.default_rng(1))
+    k, w, unit, sw = evenly(1)
     unit[7] = math.inf
     wild = w.copy()
     wild[7] = 9.0
@@ -172,7 +148,7 @@ def test_a_strike_of_weight_zero_does_not_count() -> None:
 
 def test_strikes_outside_the_range_do_not_count() -> None:
     """`first` and `last` cut the same smile out of a longer one."""
-    k, w, unit, sw = evenly(np.random.default_rng(2))
+    k, w, unit, sw = evenly(2)
     scratch = np.zeros(shape.scratch_size(25))
 
     cut = shape.search(k, w, 1.0 / unit, 2, 20, sw, scratch, shape.STARTS, shape.PRIOR)
@@ -212,7 +188,7 @@ def test_the_shape_moves_with_the_smile(
 ) -> None:
     """A mirrored smile has the mirrored shape, one three times as wide a shape as wide."""
     for seed in range(10):
-        smile = evenly(np.random.default_rng(seed))
+        smile = evenly(seed)
 
         m, s = found_shape(smile, shape.PRIOR)
 

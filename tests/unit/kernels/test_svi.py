@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from golden.smile_shapes import SW, evenly
 from volgauge.kernels import svi
 from volgauge.kernels._jit import F64
-
-SW = 0.2
-
-
-def raw(p: tuple[float, ...], k: F64) -> F64:
-    """Gatheral's formula."""
-    a, b, rho, m, s = p
-    return a + b * (rho * (k - m) + np.sqrt((k - m) ** 2 + s**2))
 
 
 def solved(k: F64, w: F64, unit: F64, m: float, s: float, passes: int) -> tuple[float, ...]:
@@ -33,25 +26,9 @@ def cost(k: F64, w: F64, unit: F64, m: float, s: float) -> float:
     return svi.soft_cost(y, z, w, 1.0 / unit, 0, len(k), a, d, c)
 
 
-def noisy(seed: int) -> tuple[F64, F64, F64]:
-    """A smile of 25 strikes with errors of a third of the unit."""
-    generator = np.random.default_rng(seed)
-    k = np.linspace(-2.2, 2.0, 25) * SW
-    p = (
-        0.4 * SW**2,
-        generator.uniform(0.3, 0.6) * SW,
-        generator.uniform(-0.6, 0.3),
-        generator.uniform(-0.2, 0.2) * SW,
-        generator.uniform(0.6, 1.5) * SW,
-    )
-    w = raw(p, k)
-    unit = 0.03 * w * (1.0 + np.abs(k) / SW)
-    return k, w + generator.normal(0.0, 1.0 / 3.0, 25) * unit, unit
-
-
 def test_one_pass_is_least_squares() -> None:
     """With unit weights and a sound smile the result is numpy's."""
-    k, w, unit = noisy(3)
+    k, w, unit, _ = evenly(3)
     m, s = 0.02, 0.21
     y = (k - m) / s
     basis = np.column_stack([np.ones_like(y), y, np.sqrt(y * y + 1.0)])
@@ -62,7 +39,7 @@ def test_one_pass_is_least_squares() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_reweighting_ends_at_soft_l1(seed: int) -> None:
     """Many passes minimise the soft-L1 cost at fixed (m, s), as scipy's general solver does."""
-    k, w, unit = noisy(seed)
+    k, w, unit, _ = evenly(seed)
     w[4] *= 1.4
     m, s = 0.0, SW
     y = (k - m) / s

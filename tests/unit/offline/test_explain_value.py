@@ -24,7 +24,7 @@ from volgauge.index.venue import VenueRules
 from volgauge.kernels import layout as col
 from volgauge.offline.contributions import contributions
 from volgauge.offline.explain import explain
-from volgauge.offline.explanation import Level, Move
+from volgauge.offline.explanation import Level, Move, Part
 from volgauge.settings import IndexSettings
 from volgauge.surface.surface import Surface
 
@@ -177,13 +177,7 @@ def test_one_changed_quote_is_named() -> None:
     sink = lab.engine.sink(VENUE)
     parts = [p for p in level_of(before).strikes if p.kind is OptionKind.PUT]
     chosen = max(parts, key=lambda part: part.points * (part.strike < 80_000.0))
-    slot = next(
-        slot
-        for book in sink.books.values()
-        for slot, option in book.slots.items()
-        if (option.strike, option.kind) == (chosen.strike, chosen.kind)
-        and option.expiry_ns == expiry_of(before, chosen.expiry)
-    )
+    slot = slot_of(lab, before, chosen, chosen.kind)
     bid, ask, bid_size, ask_size, exchange_ns, _ = sink.table.read(slot)
     now_ns = lab.market.now_ns + 1
     sink.quote(slot, bid + 0.0005, ask + 0.0005, bid_size, ask_size, exchange_ns, now_ns)
@@ -204,13 +198,7 @@ def test_a_changed_quote_in_the_money_is_named() -> None:
     level = level_of(before)
     puts = sorted((p for p in level.strikes if p.kind is OptionKind.PUT), key=lambda p: p.strike)
     part = puts[-4]
-    slot = next(
-        slot
-        for book in sink.books.values()
-        for slot, option in book.slots.items()
-        if (option.strike, option.kind) == (part.strike, OptionKind.CALL)
-        and option.expiry_ns == expiry_of(before, part.expiry)
-    )
+    slot = slot_of(lab, before, part, OptionKind.CALL)
     bid, ask, bid_size, ask_size, exchange_ns, _ = sink.table.read(slot)
     now_ns = lab.market.now_ns + 1
     sink.quote(slot, bid + 1e-6, ask + 1e-6, bid_size, ask_size, exchange_ns, now_ns)
@@ -320,6 +308,17 @@ def integral(values: np.ndarray, low: float, high: float) -> float:
         if start < stop
     )
     return 2.0 * total
+
+
+def slot_of(lab: Lab, bundle: EvidenceBundle, part: Part, kind: OptionKind) -> int:
+    """Slot of the call or put at a strike that has a part in the value."""
+    return next(
+        slot
+        for book in lab.engine.sink(VENUE).books.values()
+        for slot, option in book.slots.items()
+        if (option.strike, option.kind) == (part.strike, kind)
+        and option.expiry_ns == expiry_of(bundle, part.expiry)
+    )
 
 
 def expiry_of(bundle: EvidenceBundle, expiry: str) -> int:
