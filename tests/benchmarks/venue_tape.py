@@ -124,7 +124,9 @@ class Tape:
             yield part, self.data[part.begin : part.end].tobytes()
 
     def write(self, path: Path) -> None:
-        """Keep it."""
+        """Keep it as it was recorded, however far it has been moved since."""
+        for stamps in self._stamps:
+            _write(self.data, stamps.at, stamps.value)
         head = msgspec.msgpack.encode(self.facts)
         with path.open("wb") as file:
             file.write(len(head).to_bytes(8, "big") + head)

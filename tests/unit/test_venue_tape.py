@@ -116,8 +116,9 @@ def test_books_follow_on_from_pass_to_pass(tape: Tape) -> None:
 
 
 def test_a_tape_that_was_written_is_read_as_it_was(tape: Tape, tmp_path: Path) -> None:
-    """By another process."""
+    """By another process; also when it was played before."""
     path = tmp_path / "tape"
+    play(tape, 600)
     tape.write(path)
 
     assert play(Tape.read(path), 5) == play(tape, 5)
