@@ -22,11 +22,11 @@ Side = dict[str, str]
 """Price to size, best first."""
 SETTLE_COIN = "USDT"
 DEPTH = 12
+"""Levels that a side has, of the 25 and 100 that it may have."""
 PERPETUALS = ("linear", "inverse")
 """Categories of the perpetuals."""
 SETTLEMENT_MS = 8 * 3_600_000
 """Between two fundings of a perpetual."""
-"""Levels that a side has, of the 25 and 100 that it may have."""
 LARGEST_VOL = 5.0
 """The venue prints no larger volatility."""
 CONTRACTS = {

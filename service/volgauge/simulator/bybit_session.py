@@ -1,5 +1,6 @@
 """One client's session with the simulated Bybit; no socket and no clock inside."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -32,7 +33,7 @@ class Host(Protocol):
         """What the topic is about exists."""
         ...
 
-    def subscribe(self, session: "BybitSession", topic: str) -> None:
+    def subscribe(self, session: "BybitSession", topics: Sequence[str]) -> None:
         """Add a subscriber."""
         ...
 
@@ -109,17 +110,17 @@ class BybitSession:
             if sum(len(topic) + 3 for topic in held) > MAX_CHARACTERS or len(held) > MAX_TOPICS:
                 self._refuse(request, f"error:args size exceeds {MAX_CHARACTERS}")
                 return
-            good = [topic for topic in topics if self._venue.is_known(topic)]
+            good = dict.fromkeys(topic for topic in topics if self._venue.is_known(topic))
         else:
-            good = [topic for topic in topics if topic in self.subscriptions]
+            good = dict.fromkeys(topic for topic in topics if topic in self.subscriptions)
         bad = [topic for topic in topics if topic not in good]
-        data = {"failTopics": bad, "successTopics": good}
+        data = {"failTopics": bad, "successTopics": list(good)}
         self._send({"success": True, "conn_id": self._id, "data": data, "type": "COMMAND_RESP"})
-        for topic in good:
-            if op == "subscribe":
-                self.subscriptions[topic] = None
-                self._venue.subscribe(self, topic)
-            else:
+        if op == "subscribe":
+            self.subscriptions |= good
+            self._venue.subscribe(self, list(good))
+        else:
+            for topic in good:
                 del self.subscriptions[topic]
                 self._venue.unsubscribe(self, topic)
 

@@ -4,7 +4,8 @@ Pushes leave `LATENCY_NS` after the state that they show, in order, by the marke
 """
 
 import random
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -138,18 +139,22 @@ class BybitVenue:
         known = about in self.coins if "-" not in about else about in self.contracts
         return known and not self.faults.refuses(topic)
 
-    def subscribe(self, session: BybitSession, topic: str) -> None:
-        """Add a subscriber and send what the topic begins with."""
-        self._audience.add(session, topic)
-        place_slot = self.contracts.get(_symbol(topic))
-        if place_slot is None:
-            return
-        if topic.startswith(TICKERS):
-            place, slot = place_slot
-            for name, row in self.ticker_rows(place, [slot]):
-                self._push(TICKERS + name, row, (session,))
-        elif not topic.startswith(TRADES):
-            self._send_snapshot(topic, (session,))
+    def subscribe(self, session: BybitSession, topics: Sequence[str]) -> None:
+        """Add a subscriber and send what each topic begins with, in the order asked for."""
+        symbols = {topic: _symbol(topic) for topic in topics}
+        asked: defaultdict[int, list[int]] = defaultdict(list)
+        for topic, symbol in symbols.items():
+            self._audience.add(session, topic)
+            if topic.startswith(TICKERS) and symbol in self.contracts:
+                place, slot = self.contracts[symbol]
+                asked[place].append(slot)
+        tickers = dict(row for place in asked for row in self.ticker_rows(place, asked[place]))
+        for topic, symbol in symbols.items():
+            if topic.startswith(TICKERS):
+                if symbol in tickers:
+                    self._push(topic, tickers[symbol], (session,))
+            elif symbol in self.contracts and not topic.startswith(TRADES):
+                self._send_snapshot(topic, (session,))
 
     def unsubscribe(self, session: BybitSession, topic: str) -> None:
         """Remove a subscriber."""

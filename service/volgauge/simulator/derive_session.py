@@ -1,5 +1,6 @@
 """One client's session with the simulated Derive; no socket and no clock inside."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -31,7 +32,7 @@ class Host(Protocol):
         """Why a channel cannot be subscribed; "" when it can."""
         ...
 
-    def subscribe(self, session: "DeriveSession", channel: str) -> None:
+    def subscribe(self, session: "DeriveSession", channels: Sequence[str]) -> None:
         """Add a subscriber."""
         ...
 
@@ -113,8 +114,7 @@ class DeriveSession:
         status = {channel: reason or "ok" for channel, reason in reasons.items()}
         held = list(self.subscriptions)
         self._send({"id": number, "result": {"status": status, "current_subscriptions": held}})
-        for channel in fresh:
-            self._venue.subscribe(self, channel)
+        self._venue.subscribe(self, fresh)
 
     def _unsubscribe(self, number: object, channels: list[str]) -> None:
         status = {}

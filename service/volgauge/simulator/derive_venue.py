@@ -3,7 +3,8 @@
 Pushes leave `LATENCY_NS` after the state that they show, in order, by the market's clock.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -122,17 +123,21 @@ class DeriveVenue:
             reason = "{'channel': ['Not available']}"
         return reason
 
-    def subscribe(self, session: DeriveSession, channel: str) -> None:
-        """Add a subscriber and send what the channel begins with."""
-        self._audience.add(session, channel)
-        if channel.startswith(SPOTS):
-            self._send_spot(channel.removeprefix(SPOTS), (session,))
-            return
-        found = self.contracts.get(_option_of(channel))
-        if found is not None:
-            place, slot = found
-            for _, row in self.ticker_rows(place, [slot]):
-                self._push_ticker(channel, row, (session,))
+    def subscribe(self, session: DeriveSession, channels: Sequence[str]) -> None:
+        """Add a subscriber and send what each channel begins with, in the order asked for."""
+        names = {channel: _option_of(channel) for channel in channels}
+        asked: defaultdict[int, dict[int, None]] = defaultdict(dict)
+        for channel, name in names.items():
+            self._audience.add(session, channel)
+            if name in self.contracts:
+                place, slot = self.contracts[name]
+                asked[place][slot] = None
+        tickers = dict(row for place in asked for row in self.ticker_rows(place, asked[place]))
+        for channel, name in names.items():
+            if channel.startswith(SPOTS):
+                self._send_spot(channel.removeprefix(SPOTS), (session,))
+            elif name in tickers:
+                self._push_ticker(channel, tickers[name], (session,))
 
     def unsubscribe(self, session: DeriveSession, channel: str) -> None:
         """Remove a subscriber."""
