@@ -23,7 +23,7 @@ import numpy as np
 from msgspec import Struct
 from scipy.optimize import least_squares
 
-from volgauge.kernels import shape, svi
+from volgauge.kernels import newton, shape, svi
 from volgauge.kernels._jit import F64
 from volgauge.offline.accuracy.numerics import implied_deviation
 from volgauge.offline.accuracy.worlds import Mixture
@@ -240,8 +240,8 @@ def _scipy_from(x: Smile, w: F64, start: F64, jacobian: Jacobian = "2-point") ->
         start,
         jac=jacobian,
         bounds=(
-            [-1.0, 0.0, -0.999999, -6.0 * sw, shape.LEAST_S * sw],
-            [1.0, 2.0, 0.999999, 6.0 * sw, shape.MOST_S * sw],
+            [-1.0, 0.0, -0.999999, -6.0 * sw, newton.LEAST_S * sw],
+            [1.0, 2.0, 0.999999, 6.0 * sw, newton.MOST_S * sw],
         ),
         loss="soft_l1",
         x_scale=[sw**2, sw, 1.0, sw, sw],

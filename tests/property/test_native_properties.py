@@ -94,10 +94,7 @@ def test_powers_of_two_scale_to_the_same_bits(
 @settings(max_examples=30, deadline=None)
 @given(world=worlds, grid=grids, seed=seeds, logarithm=st.floats(-6.0, 6.0))
 def test_scale_of_prices_and_strikes(world: Smile, grid: str, seed: int, logarithm: float) -> None:
-    """Premiums in dollars: strikes and prices times a constant are the same market.
-
-    The last digits differ, and 40 Nelder-Mead steps carry them up to 1e-4 points into the fit.
-    """
+    """Premiums in dollars: strikes and prices times a constant are the same market."""
     scale = exp(logarithm)
     coin = make_board(world, grid, EXACT, seed)
     dollars = Board(
@@ -138,8 +135,8 @@ def test_scale_of_prices_and_strikes(world: Smile, grid: str, seed: int, logarit
         col.SVIX_VARIANCE,
     ]
     assert not np.isnan(rows[0][columns]).any()
-    np.testing.assert_allclose(rows[1][columns], rows[0][columns], rtol=2e-5)
-    assert rows[1][col.FORWARD] == pytest.approx(rows[0][col.FORWARD] * scale, rel=1e-9)
+    np.testing.assert_allclose(rows[1][columns], rows[0][columns], rtol=1e-10)
+    assert rows[1][col.FORWARD] == pytest.approx(rows[0][col.FORWARD] * scale, rel=1e-12)
 
 
 @settings(max_examples=40, deadline=None)

@@ -25,6 +25,8 @@ SMALLEST_MID_TICKS = 5.0
 SMALLEST_MID = 1e-4
 """In units of the forward."""
 MARGIN = 1e-9
+LESS = 1.0 - MARGIN
+"""What is compared with this part of another number is less by more than rounding."""
 
 _LEAST_TICKS = SMALLEST_MID_TICKS * (1.0 - MARGIN)
 _MOST_TICKS = LARGEST_SPREAD_TICKS * (1.0 + MARGIN)

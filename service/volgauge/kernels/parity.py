@@ -36,7 +36,7 @@ from volgauge.kernels.layout import (
     STRIKE,
     USED,
 )
-from volgauge.kernels.legs import leg_code
+from volgauge.kernels.legs import LESS, MARGIN, leg_code
 
 WINDOW = 1.5
 LEAST_OTHER = 2.0
@@ -86,9 +86,9 @@ def weighted_median(work: F64, count: int) -> float:
     reached = 0.0
     for j in range(count - 1):
         reached += work[WEIGHT, j]
-        if reached > half:
+        if reached > half * (1.0 + MARGIN):
             return float(work[SORTED, j])
-        if reached == half:
+        if reached >= half * LESS:
             return float(0.5 * (work[SORTED, j] + work[SORTED, j + 1]))
     return float(work[SORTED, count - 1])
 
@@ -144,11 +144,11 @@ def load_expiry(
         gap = abs(difference)
         if gap < math.inf and not (coin and difference >= 1.0):
             pairs += 1
-            if gap < best0:
+            if gap < best0 * LESS:
                 best2, row2, best1, row1, best0, row0 = best1, row1, best0, row0, gap, i
-            elif gap < best1:
+            elif gap < best1 * LESS:
                 best2, row2, best1, row1 = best1, row1, gap, i
-            elif gap < best2:
+            elif gap < best2 * LESS:
                 best2, row2 = gap, i
     facts[NEWEST_NS] = newest
     facts[PAIRS] = pairs

@@ -14,6 +14,8 @@ stiff axis of the curvature in full or in part, combined with more or less of th
 best of them is measured by the true cost. Should that not fall, the step is made again under the
 parabola that is nowhere below the cost, weight 1 / (unit^2 sqrt(1 + e^2)): it can only descend.
 
+The end is found by newton.py, in all five parameters.
+
 Sources: Golub and Pereyra 1973 (variable projection); Zeliade, Quasi-explicit calibration of
 Gatheral's SVI model, 2009; absolute eigenvalues: Greenstadt 1967; the bound of the cost: Holland
 and Welsch 1977; METHODOLOGY rule 10.
@@ -22,23 +24,18 @@ and Welsch 1977; METHODOLOGY rule 10.
 import math
 
 from volgauge.kernels._jit import F64, inlined, part
+from volgauge.kernels.newton import LANES, LEAST_S, MOST_M, MOST_S, ROWS, polish, unusual
 from volgauge.kernels.special import exp, log
 
 STARTS = 2
 """The second start is for the hundredth smile, which has two valleys."""
 ROUGH_STARTS = 1
 PRIOR = 0.2
-PRIOR_LOG_S = 1.6
-"""The middle of s, as ln(s / sw): found by leaving out edges of recorded chains."""
 ROUGH_PRIOR = 0.5
 """A search that only has to tell whether an outermost strike belongs to the others."""
-LEAST_S, MOST_S = 0.2, 10.0
-"""Bounds of s in units of sw."""
-MOST_M = 6.0
-"""Bound of |m| in units of sw."""
 MOST_STEPS = 30
 """Of a start; four to six are usual."""
-TOLERANCE = 1e-7
+TOLERANCE = 1e-6
 """A step that promises less than this part of half the cost is the last."""
 LEAST_GAIN = 1e-12
 """The same where the cost is 0: rounding."""
@@ -48,8 +45,6 @@ currency unit, which round otherwise, must not choose another one."""
 _MOST_COST = 1e300
 """Finite, so that a part of it can be taken off."""
 
-LANES = 16
-"""Two of the widest vector registers. Loops of 8 the compiler unrolls before it vectorises."""
 SIDE = 4
 """The shapes to start from are SIDE x SIDE."""
 GRID_M = (-1.5, -1.5, -1.5, -1.5, -0.5, -0.5, -0.5, -0.5, 0.5, 0.5, 0.5, 0.5, 1.5, 1.5, 1.5, 1.5)
@@ -58,7 +53,7 @@ GRID_S = (0.35, 1.0, 2.8, 8.0, 0.35, 1.0, 2.8, 8.0, 0.35, 1.0, 2.8, 8.0, 0.35, 1
 """In units of sw."""
 DIFFERENCE, FINE_DIFFERENCE = 0.03, 0.003
 """Steps of the differences, in m / s and ln s: the first looks past small kinks, the second, once
-the first promises nothing more, ends at the bottom, wherever a search has come from."""
+the first promises nothing more, ends nearer to the bottom where the curve is held by a bound."""
 AROUND_M = (0.0, -1.0, 1.0, 0.0, 0.0, -1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 AROUND_S = (0.0, 0.0, 0.0, -1.0, 1.0, -1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 STIFF = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.1, 0.25, 0.0, 0.05)
@@ -71,11 +66,12 @@ LEAST_CURVATURE = 1e-9
 _TINY = 1e-30
 """Keeps a quotient of zeros finite."""
 
-# Rows of the scratch, LANES wide. First the shapes, what their sums are, and what they come to.
-_M, _LOG_S, _INVERSE_S, _UZ, _UYZ, _UWZ, _A, _D, _C, _COST, _CLOSED = range(11)
+# Rows of the scratch, LANES wide, after those of newton.py. First the shapes, what their sums are,
+# and what they come to.
+_M, _LOG_S, _INVERSE_S, _UZ, _UYZ, _UWZ, _A, _D, _C, _COST, _CLOSED = range(ROWS, ROWS + 11)
 # A block of strikes while it is measured, in the order of the columns below, and its two sums.
-_K, _W, _INVERSE_UNIT, _TARGET, _WEIGHT, _HALF, _OFF = range(11, 18)
-_STRIKES = 18
+_K, _W, _INVERSE_UNIT, _TARGET, _WEIGHT, _HALF, _OFF = range(ROWS + 11, ROWS + 18)
+_STRIKES = ROWS + 18
 COLUMNS = 5
 """Of each block of LANES strikes: k, w, 1 / unit, then the parabola's target and weight."""
 
@@ -176,8 +172,8 @@ def _descend(
     step = DIFFERENCE
     for _ in range(MOST_STEPS):
         cost, level = _measure(x, count, m, exp(-log_s), a, d, c, 1.0 if is_bound else 0.0)
-        unusual = _unusual(m, log_s, sw, log_sw, prior)
-        cost += unusual
+        distance = unusual(m, log_s, sw, log_sw, prior)
+        cost += distance
         if is_back or cost < best:
             best, best_m, best_log, best_a, best_d, best_c = cost, m, log_s, a, d, c
             is_back = False
@@ -192,14 +188,20 @@ def _descend(
         _place_ahead(x, m, log_s, sw, log_sw, step)
         _reduce(x, count, sw, log_sw, prior)
         lane = _lowest(x)
-        gain = level + unusual - x[_COST * LANES + lane]
+        gain = level + distance - x[_COST * LANES + lane]
         if not gain > TOLERANCE * best + LEAST_GAIN:
             if step == FINE_DIFFERENCE:
-                # Worth nothing by itself, but with it the end hangs on the quotes, not on where
-                # the search came from: Newton's error is squared once more.
+                # Worth nothing by itself, but with it the end hangs less on where the search came
+                # from: Newton's error is squared once more.
                 if gain > 0.0:
                     best_m, best_log = x[_M * LANES + lane], x[_LOG_S * LANES + lane]
                 break
+            end, end_m, end_log = polish(
+                x, _STRIKES, COLUMNS, count, sw, log_sw, prior,
+                best_a, best_d, best_c, best_m, best_log,
+            )  # fmt: skip
+            if end <= best + TIE * best + LEAST_GAIN:
+                return end, end_m, end_log
             step = FINE_DIFFERENCE
             is_back = True
             continue
@@ -207,13 +209,6 @@ def _descend(
         a, d, c = x[_A * LANES + lane], x[_D * LANES + lane], x[_C * LANES + lane]
         is_bound = False
     return best, best_m, best_log
-
-
-@inlined
-def _unusual(m: float, log_s: float, sw: float, log_sw: float, prior: float) -> float:
-    """Half the cost of a shape's distance from the usual one."""
-    off_m, off_s = m / sw, log_s - log_sw - PRIOR_LOG_S
-    return 0.5 * prior * (off_m * off_m + off_s * off_s)
 
 
 @part
@@ -376,7 +371,7 @@ def _reduce(x: F64, count: int, sw: float, log_sw: float, prior: float) -> None:
         x[_C * LANES + i] = c
         cost = ww + d * d * yy + c * c * zz + 2.0 * (c * d * yz - d * wy - c * wz)
         cost += raised * raised * su
-        x[_COST * LANES + i] = 0.5 * cost + _unusual(m, x[_LOG_S * LANES + i], sw, log_sw, prior)
+        x[_COST * LANES + i] = 0.5 * cost + unusual(m, x[_LOG_S * LANES + i], sw, log_sw, prior)
 
 
 @inlined

@@ -17,6 +17,7 @@ import math
 
 from volgauge.kernels._jit import F64, inlined, part
 from volgauge.kernels.implied import implied_deviations
+from volgauge.kernels.legs import LESS
 from volgauge.kernels.special import otm_prices, vegas
 from volgauge.kernels.svi import soft_cost, solve
 
@@ -99,14 +100,16 @@ def middle_of_four(a: float, b: float, c: float, d: float) -> float:
 
 @part
 def find_neighbours(smile: F64, count: int) -> None:
-    """Fill FIRST_NEAR; ties take the lower strike."""
+    """Fill FIRST_NEAR; ties take the lower strike, as those of 2000 and 3200 from 2560 on."""
     k = smile[K]
     start = 0
     for j in range(count):
         # The window of five that ends farthest left and still beats the next one.
         start = max(start, j - NEAR)
         while start + NEAR < j or (
-            start < j and start + NEAR + 1 < count and k[start + NEAR + 1] - k[j] < k[j] - k[start]
+            start < j
+            and start + NEAR + 1 < count
+            and k[start + NEAR + 1] - k[j] < (k[j] - k[start]) * LESS
         ):
             start += 1
         start = min(start, count - FEWEST)

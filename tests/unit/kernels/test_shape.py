@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import least_squares
 
 from golden.smile_shapes import SW, Smile, evenly, raw
-from volgauge.kernels import shape, svi
+from volgauge.kernels import newton, shape, svi
 from volgauge.kernels._jit import F64
 
 NEAR = 1.001
@@ -29,7 +29,7 @@ def cost(smile: Smile, m: float, s: float, prior: float = 0.0) -> float:
     z = np.sqrt(y * y + 1.0)
     a, d, c = svi.solve(y, z, w, 1.0 / unit, np.zeros_like(k), 0, len(k), s, 80)
     errors = (w - a - d * y - c * z) / unit
-    unusual = (m / sw) ** 2 + (math.log(s / sw) - shape.PRIOR_LOG_S) ** 2
+    unusual = (m / sw) ** 2 + (math.log(s / sw) - newton.PRIOR_LOG_S) ** 2
     return float(np.sum(2.0 * (np.sqrt(1.0 + errors**2) - 1.0)) + prior * unusual)
 
 
@@ -39,7 +39,7 @@ def scipy_cost(smile: Smile, starts: tuple[tuple[float, float], ...], prior: flo
     share = math.sqrt(prior)
 
     def errors(p: F64) -> F64:
-        off = [p[3] / sw, math.log(p[4] / sw) - shape.PRIOR_LOG_S]
+        off = [p[3] / sw, math.log(p[4] / sw) - newton.PRIOR_LOG_S]
         return np.append((raw(tuple(p), k) - w) / unit, share * np.array(off))
 
     def slopes(p: F64) -> F64:
@@ -65,8 +65,8 @@ def scipy_cost(smile: Smile, starts: tuple[tuple[float, float], ...], prior: flo
             [0.5 * sw**2, 0.5 * sw, 0.0, m * sw, s * sw],
             jac=slopes,
             bounds=(
-                [-1.0, 0.0, -0.999999, -shape.MOST_M * sw, shape.LEAST_S * sw],
-                [1.0, 2.0, 0.999999, shape.MOST_M * sw, shape.MOST_S * sw],
+                [-1.0, 0.0, -0.999999, -newton.MOST_M * sw, newton.LEAST_S * sw],
+                [1.0, 2.0, 0.999999, newton.MOST_M * sw, newton.MOST_S * sw],
             ),
             loss=loss,
             x_scale=[sw**2, sw, 1.0, sw, sw],
@@ -166,8 +166,8 @@ def test_the_shape_stays_inside_its_bounds(prior: float) -> None:
 
         m, s = found_shape((k, w, np.full(12, 0.001), SW), prior)
 
-        assert shape.LEAST_S * SW * (1.0 - 1e-12) <= s <= shape.MOST_S * SW * (1.0 + 1e-12)
-        assert abs(m) <= shape.MOST_M * SW
+        assert newton.LEAST_S * SW * (1.0 - 1e-12) <= s <= newton.MOST_S * SW * (1.0 + 1e-12)
+        assert abs(m) <= newton.MOST_M * SW
 
 
 def _mirrored(smile: Smile) -> Smile:
@@ -194,7 +194,7 @@ def test_the_shape_moves_with_the_smile(
 
         expected = (by_m * m, by_s * s)
         assert found_shape(changed(smile), shape.PRIOR) == pytest.approx(
-            expected, rel=2e-3, abs=2e-3 * SW
+            expected, rel=1e-10, abs=1e-10 * SW
         )
 
 
