@@ -12,8 +12,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from volgauge import __version__, kernels
-from volgauge.commands import as_recorded
+from volgauge import __version__
 from volgauge.domain.evidence import EvidenceBundle
 from volgauge.domain.index import IndexValue, Source, tenor_label
 from volgauge.domain.instrument import Asset
@@ -27,6 +26,7 @@ from volgauge.offline import verify as auditing
 from volgauge.offline.explanation import Move
 from volgauge.offline.recording_check import RecordingCheck, RecordingVerdict
 from volgauge.pipeline import build_pipeline
+from volgauge.playback import as_recorded
 from volgauge.settings import Settings
 from volgauge.telemetry import logs
 from volgauge.wire import replay as recordings
@@ -51,7 +51,6 @@ class Wanted(Struct, frozen=True, kw_only=True):
 def verify(settings: Settings, source: str, *, with_restatements: bool) -> bool:
     """Recompute what was published; one JSON verdict on stdout. False when it is not the same."""
     logs.configure(settings.log)
-    kernels.warm()
     verdict: auditing.BundleVerdict | RecordingVerdict | auditing.ServiceVerdict
     build = build_facts(__version__)
     if Path(source).is_dir():
@@ -119,7 +118,6 @@ class _Auditor:
 def evidence(settings: Settings, folder: Path, wanted: Wanted) -> int:
     """Take the evidence of one record out of a recording; the bundle on stdout."""
     logs.configure(settings.log)
-    kernels.warm()
     settings = as_recorded(settings, folder)
     keeper = EvidenceKeeper(
         max_bytes=EXTRACT_BYTES, keep_ns=EXTRACT_SECONDS * NANOS_PER_SECOND, engine=__version__
@@ -172,7 +170,6 @@ class _Finder:
 def explain(settings: Settings, source: str, *, against: str | None, service: str | None) -> bool:
     """Take a value apart, or its move; one JSON object on stdout. False without a value."""
     logs.configure(settings.log)
-    kernels.warm()
     bundle = _bundle_of(source, service)
     older = None if against is None else _bundle_of(against, service)
     try:

@@ -105,11 +105,11 @@ def demo(
     settings = common.settings({"http.port": port, "redis.url": redis_url})
     if (chain is None) != (asset is None):
         raise ConfigError("--chain and --asset go together")
-    from volgauge import commands
+    from volgauge import demo as demonstration
 
-    return commands.demo(
+    return demonstration.demo(
         settings,
-        commands.DemoOptions(chain=chain, asset=asset, rate=rate, seed=seed, venues=venue),
+        demonstration.DemoOptions(chain=chain, asset=asset, rate=rate, seed=seed, venues=venue),
     )
 
 
@@ -156,9 +156,9 @@ def replay(
         analytics: Print what is read off the index (analytics, coupling) and the alerts, too.
     """
     settings = common.settings()
-    from volgauge import commands
+    from volgauge import playback
 
-    return commands.replay(settings, folder, asset=asset, tenor_days=tenor, analytics=analytics)
+    return playback.replay(settings, folder, asset=asset, tenor_days=tenor, analytics=analytics)
 
 
 @app.command
@@ -182,9 +182,9 @@ def compare(
         table: Print a table for a reader instead of JSON.
     """
     settings = common.settings()
-    from volgauge import commands
+    from volgauge import playback
 
-    has_figures = commands.compare(settings, folder, asset=asset, as_text=table)
+    has_figures = playback.compare(settings, folder, asset=asset, as_text=table)
     return 0 if has_figures else EXIT_NO_VALUE
 
 
@@ -565,9 +565,16 @@ def accuracy(
     common.settings()
     if picture is not None and data is None:
         raise InputError("--picture draws the recorded chains: name them by --data")
-    from volgauge import commands
+    from volgauge.offline.accuracy.report import as_json, as_text
+    from volgauge.offline.accuracy.run import run as measure
 
-    return commands.bench_accuracy(data, quick=quick, as_json=json, picture=picture)
+    def tell(step: str) -> None:
+        sys.stderr.write(f"volgauge: measuring {step}\n")
+        sys.stderr.flush()
+
+    report = measure(data, quick=quick, picture=picture, progress=tell)
+    sys.stdout.write(as_json(report).decode() + "\n" if json else as_text(report))
+    return 0 if report.passed else 1
 
 
 @app.command
@@ -588,10 +595,13 @@ def warm(*, common: Common = _NO_FLAGS) -> int:
 
     Example: `volgauge warm`
     """
-    common.settings()
-    from volgauge import commands
+    import json
 
-    return commands.warm()
+    common.settings()
+    from volgauge import kernels
+
+    sys.stdout.write(json.dumps({"signatures": kernels.warm()}, separators=(",", ":")) + "\n")
+    return 0
 
 
 def main(arguments: list[str] | None = None) -> int:

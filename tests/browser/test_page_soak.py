@@ -49,21 +49,21 @@ def complaints(shown: Watched) -> list[str]:
 
 
 @pytest.mark.timeout(180)
-async def test_a_minute_of_ticks_leaves_the_heap_flat(browser: Browser) -> None:
+async def test_half_a_minute_of_ticks_leaves_the_heap_flat(browser: Browser) -> None:
     """After it has settled it grows by less than what the hour of samples is made for."""
     async with on_stage() as stage:
         shown, session = await watched(browser, stage)
-        seq = await play(stage, 1, 20.0)
+        seq = await play(stage, 1, 10.0)
         settled, elements = await used_heap(session), await nodes(shown)
-        seq = await play(stage, seq, 20.0)
+        seq = await play(stage, seq, 10.0)
         middle = await used_heap(session)
-        seq = await play(stage, seq, 20.0)
+        seq = await play(stage, seq, 10.0)
         end = await used_heap(session)
         value = await shown.text("#value")
         rate = float(await shown.text("#rate"))
 
         print(f"heap {settled / 1e6:.2f} {middle / 1e6:.2f} {end / 1e6:.2f} MB, {rate} records/s")  # noqa: T201
-        assert end - settled < 1_500_000
+        assert end - settled < 1_000_000
         assert abs(await nodes(shown) - elements) < 100
         assert value[0] == "5"
         assert rate > 7.0
