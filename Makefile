@@ -38,7 +38,7 @@ run: $(VENV)/.runtime  ## The same service against the live exchanges
 	@exec $(BIN)/volgauge run $(ARGS)
 
 test: $(VENV)/.dev  ## All tests (a few minutes on two cores)
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, spelling
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy service tests && $(BIN)/lint-imports --no-cache && $(BIN)/codespell

@@ -125,9 +125,9 @@ def test_search_is_as_good_as_scipy_from_nine_starts(seed: int) -> None:
 def test_no_random_smile_is_fitted_better_by_scipy(
     strikes: int, share: float, prior: float
 ) -> None:
-    """Fifty smiles of each kind; scipy starts thrice. Sparse ones with the index's own prior."""
+    """Thirty smiles of each kind; scipy starts thrice. Sparse ones with the index's own prior."""
     generator = np.random.default_rng(strikes)
-    smiles = [noisy(generator, strikes, share) for _ in range(50)]
+    smiles = [noisy(generator, strikes, share) for _ in range(30)]
 
     ours = [cost(x, *found_shape(x, prior), prior) for x in smiles]
     theirs = [scipy_cost(x, ((0.0, 1.0), (-0.5, 0.4), (0.5, 3.0)), prior) for x in smiles]
