@@ -1,18 +1,12 @@
-"""Composition root: builds every object, owns the one TaskGroup, the signals and the shutdown.
+"""Composition root: builds every object, owns the one TaskGroup and the shutdown.
 
 Nothing else in the package knows more than its own neighbours; all state is reachable from here.
 """
 
 import asyncio
-import gc
-import signal
-import sys
-import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import suppress
-from importlib import import_module
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias
 
 import msgspec
 import structlog
@@ -22,7 +16,8 @@ from prometheus_client import CollectorRegistry
 
 from volgauge import __version__, kernels
 from volgauge.analytics.desk import JOB_NS, Part
-from volgauge.clock import Clock, SystemClock
+from volgauge.beside import run_beside
+from volgauge.clock import Clock
 from volgauge.domain.analytics import AlertEvent
 from volgauge.domain.history import CandleSeries
 from volgauge.domain.index import (
@@ -34,7 +29,7 @@ from volgauge.domain.index import (
     tenor_label,
 )
 from volgauge.domain.units import NANOS_PER_SECOND
-from volgauge.errors import ConfigError, PublishError, VolgaugeError
+from volgauge.errors import ConfigError, PublishError
 from volgauge.history.keeper import HistoryKeeper
 from volgauge.history.past import read_pasts
 from volgauge.history.store import (
@@ -65,10 +60,9 @@ from volgauge.publish.smile_desk import SmileDesk
 from volgauge.publish.udf import Udf
 from volgauge.publish.venues import VenueReporter, VenueSide
 from volgauge.publish.webhook import Webhook
-from volgauge.settings import Settings, describe, mask_url
+from volgauge.settings import Settings, describe
 from volgauge.surface.label import book_label
 from volgauge.surface.surface import Surface
-from volgauge.telemetry import logs
 from volgauge.telemetry.analytics import AnalyticsMetrics
 from volgauge.telemetry.latency import LagMeter, Stage
 from volgauge.telemetry.metrics import Metrics
@@ -84,7 +78,6 @@ TIMER_SECONDS = 0.1
 
 log = structlog.get_logger("volgauge")
 
-Result = TypeVar("Result")
 Fill: TypeAlias = Callable[[HistoryKeeper], Coroutine[Any, Any, None]]
 
 
@@ -534,123 +527,7 @@ def history_reader(keeper: HistoryKeeper) -> Callable[[HistoryQuery], Awaitable[
     return read
 
 
-def serve(
-    settings: Settings,
-    *,
-    stop_after_seconds: float | None = None,
-    announce: Callable[[Service], None] | None = None,
-    fill: Fill | None = None,
-) -> int:
-    """Run the service until SIGINT or SIGTERM; the exit code.
-
-    Args:
-        settings: The whole tree.
-        stop_after_seconds: End by itself after this long.
-        announce: Told once the kernels are warm; default says on stdout where to look.
-        fill: Puts a past into the history.
-    """
-    log_lines = logs.configure(settings.log)
-    # uvloop saves a third of the cost of messages that come singly; Windows has none.
-    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-    with suppress(ImportError):
-        factory = import_module("uvloop").new_event_loop
-    try:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(
-                _serve(settings, log_lines, stop_after_seconds, announce or _announce, fill)
-            )
-    finally:
-        # The interpreter looks through all that is alive when it ends; here nothing is garbage.
-        gc.freeze()
-
-
-async def _serve(
-    settings: Settings,
-    log_lines: Mapping[str, int],
-    stop_after_seconds: float | None,
-    announce: Callable[[Service], None],
-    fill: Fill | None,
-) -> int:
-    service = Service(settings, source=source_of(settings), clock=SystemClock())
-    service.metrics.watch_logs(log_lines)
-    loop = asyncio.get_running_loop()
-
-    def told_to_end(*_: object) -> None:
-        # Python calls it between two steps of whatever runs. A handler of the loop would have
-        # its turn only after everything that is readable now has been applied.
-        service.is_ending = True
-        loop.call_soon_threadsafe(service.end)
-
-    before = {
-        number: signal.signal(number, told_to_end) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    if stop_after_seconds is not None:
-        loop.call_later(stop_after_seconds, service.end)
-    failures: list[VolgaugeError] = []
-    try:
-        await service.run(announce, fill)
-    except* VolgaugeError as group:
-        failures += _leaves(group)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    for failure in failures:
-        log.error("service.failed", error=str(failure))
-    return 1 if failures else 0
-
-
 async def _end_server(bundled: BundledRedis, publishing: asyncio.Task[None]) -> None:
     """After the last records went out; it takes its time to end, which is not the loop's."""
     await asyncio.wait([publishing])
     await run_beside(bundled.stop)
-
-
-def _leaves(group: BaseExceptionGroup[VolgaugeError]) -> list[VolgaugeError]:
-    found: list[VolgaugeError] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
-
-
-def _announce(service: Service) -> None:
-    """Say on stdout where to look; copyable lines."""
-    settings = service.settings
-    lines = [f"volgauge {__version__}, source: {source_of(settings).value}"]
-    if settings.redis.enabled:
-        channel = (
-            f"{settings.redis.prefix}:index:{'{BTC}' if settings.redis.cluster else 'BTC'}:30d"
-        )
-        lines.append(f"  redis    redis-cli -u {mask_url(service.redis_url)} SUBSCRIBE {channel}")
-    if service.http is not None:
-        lines.append(f"  page     {service.http.url}/")
-        lines.append(f"  metrics  {service.http.url}/metrics")
-    if service.recorder is not None:
-        lines.append(f"  recording into {settings.recorder.path}")
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
-
-
-async def run_beside(work: Callable[[], Result]) -> Result:
-    """Run in a daemon thread: unlike the executor's, nobody waits for it when the service ends."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Result] = loop.create_future()
-
-    def finish(result: Result | None, error: Exception | None) -> None:
-        if done.cancelled():
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(cast("Result", result))
-
-    def run() -> None:
-        result, failure = None, None
-        try:
-            result = work()
-        except Exception as error:  # noqa: BLE001 - raised again where it is awaited
-            failure = error
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(finish, result, failure)
-
-    threading.Thread(target=run, name="volgauge beside", daemon=True).start()
-    return await done

@@ -69,9 +69,9 @@ def run(
         redis_url: Where to publish; without it a bundled Valkey is started.
     """
     settings = common.settings({"http.port": port, "redis.url": redis_url})
-    from volgauge import app as service
+    from volgauge import process
 
-    return service.serve(settings)
+    return process.serve(settings)
 
 
 @app.command
@@ -131,9 +131,9 @@ def record(
     settings = common.settings(
         {"recorder.path": str(folder), "redis.enabled": False, "http.enabled": False}
     )
-    from volgauge import app as service
+    from volgauge import process
 
-    return service.serve(settings, stop_after_seconds=seconds)
+    return process.serve(settings, stop_after_seconds=seconds)
 
 
 @app.command

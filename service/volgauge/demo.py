@@ -12,11 +12,12 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace as with_changes
 
-from volgauge.app import run_beside, serve
+from volgauge.beside import run_beside
 from volgauge.domain.history import Candle
 from volgauge.domain.units import NANOS_PER_SECOND
 from volgauge.errors import VolgaugeError
 from volgauge.history.keeper import HistoryKeeper
+from volgauge.process import serve
 from volgauge.settings import Settings
 from volgauge.simulator.history import Candles, make_history
 from volgauge.simulator.market import Market, MarketOptions

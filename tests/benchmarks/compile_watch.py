@@ -7,7 +7,8 @@ run`. Prints {"ready": N}, then {"end": N}.
 import json
 import sys
 
-from volgauge import app
+from volgauge import process
+from volgauge.app import Service
 from volgauge.kernels._jit import compiled_count
 from volgauge.settings import load
 
@@ -16,10 +17,10 @@ def main() -> None:
     """Serve for a while."""
     seconds = float(sys.argv[1])
 
-    def announce(_service: app.Service) -> None:
+    def announce(_service: Service) -> None:
         say("ready")
 
-    code = app.serve(load(), stop_after_seconds=seconds, announce=announce)
+    code = process.serve(load(), stop_after_seconds=seconds, announce=announce)
     if code:
         sys.exit(code)
     say("end")
