@@ -37,9 +37,9 @@ run: $(VENV)/.runtime  ## The same service against the live exchanges
 	@exec $(BIN)/volgauge run $(ARGS)
 
 # Two workers would compile the same kernels side by side.
-test: $(VENV)/.dev  ## All tests (about 12 minutes on two cores)
+test: $(VENV)/.dev  ## All tests (about 13 minutes on two cores)
 	@$(BIN)/volgauge warm >/dev/null
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, spelling
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy service tests && $(BIN)/lint-imports --no-cache && $(BIN)/codespell

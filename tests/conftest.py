@@ -1,7 +1,6 @@
 """Fixtures that every suite shares."""
 
 import os
-from itertools import chain, groupby, zip_longest
 from pathlib import Path
 
 import pytest
@@ -10,22 +9,6 @@ from hypothesis import HealthCheck, settings
 # A machine that others use is slow now and then: no test of ours judges by the clock.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
-
-WAITING = ("integration", "browser")
-"""Folders whose tests mostly wait for processes; the others compute."""
-SHORT = ("property", "replay", "unit")
-"""Their files end soon: at the end of a run no worker waits long for the other."""
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that wait and files that compute by turns: two workers then share two cores well."""
-    files = [list(tests) for _, tests in groupby(items, lambda item: item.path)]
-    waiting = [file for file in files if file[0].path.parent.name in WAITING]
-    computing = [file for file in files if file[0].path.parent.name not in WAITING]
-    computing.sort(key=lambda file: bool({*file[0].path.parts} & {*SHORT}))
-    turns = chain.from_iterable(zip_longest(waiting, computing, fillvalue=[]))
-    items[:] = chain.from_iterable(turns)
 
 
 @pytest.fixture(scope="session")
