@@ -49,8 +49,8 @@ LATE = {
 }
 """What a young service cannot tell yet, and what it waits for. The same collectors show these from
 records that are written out, under the job `late`; all other metrics must come from the demo."""
-WAIT_SECONDS = 150.0
-QUIET_SECONDS = 60.0
+WAIT_SECONDS = 220.0
+QUIET_SECONDS = 120.0
 """Without any further panel that shows something, the rest is not waited for."""
 WINDOW_SECONDS = 30.0
 STEP_SECONDS = 1.0
