@@ -167,6 +167,71 @@ class Slots:
         return tuple(sorted(freed))
 
 
+class ListedOptions:
+    """What a venue lists at the moment; what a session looks up in it is the venue's."""
+
+    def __init__(
+        self,
+        follow: Callable[[Changes], None],
+        rank: Callable[[Instrument], tuple[Any, ...]] | None = None,
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            follow: Brings what is looked up in step with the slots, after each change of them.
+            rank: As for `Slots`.
+        """
+        self.is_loaded = False
+        """A catalog has been read. Until then contracts are adopted by their names (replays)."""
+        self.next_expiry_ns = NEVER_NS
+        self.other_changes = 0
+        """Of what else subscriptions are made of."""
+        self._slots = Slots(rank)
+        self._follow_slots = follow
+
+    @property
+    def version(self) -> int:
+        """Rises with every change of what subscriptions are made of."""
+        return self._slots.version + self.other_changes
+
+    @property
+    def slots_version(self) -> int:
+        """Rises with every change of which options are listed."""
+        return self._slots.version
+
+    @property
+    def nearest(self) -> list[Instrument]:
+        """The options in the order in which they matter; not to be changed."""
+        return self._slots.nearest
+
+    def count_until(self, horizon_ns: int) -> int:
+        """How many of `nearest` expire at an instant or before."""
+        return self._slots.count_until(horizon_ns)
+
+    def compare(self, listed: Mapping[str, Instrument]) -> Comparison:
+        """What a whole new listing would change."""
+        return self._slots.compare(listed)
+
+    def take(self, compared: Comparison) -> Changes:
+        """Take a whole new listing, of a catalog."""
+        self.is_loaded = True
+        return self._settle(self._slots.take(compared))
+
+    def expire(self, now_ns: int) -> Changes:
+        """Drop what has reached its expiry."""
+        return self._settle(self._slots.expire(now_ns))
+
+    def _add(self, instrument: Instrument) -> None:
+        """List an option that was adopted by its name."""
+        self._settle(self._slots.adopt(instrument))
+
+    def _settle(self, changes: Changes) -> Changes:
+        if changes is not NO_CHANGES:
+            self._follow_slots(changes)
+            self.next_expiry_ns = self._slots.first_expiry_ns
+        return changes
+
+
 def chain_order(instrument: Instrument) -> tuple[str, str, int, float, str]:
     """Options in the order of a chain: asset, currency, expiry, strike, kind."""
     return (

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from math import nan
 
 from volgauge.adapters.aevo.normalize import read_name
-from volgauge.adapters.base import NEVER_NS
-from volgauge.adapters.listing import Changes, Slots
+from volgauge.adapters.listing import Changes, ListedOptions
 from volgauge.domain.instrument import Asset, Instrument
 
 ExpiryKey = tuple[Asset, str, int]
@@ -67,33 +66,22 @@ class Option:
         """Prices of that top, NaN for an absent side."""
 
 
-class Listing:
+class Listing(ListedOptions):
     """Options by name."""
 
     def __init__(self) -> None:
-        self.is_loaded = False
-        """A catalog has been read. Until then contracts are adopted by their names (replays)."""
+        super().__init__(self._follow)
         self.options: dict[str, Option] = {}
         self.coins: dict[Asset, Coin] = {}
-        self.next_expiry_ns = NEVER_NS
-        self._slots = Slots()
         self._expiries: dict[ExpiryKey, Expiry] = {}
 
     def update(
         self, listed: Mapping[str, Instrument], bases: Mapping[ExpiryKey, float], now_ns: int
     ) -> Changes:
         """Take a whole new listing, and the forwards that it tells as multiples of the index."""
-        changes = self._slots.update(listed)
-        self.is_loaded = True
-        self._follow(changes)
+        changes = self.take(self.compare(listed))
         for key, expiry in self._expiries.items():
             expiry.basis, expiry.basis_ns = bases.get(key, nan), now_ns
-        return changes
-
-    def expire(self, now_ns: int) -> Changes:
-        """Drop what has reached its expiry."""
-        changes = self._slots.expire(now_ns)
-        self._follow(changes)
         return changes
 
     def adopt(self, name: str) -> Option | None:
@@ -101,7 +89,7 @@ class Listing:
         instrument = read_name(name)
         if instrument is None:
             return None
-        self._follow(self._slots.adopt(instrument))
+        self._add(instrument)
         return self.options[instrument.name]
 
     def forget_session(self) -> None:
@@ -127,4 +115,3 @@ class Listing:
         self.coins = {e.coin.asset: e.coin for e in self._expiries.values()}
         for coin in self.coins.values():
             coin.expiries = [e for _, e in sorted(self._expiries.items()) if e.coin is coin]
-        self.next_expiry_ns = self._slots.first_expiry_ns

@@ -159,7 +159,7 @@ class BinanceAdapter:
             reader.turn()
         self._counts.update(draft.refused)
         self._listed_ns = dict(draft.listed_ns)
-        tell_changes(self._sink, self._listing.update(draft.compared), VENUE, now_ns)
+        tell_changes(self._sink, self._listing.take(draft.compared), VENUE, now_ns)
         self._listing.deltas = draft.deltas
         self._tell_marks(draft.marks, draft.stamp_ns, now_ns)
         push_columns(self._sink, VENUE, now_ns, volume=draft.volume)

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from math import nan
 
-from volgauge.adapters.base import NEVER_NS
 from volgauge.adapters.binance.endpoints import GROWTH_NS
 from volgauge.adapters.binance.normalize import growth_factor, read_name, underlying_of
-from volgauge.adapters.listing import NO_CHANGES, Changes, Comparison, Slots
+from volgauge.adapters.listing import Changes, ListedOptions
 from volgauge.domain.instrument import Asset, Instrument
 
 
@@ -67,63 +66,27 @@ class Option:
         """Since when the chain has contradicted the stream; 0 it does not."""
 
 
-class Listing:
+class Listing(ListedOptions):
     """Options by name."""
 
     def __init__(self) -> None:
-        self.is_loaded = False
-        """A catalog has been read. Until then contracts are adopted by their names (replays)."""
+        super().__init__(self._follow)
         self.options: dict[str, Option] = {}
         self.expiries: dict[tuple[Asset, str, int], Expiry] = {}
         self.underlyings: dict[str, tuple[Asset, str]] = {}
         """`BTCUSDT` to asset and quote currency."""
         self.deltas: Mapping[str, float] = {}
         """By the venue's marks when the listing was read."""
-        self.next_expiry_ns = NEVER_NS
-        self._slots = Slots()
-
-    @property
-    def version(self) -> int:
-        """Rises with every change of what streams are made of."""
-        return self._slots.version
-
-    @property
-    def nearest(self) -> list[Instrument]:
-        """The options in the order in which they matter; not to be changed."""
-        return self._slots.nearest
-
-    def count_until(self, horizon_ns: int) -> int:
-        """How many of `nearest` expire at an instant or before."""
-        return self._slots.count_until(horizon_ns)
-
-    def compare(self, listed: Mapping[str, Instrument]) -> Comparison:
-        """What a whole new listing would change."""
-        return self._slots.compare(listed)
-
-    def update(self, compared: Comparison) -> Changes:
-        """Take a whole new listing."""
-        changes = self._slots.take(compared)
-        self.is_loaded = True
-        self._follow(changes)
-        return changes
-
-    def expire(self, now_ns: int) -> Changes:
-        """Drop what has reached its expiry."""
-        changes = self._slots.expire(now_ns)
-        self._follow(changes)
-        return changes
 
     def adopt(self, name: str) -> Option | None:
         """List a contract from its name, where no catalog says what is listed."""
         instrument = read_name(name)
         if instrument is None:
             return None
-        self._follow(self._slots.adopt(instrument))
+        self._add(instrument)
         return self.options[instrument.name]
 
     def _follow(self, changes: Changes) -> None:
-        if changes is NO_CHANGES:
-            return
         for name in changes.gone:
             del self.options[name]
         for slot, instrument in zip(changes.slots, changes.instruments, strict=True):
@@ -134,4 +97,3 @@ class Listing:
         alive = {(i.asset, i.quote_currency, i.expiry_ns) for i in instruments}
         self.expiries = {key: e for key, e in self.expiries.items() if key in alive}
         self.underlyings = {underlying_of(i): (i.asset, i.quote_currency) for i in instruments}
-        self.next_expiry_ns = self._slots.first_expiry_ns

@@ -230,7 +230,7 @@ class BybitAdapter:
     def _apply(self, compared: Comparison, now_ns: int) -> None:
         if self._listing.next_expiry_ns <= now_ns:
             self._roll_ns = now_ns
-        changes = self._listing.update(compared)
+        changes = self._listing.take(compared)
         tell_changes(self._sink, changes, VENUE, now_ns)
         self._schedule(now_ns)
         self._plan(changes.renewed, now_ns)

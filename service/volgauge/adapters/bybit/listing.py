@@ -1,12 +1,9 @@
 """What Bybit lists at the moment: names to slots, and what the sessions keep of each option."""
 
-from collections.abc import Mapping
-
-from volgauge.adapters.base import NEVER_NS
 from volgauge.adapters.bybit.ladder import Ladder
 from volgauge.adapters.bybit.messages import Push
 from volgauge.adapters.bybit.normalize import read_name
-from volgauge.adapters.listing import NO_CHANGES, Changes, Comparison, Slots
+from volgauge.adapters.listing import Changes, ListedOptions
 from volgauge.domain.instrument import Asset, Instrument
 
 
@@ -51,62 +48,26 @@ class Option:
         """Its receipt."""
 
 
-class Listing:
+class Listing(ListedOptions):
     """Options by name."""
 
     def __init__(self) -> None:
-        self.is_loaded = False
-        """A catalog has been read. Until then contracts are adopted by their names (replays)."""
+        super().__init__(self._follow)
         self.options: dict[str, Option] = {}
-        self.next_expiry_ns = NEVER_NS
-        self._slots = Slots()
         self._expiries: dict[tuple[Asset, str, int], Expiry] = {}
         self._coins: dict[tuple[Asset, str], Coin] = {}
         self.assets: frozenset[str] = frozenset()
         """Coins that have options."""
-
-    @property
-    def version(self) -> int:
-        """Rises with every change of what topics are made of."""
-        return self._slots.version
-
-    @property
-    def nearest(self) -> list[Instrument]:
-        """The options in the order in which they matter; not to be changed."""
-        return self._slots.nearest
-
-    def count_until(self, horizon_ns: int) -> int:
-        """How many of `nearest` expire at an instant or before."""
-        return self._slots.count_until(horizon_ns)
-
-    def compare(self, listed: Mapping[str, Instrument]) -> Comparison:
-        """What a whole new listing would change."""
-        return self._slots.compare(listed)
-
-    def update(self, compared: Comparison) -> Changes:
-        """Take a whole new listing."""
-        changes = self._slots.take(compared)
-        self.is_loaded = True
-        self._follow(changes)
-        return changes
-
-    def expire(self, now_ns: int) -> Changes:
-        """Drop what has reached its expiry."""
-        changes = self._slots.expire(now_ns)
-        self._follow(changes)
-        return changes
 
     def adopt(self, name: str) -> Option | None:
         """List a contract from its name, where no catalog says what is listed."""
         instrument = read_name(name)
         if instrument is None:
             return None
-        self._follow(self._slots.adopt(instrument))
+        self._add(instrument)
         return self.options[instrument.name]
 
     def _follow(self, changes: Changes) -> None:
-        if changes is NO_CHANGES:
-            return
         for name in changes.gone:
             del self.options[name]
         for slot, instrument in zip(changes.slots, changes.instruments, strict=True):
@@ -118,4 +79,3 @@ class Listing:
         alive = {id(option.expiry) for option in self.options.values()}
         self._expiries = {k: e for k, e in self._expiries.items() if id(e) in alive}
         self.assets = frozenset(asset for asset, _, _ in self._expiries)
-        self.next_expiry_ns = self._slots.first_expiry_ns

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from volgauge.adapters.base import NEVER_NS
 from volgauge.adapters.delta.normalize import read_name
-from volgauge.adapters.listing import Changes, Slots
+from volgauge.adapters.listing import Changes, ListedOptions
 from volgauge.domain.instrument import Asset, Instrument
 
 
@@ -35,30 +34,21 @@ class Option:
         """Tops of its book come: they are its quotes, not the slower tickers."""
 
 
-class Listing:
+class Listing(ListedOptions):
     """Options by name."""
 
     def __init__(self) -> None:
-        self.is_loaded = False
-        """A catalog has been read. Until then contracts are adopted by their names (replays)."""
+        super().__init__(self._follow)
         self.options: dict[str, Option] = {}
         self.coins: dict[Asset, Coin] = {}
-        self.next_expiry_ns = NEVER_NS
-        self._slots = Slots()
         self._indices: Mapping[Asset, str] = {}
 
     def update(self, listed: Mapping[str, Instrument], indices: Mapping[Asset, str]) -> Changes:
         """Take a whole new listing, and the names of the indices."""
         self._indices = indices
-        changes = self._slots.update(listed)
-        self.is_loaded = True
-        self._follow(changes)
-        return changes
-
-    def expire(self, now_ns: int) -> Changes:
-        """Drop what has reached its expiry."""
-        changes = self._slots.expire(now_ns)
-        self._follow(changes)
+        changes = self.take(self.compare(listed))
+        for coin in self.coins.values():
+            coin.index = indices.get(coin.asset, "")
         return changes
 
     def adopt(self, name: str) -> Option | None:
@@ -66,7 +56,7 @@ class Listing:
         instrument = read_name(name)
         if instrument is None:
             return None
-        self._follow(self._slots.adopt(instrument))
+        self._add(instrument)
         return self.options[instrument.name]
 
     def _follow(self, changes: Changes) -> None:
@@ -75,10 +65,8 @@ class Listing:
         for slot, instrument in zip(changes.slots, changes.instruments, strict=True):
             coin = self.coins.get(instrument.asset)
             if coin is None:
-                coin = Coin(instrument.asset, instrument.quote_currency, "")
+                index = self._indices.get(instrument.asset, "")
+                coin = Coin(instrument.asset, instrument.quote_currency, index)
                 self.coins[instrument.asset] = coin
             self.options[instrument.name] = Option(slot, instrument, coin)
         self.coins = {o.coin.asset: o.coin for o in self.options.values()}
-        for coin in self.coins.values():
-            coin.index = self._indices.get(coin.asset, "")
-        self.next_expiry_ns = self._slots.first_expiry_ns

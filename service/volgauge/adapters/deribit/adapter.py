@@ -261,7 +261,7 @@ class DeribitAdapter:
 
     def _expire(self, now_ns: int) -> None:
         """What has expired is gone at that instant, whatever the REST interface does."""
-        changes = self._listing.expire(now_ns)
+        changes = self._listing.expire_all(now_ns)
         if changes.expired:
             tell_changes(self._sink, changes, VENUE, now_ns)
             if self._listing.is_loaded:

@@ -2,25 +2,16 @@
 
 from collections.abc import Mapping
 
-from volgauge.adapters.base import NEVER_NS
 from volgauge.adapters.deribit.normalize import Future, read_name
-from volgauge.adapters.listing import (
-    NO_CHANGES,
-    RIGHTS,
-    Changes,
-    Comparison,
-    Slots,
-)
+from volgauge.adapters.listing import RIGHTS, Changes, Comparison, ListedOptions
 from volgauge.domain.instrument import Asset, Instrument
 
 
-class Listing:
+class Listing(ListedOptions):
     """Options by slot, futures and indices by name."""
 
     def __init__(self) -> None:
-        self.is_loaded = False
-        """A catalog has been read. Until then contracts are adopted by their names (replays)."""
-        self._slots = Slots(nearest_first)
+        super().__init__(self._follow, nearest_first)
         self.slots, self.instruments = self._slots.of, self._slots.instruments
         """Name to slot, slot to terms."""
         self.quote_routes: dict[str, int] = {}
@@ -28,31 +19,6 @@ class Listing:
         self.futures: dict[str, Future] = {}
         self.indices: dict[str, tuple[Asset, str]] = {}
         """Price index to the (asset, quote currency) of our books that rest on it."""
-        self.next_expiry_ns = NEVER_NS
-        self._version = 0
-
-    @property
-    def version(self) -> int:
-        """Rises with every change of what channels are made of."""
-        return self._version + self._slots.version
-
-    @property
-    def slots_version(self) -> int:
-        """Rises with every change of which options are listed."""
-        return self._slots.version
-
-    @property
-    def nearest(self) -> list[Instrument]:
-        """The options in the order in which they matter; not to be changed."""
-        return self._slots.nearest
-
-    def count_until(self, horizon_ns: int) -> int:
-        """How many of `nearest` expire at an instant or before."""
-        return self._slots.count_until(horizon_ns)
-
-    def compare(self, options: Mapping[str, Instrument]) -> Comparison:
-        """What a whole new listing would change."""
-        return self._slots.compare(options)
 
     def update(
         self,
@@ -61,24 +27,20 @@ class Listing:
         indices: Mapping[str, tuple[Asset, str]],
     ) -> Changes:
         """Take a whole new listing."""
-        changes = self._slots.take(compared)
-        self.is_loaded = True
+        changes = self.take(compared)
         if self.futures != futures or self.indices != indices:
-            self._version += 1
+            self.other_changes += 1
         self.futures = dict(futures)
         self.indices.clear()
         self.indices.update(indices)
-        self._follow(changes)
         return changes
 
-    def expire(self, now_ns: int) -> Changes:
-        """Drop what has reached its expiry."""
+    def expire_all(self, now_ns: int) -> Changes:
+        """Drop what has reached its expiry, futures too."""
         alive = {n: f for n, f in self.futures.items() if f.expiry_ns > now_ns}
-        self._version += len(self.futures) - len(alive)
+        self.other_changes += len(self.futures) - len(alive)
         self.futures = alive
-        changes = self._slots.expire(now_ns)
-        self._follow(changes)
-        return changes
+        return self.expire(now_ns)
 
     def adopt(self, name: str) -> int | None:
         """List a contract, and the index it rests on, where no catalog says what is listed.
@@ -88,22 +50,19 @@ class Listing:
         contract = read_name(name)
         if isinstance(contract, Future):
             self.futures[name] = contract
-            self._version += 1
+            self.other_changes += 1
         if not isinstance(contract, Instrument):
             return None
         index = f"{contract.asset}_{contract.quote_currency}".lower()
         self.indices[index] = (contract.asset, contract.quote_currency)
-        self._follow(self._slots.adopt(contract))
+        self._add(contract)
         return self.slots[contract.name]
 
     def _follow(self, changes: Changes) -> None:
-        if changes is NO_CHANGES:
-            return
         for name in changes.gone:
             del self.quote_routes[f"quote.{name}"]
         for slot, instrument in zip(changes.slots, changes.instruments, strict=True):
             self.quote_routes[f"quote.{instrument.name}"] = slot
-        self.next_expiry_ns = self._slots.first_expiry_ns
 
 
 def nearest_first(instrument: Instrument) -> tuple[int, str, float, str]:

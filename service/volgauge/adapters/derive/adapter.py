@@ -174,7 +174,7 @@ class DeriveAdapter:
         )
 
     def _apply(self, compared: Comparison, now_ns: int) -> None:
-        changes = self._listing.update(compared)
+        changes = self._listing.take(compared)
         tell_changes(self._sink, changes, VENUE, now_ns)
         self._schedule(now_ns)
         self._plan(changes.renewed, now_ns)

@@ -176,7 +176,7 @@ class OkxAdapter:
         self._interests.turn()
         self._volumes.turn()
         self._counts.update(draft.refused)
-        changes = self._listing.update(draft.compared)
+        changes = self._listing.take(draft.compared)
         tell_changes(self._sink, changes, VENUE, now_ns)
         push_columns(self._sink, VENUE, now_ns, interest=draft.interest)
         self._schedule(now_ns)
