@@ -40,6 +40,13 @@ def curve(smile: Smile, m: float, s: float) -> tuple[float, float, float]:
     )  # fmt: skip
 
 
+def found_shape(smile: Smile) -> tuple[float, float]:
+    """Search from nothing."""
+    k, w, unit, sw = smile
+    scratch = np.zeros(shape.scratch_size(len(k)))
+    return shape.search(k, w, 1.0 / unit, 0, len(k), sw, scratch, shape.STARTS, shape.PRIOR)
+
+
 def bottom(smile: Smile, m: float, s: float, prior: float) -> tuple[float, float, float]:
     """Polish the best curve of a shape."""
     k, w, unit, sw = smile
@@ -59,11 +66,9 @@ def bottom(smile: Smile, m: float, s: float, prior: float) -> tuple[float, float
 def test_no_gradient_is_left(seed: int) -> None:
     """From 1 % beside the bottom: what remains is 1e-9 of what one unit's error weighs."""
     smile = evenly(seed)
-    k, w, unit, sw = smile
-    scratch = np.zeros(shape.scratch_size(len(k)))
-    m, s = shape.search(k, w, 1.0 / unit, 0, len(k), sw, scratch, 1, shape.PRIOR)
+    m, s = found_shape(smile)
 
-    lowest, m, log_s = bottom(smile, m + 0.01 * sw, 1.01 * s, shape.PRIOR)
+    lowest, m, log_s = bottom(smile, m + 0.01 * SW, 1.01 * s, shape.PRIOR)
 
     s = math.exp(log_s)
     p = np.array([*curve(smile, m, s), m, log_s])
@@ -77,12 +82,10 @@ def test_no_gradient_is_left(seed: int) -> None:
 def test_every_way_leads_to_the_same_bottom(seed: int) -> None:
     """Starts on all sides end within 1e-10 of each other."""
     smile = evenly(seed)
-    k, w, unit, sw = smile
-    scratch = np.zeros(shape.scratch_size(len(k)))
-    m, s = shape.search(k, w, 1.0 / unit, 0, len(k), sw, scratch, 1, shape.PRIOR)
+    m, s = found_shape(smile)
 
     for by_m, by_s in ((0.01, 1.0), (-0.01, 1.0), (0.0, 1.01), (0.0, 0.99)):
-        _, other_m, log_s = bottom(smile, m + by_m * sw, s * by_s, shape.PRIOR)
+        _, other_m, log_s = bottom(smile, m + by_m * SW, s * by_s, shape.PRIOR)
 
         assert abs(other_m - m) < 1e-10 * s
         assert log_s == pytest.approx(math.log(s), abs=1e-10)
@@ -144,14 +147,11 @@ def test_rounding_does_not_move_the_end_of_a_search(strikes: int) -> None:
         w = raw((0.4 * SW**2, 0.45 * SW, -0.3, 0.05 * SW, 1.1 * SW), k)
         unit = 0.03 * w * (1.0 + np.abs(k) / SW)
         w = w + generator.normal(0.0, 0.3, strikes) * unit
-        scratch = np.zeros(shape.scratch_size(strikes))
 
         ends = []
         for _ in range(5):
             bits = 1.0 + 2e-16 * generator.integers(-1, 2, (2, strikes))
-            m, s = shape.search(
-                k * bits[0], w * bits[1], 1.0 / unit, 0, strikes, SW, scratch, 2, shape.PRIOR
-            )
+            m, s = found_shape((k * bits[0], w * bits[1], unit, SW))
             ends.append((m / SW, math.log(s / SW)))
 
         assert np.ptp(ends, axis=0).max() < 1e-9
