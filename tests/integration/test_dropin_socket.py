@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from fakes.dropin_lab import HEADLINE, START, Lab, flat, record_now, serve_dropin
+from fakes.impatient import leave_in_the_handshake
 from volgauge.domain.index import Status
 from volgauge.publish import dropin, dropin_session
 
@@ -289,6 +290,19 @@ async def test_one_client_too_many_is_turned_away(
     assert b"too_many_streams" in (caught.value.response.body or b"")
     assert lab.drop_in.stats.clients_refused == 1
     assert "version" in served["result"]
+
+
+async def test_clients_that_leave_in_the_handshake_leave_no_trace(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing in the log, nobody counted, and the next client is served."""
+    async with serve_dropin(tmp_path) as lab:
+        await leave_in_the_handshake(lab.socket_url, 30)
+
+        assert caplog.records == []
+        assert lab.drop_in.stats.client_count == 0
+        async with connect(lab.socket_url) as client:
+            assert "result" in await call(client, "public/test")
 
 
 @pytest.mark.parametrize(("any_origin", "expected"), [(False, 403), (True, 101)])

@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from fakes.impatient import leave_in_the_handshake
 from volgauge.simulator.server import MAX_CONNECTIONS, Simulator, SimulatorOptions, serve
 from volgauge.simulator.session import Timing
 
@@ -142,6 +143,18 @@ async def test_33rd_connection_is_refused(simulator: Simulator) -> None:
         await socket.close()
 
     assert refused.value.response.status_code == 429
+
+
+async def test_clients_that_leave_in_the_handshake_leave_no_trace(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing in the log, and the next client is served."""
+    await leave_in_the_handshake(simulator.ws_url, 30)
+
+    assert caplog.records == []
+    async with connect(simulator.ws_url) as socket:
+        await socket.send(request("public/test"))
+        assert "result" in await reply(socket)
 
 
 async def test_subscriptions_do_not_survive_a_reconnect(simulator: Simulator) -> None:

@@ -129,7 +129,7 @@ class DropIn:
         response.enable_compression()
         return response
 
-    async def _socket(self, request: web.Request) -> web.WebSocketResponse:
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
         if not self._any_origin:
             _require_own_origin(request)
         socket = web.WebSocketResponse(
@@ -146,7 +146,11 @@ class DropIn:
             raise ApiError(503, "too_many_streams", "too many streaming clients")
         self.stats.client_count += 1
         try:
-            await socket.prepare(request)
+            try:
+                await socket.prepare(request)
+            except ConnectionError:
+                # The client is gone already: nobody reads this.
+                return web.Response(status=503)
             session = Session(self._clock.wall_ns())
             async with asyncio.TaskGroup() as tasks:
                 ticker = tasks.create_task(

@@ -355,7 +355,11 @@ class Simulator:
             compress=self.options.compression, autoping=False, timeout=1.0,
             max_msg_size=MAX_INBOUND_BYTES,
         )  # fmt: skip
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:
+            # The client is gone already: nobody reads this.
+            return web.Response(status=503)
         if request.transport is None:
             return socket
         self._accepted += 1
