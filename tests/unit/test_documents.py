@@ -11,7 +11,7 @@ import pytest
 
 import volgauge
 from deployed import ALL_FAMILIES, DEPLOY, ROOT, samples
-from volgauge.cli import app
+from volgauge.cli import app, main
 from volgauge.domain.analytics import (
     AlertEvent,
     AnalyticsValue,
@@ -236,3 +236,24 @@ def test_the_example_gives_what_the_tour_shows() -> None:
     assert [value.value, value.u, value.strip] == pytest.approx(
         [printed["value"], printed["u"], printed["strip"]], rel=1e-9
     )
+
+
+def test_the_book_of_the_example_is_worth_what_the_tour_shows(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    """Hedge, vega limit and stress row, as printed."""
+    shown = re.search(
+        r'^([\d.]+)\n(\{"value":[^\n]*"within"[^\n]*\})\n(\[[^\n]*\])$',
+        (DOCS / "TOUR.md").read_text(),
+        re.MULTILINE,
+    )
+    assert shown is not None
+    coins, vega, losses = map(json.loads, shown.groups())
+
+    files = ["--book", str(EXAMPLE / "book.csv"), "--chain", str(EXAMPLE / "chain.csv")]
+    assert main(["scale", *files, "--vega-limit", "2500"]) == 0
+
+    told = json.loads(capfdbinary.readouterr().out)
+    assert told["hedge"]["coins"] == pytest.approx(coins, rel=1e-9)
+    assert told["limits"]["vega"] == pytest.approx(vega, rel=1e-9)
+    assert told["stress"]["pnl"][4] == pytest.approx(losses, rel=1e-9)

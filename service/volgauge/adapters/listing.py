@@ -184,7 +184,7 @@ class ListedOptions:
         self.is_loaded = False
         """A catalog has been read. Until then contracts are adopted by their names (replays)."""
         self.next_expiry_ns = NEVER_NS
-        self.other_changes = 0
+        self._other_changes = 0
         """Of what else subscriptions are made of."""
         self._slots = Slots(rank)
         self._follow_slots = follow
@@ -192,7 +192,7 @@ class ListedOptions:
     @property
     def version(self) -> int:
         """Rises with every change of what subscriptions are made of."""
-        return self._slots.version + self.other_changes
+        return self._slots.version + self._other_changes
 
     @property
     def slots_version(self) -> int:

@@ -11,6 +11,9 @@ The parameters are a, d, c, m in units of s, and ln s. By m / s the curve's deri
 v = -(d + c y / z), by ln s it is v y. With g = (w - f) / (unit^2 sqrt(1 + e^2)) and
 h = 1 / (unit^2 (1 + e^2)^(3/2)) the gradient of C is -sum g f' and its curvature
 sum h f' f'^T - sum g f'', plus what the prior adds.
+
+Sources: Gatheral 2004 (raw SVI, in the quasi-explicit parameters of svi.py); the derivatives are
+worked out here; METHODOLOGY rule 10.
 """
 
 import math
@@ -79,8 +82,8 @@ def polish(
         log_s: See `a`.
 
     Returns:
-        C, m and ln s. C is inf where Lee's bound or w >= 0 holds the curve, or where there is no
-        bottom nearby.
+        C, m and ln s. C is inf where Lee's bound, w >= 0 or the bound of m holds the curve, or
+        where there is no bottom nearby.
     """
     least, most, widest = log_sw + math.log(LEAST_S), log_sw + math.log(MOST_S), MOST_M * sw
     for _ in range(MOST_POLISHES):
@@ -205,7 +208,7 @@ def _equate(x: F64, c: float, by_m: float, by_s: float, twice_m: float, twice_s:
 
 @part
 def _solve(x: F64, outwards: float) -> float:
-    """Solve the equations by Cholesky's elimination.
+    """Solve the symmetric equations by elimination (Cholesky without roots).
 
     `outwards` is 1 where ln s is at its upper bound, -1 at its lower one, else 0. There it stays if
     it would leave: it is the last unknown, so the others are then solved for all the same.

@@ -29,7 +29,7 @@ class Listing(ListedOptions):
         """Take a whole new listing."""
         changes = self.take(compared)
         if self.futures != futures or self.indices != indices:
-            self.other_changes += 1
+            self._other_changes += 1
         self.futures = dict(futures)
         self.indices.clear()
         self.indices.update(indices)
@@ -38,7 +38,7 @@ class Listing(ListedOptions):
     def expire_all(self, now_ns: int) -> Changes:
         """Drop what has reached its expiry, futures too."""
         alive = {n: f for n, f in self.futures.items() if f.expiry_ns > now_ns}
-        self.other_changes += len(self.futures) - len(alive)
+        self._other_changes += len(self.futures) - len(alive)
         self.futures = alive
         return self.expire(now_ns)
 
@@ -50,7 +50,7 @@ class Listing(ListedOptions):
         contract = read_name(name)
         if isinstance(contract, Future):
             self.futures[name] = contract
-            self.other_changes += 1
+            self._other_changes += 1
         if not isinstance(contract, Instrument):
             return None
         index = f"{contract.asset}_{contract.quote_currency}".lower()

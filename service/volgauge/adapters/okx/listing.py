@@ -33,10 +33,10 @@ class Listing(ListedOptions):
             reach = min(delta, 1.0 - delta)
             if reach < QUIET_REACH:
                 if slot not in quiet:
-                    self.other_changes += 1
+                    self._other_changes += 1
                     quiet.add(slot)
             elif reach >= LOUD_REACH and slot in quiet:
-                self.other_changes += 1
+                self._other_changes += 1
                 quiet.remove(slot)
 
     def adopt(self, name: str) -> int | None:
